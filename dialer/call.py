@@ -1,0 +1,162 @@
+"""The ladder: what is known of a call, and how two pieces of knowledge become one.
+
+`merge` is commutative, idempotent and associative: the stronger evidence wins, whatever came first.
+The order of each enum *is* that policy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+
+class Word(StrEnum):
+    """An enum whose members are ordered as they are written."""
+
+    @property
+    def rank(self) -> int:
+        return _RANKS[self]
+
+
+class Phase(Word):
+    planned = "planned"
+    dialing = "dialing"
+    ringing = "ringing"
+    answered = "answered"
+    ended = "ended"
+
+
+class Hangup(Word):
+    not_placed = "not_placed"
+    cancelled = "cancelled"
+    lost = "lost"
+    failed = "failed"
+    no_answer = "no_answer"
+    busy = "busy"
+    declined = "declined"
+    blocked = "blocked"
+    bad_number = "bad_number"
+    completed = "completed"
+
+
+class AnsweredBy(Word):
+    unknown = "unknown"
+    machine = "machine"
+    human = "human"
+
+
+class Transfer(Word):
+    none = "none"
+    failed = "failed"
+    no_answer = "no_answer"
+    busy = "busy"
+    connected = "connected"
+
+
+class Disposition(Word):
+    reached = "reached"
+    hung_up = "hung_up"
+    voicemail = "voicemail"
+    no_answer = "no_answer"
+    busy = "busy"
+    declined = "declined"
+    blocked = "blocked"
+    bad_number = "bad_number"
+    failed = "failed"
+    not_placed = "not_placed"
+    lost = "lost"
+    do_not_call = "do_not_call"
+    cancelled = "cancelled"
+
+
+_RANKS: dict[Word, int] = {
+    member: rank
+    for family in (Phase, Hangup, AnsweredBy, Transfer, Disposition)
+    for rank, member in enumerate(family)
+}
+
+LIVE = (Phase.dialing, Phase.ringing, Phase.answered)
+HARD = (Hangup.bad_number, Hangup.blocked)
+
+# A certain refusal or a call that never left costs none of the campaign's dials.
+NOT_A_DIAL = (Disposition.not_placed, Disposition.cancelled)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """All we know of a call. Every field is merged on its own; a default proves nothing."""
+
+    phase: Phase = Phase.planned
+    hangup: Hangup | None = None
+    answered_by: AnsweredBy = AnsweredBy.unknown
+    transfer: Transfer = Transfer.none
+    answer: str | None = None
+    answer_step: int = 0
+    """How far in the script the answer was given; further wins."""
+    answer_key: int = 0
+    """Place of the key in the file, from 1; within a step the smaller wins."""
+    opted_out: bool = False
+    keys_unheard: bool = False
+    """Somebody answered a menu, and what they pressed cannot be learned any more."""
+    talked: timedelta | None = None
+    answered_at: datetime | None = None
+    ended_at: datetime | None = None
+    detail: str = ""
+    """The provider's own word for what went wrong, kept for people."""
+
+
+NOTHING = Progress()
+
+
+def merge(one: Progress, other: Progress) -> Progress:
+    answer = max(one, other, key=_answer_strength)
+    return Progress(
+        phase=max(one.phase, other.phase, key=_rank),
+        hangup=max(one.hangup, other.hangup, key=_rank_or_none),
+        answered_by=max(one.answered_by, other.answered_by, key=_rank),
+        transfer=max(one.transfer, other.transfer, key=_rank),
+        answer=answer.answer,
+        answer_step=answer.answer_step,
+        answer_key=answer.answer_key,
+        opted_out=one.opted_out or other.opted_out,
+        keys_unheard=one.keys_unheard or other.keys_unheard,
+        talked=max((t for t in (one.talked, other.talked) if t is not None), default=None),
+        answered_at=min((t for t in (one.answered_at, other.answered_at) if t is not None), default=None),
+        ended_at=min((t for t in (one.ended_at, other.ended_at) if t is not None), default=None),
+        detail=max(one.detail, other.detail),
+    )
+
+
+def adds_nothing(news: Progress, known: Progress) -> bool:
+    return merge(known, news) == known
+
+
+def disposition(known: Progress, *, heard_after: timedelta) -> Disposition:
+    """What became of an *ended* call. A pure function of what is known."""
+    if known.opted_out:
+        return Disposition.do_not_call
+    if known.answer is not None or known.transfer is not Transfer.none:
+        return Disposition.reached
+    if known.hangup is not Hangup.completed:
+        return Disposition((known.hangup or Hangup.lost).value)
+    if known.answered_by is AnsweredBy.machine:
+        return Disposition.voicemail
+    if known.keys_unheard or (known.talked is not None and known.talked >= heard_after):
+        return Disposition.reached
+    return Disposition.hung_up
+
+
+def _rank(word: Word) -> int:
+    return word.rank
+
+
+def _rank_or_none(word: Word | None) -> int:
+    return -1 if word is None else word.rank
+
+
+def _answer_strength(known: Progress) -> tuple[bool, int, int, str]:
+    return known.answer is not None, known.answer_step, -known.answer_key, known.answer or ""
+
+
+FIELDS = tuple(field.name for field in fields(Progress))

@@ -1,0 +1,1 @@
+"""Customer relationship systems: the only code that knows a CRM."""

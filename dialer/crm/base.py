@@ -1,0 +1,123 @@
+"""What a CRM is to the rest of the program: read people, write entries, look for an entry after a doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Protocol
+
+
+class CardType(StrEnum):
+    contact = "contact"
+    deal = "deal"
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Fields are named by the label people see in the CRM, or by code."""
+
+    card: CardType
+    contract_end: str
+    do_not_call: str | None = None
+    time_zone: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """One person on one card. `phones` are as people typed them, in the card's order, faxes and pagers left out.
+
+    `facts` hold what templates may say: every plain field of the card and of the person, by code (see the CRM).
+    `contract_end` is None when the card has none (any more).
+    """
+
+    card_type: CardType
+    card_id: int
+    contact_id: int
+    contract_end: date | None
+    phones: tuple[str, ...]
+    responsible_id: int | None
+    do_not_call: bool
+    zone: str | None
+    first_name: str
+    last_name: str
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+class EntryKind(StrEnum):
+    call = "call"
+    note = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing owed to the CRM. `ref` is ours, unique for ever, and findable in what was written.
+
+    With a `remote_id` the entry exists and is to be updated. Times are aware UTC.
+    """
+
+    id: int
+    kind: EntryKind
+    ref: str
+    card_type: CardType
+    card_id: int
+    contact_id: int
+    number: str
+    subject: str
+    text: str
+    started_at: datetime
+    ended_at: datetime
+    responsible_id: int | None
+    remote_id: int | None
+    first_sent_at: datetime | None
+
+
+class Outcome(StrEnum):
+    written = "written"
+    later = "later"  # certainly not written; try again not before `again_at`
+    refused = "refused"  # certainly not written, and will not be: a person must look
+    doubtful = "doubtful"  # may have been written: look before writing again
+    absent = "absent"  # looked for and not there: may be written again
+    gone = "gone"  # the card is not there any more
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    outcome: Outcome
+    remote_id: int | None = None
+    why: str = ""
+    again_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing `doctor` or `check` saw. `remedy` is empty where all is well."""
+
+    subject: str
+    good: bool
+    text: str
+    remedy: str = ""
+
+
+class Crm(Protocol):
+    batch: int
+    """How many entries one request carries."""
+
+    def examine(self, audience: Audience) -> list[str]:
+        """What is wrong with the audience on this portal, each line with its remedy. Raises CrmError."""
+
+    def read(self, audience: Audience, *, first: date, last: date) -> Iterator[list[Contact]]:
+        """Everybody whose contract ends on `first` to `last`, both included, in pages. Raises CrmError."""
+
+    def read_again(self, audience: Audience, card_ids: Sequence[int]) -> dict[int, Contact]:
+        """By id, one request for up to `batch` × 50 cards; who is missing is gone. Raises CrmError."""
+
+    def write(self, entries: Sequence[Entry], *, now: datetime) -> dict[int, Result]:
+        """By entry id: written, later, refused, doubtful or gone. Never raises for a vendor's answer."""
+
+    def look_for(self, entries: Sequence[Entry], *, now: datetime) -> dict[int, Result]:
+        """By entry id: written (found), absent, gone, or later (cannot tell now)."""
+
+    def findings(self) -> list[Finding]:
+        """Credentials, rights and clock, for `doctor`."""

@@ -1,0 +1,1 @@
+"""Telephone companies: the only code that knows a provider."""

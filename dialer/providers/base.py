@@ -1,0 +1,133 @@
+"""What a telephone company is to the rest of the program: three verbs, three answers.
+
+    place(order) → Placed      or CallRefused / TryLater: certainly not placed; anything else raised: *perhaps*
+    look_up(asked) → News      what the provider knows of a call, by its id or by whom it rang
+    open · receive(webhook)    who it is about; then what it proves and what to answer
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Protocol
+
+from dialer.call import Progress
+from dialer.script import Script
+
+
+class Ability(StrEnum):
+    """What a campaign may need; what the provider lacks is refused by `check`."""
+
+    keys = "keys"
+    connect = "connect"
+    machine_detection = "machine_detection"
+    speech = "speech"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One call to be placed. The adapter calls `gate` when it holds a connection and the next thing it does is write
+    the request; `gate` waits for the slot and raises TryLater when that has gone by."""
+
+    attempt: int
+    ref: str
+    number: str
+    caller_id: str
+    script: Script
+    ring_for: timedelta
+    machine_detection: bool
+    gate: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    call_id: str
+    queued: timedelta = timedelta(0)
+    """How long the provider says it will hold the call before ringing."""
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """One message about one call. `key` identifies the content, so that a repetition is seen as one."""
+
+    attempt: int
+    key: str
+    progress: Progress
+    call_id: str | None = None
+    raw: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A call that `chase` asks about. Without a `call_id` it is looked for by number and time."""
+
+    attempt: int
+    ref: str
+    number: str
+    caller_id: str
+    call_id: str | None
+    sent_after: datetime
+    sent_before: datetime
+    has_keys: bool
+    known: Callable[[str], bool]
+    """Does a call of this id belong to another attempt?"""
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """`path` begins with "/"; `query` is the raw text after "?". Header names are lower-case."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A webhook whose signatures are right. `fields` are the vendor's."""
+
+    attempt: int
+    kind: str
+    step: int
+    fields: Mapping[str, str]
+    wants_script: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    body: bytes = b""
+    content_type: str = "text/xml"
+    code: int = 200
+
+
+class Provider(Protocol):
+    name: str
+    abilities: frozenset[Ability]
+    lists_lag: timedelta
+    """How long after a call was placed the provider's lists may not show it."""
+    request_timeout: timedelta
+    hook: str
+    """First part of the path of this provider's webhooks."""
+
+    def warm(self) -> None:
+        """Make this thread ready, so that the first placement takes no longer than the others."""
+
+    def place(self, order: Order) -> Placed: ...
+
+    def look_up(self, asked: Asked) -> News | None:
+        """None: the provider's lists do not hold such a call. Raises ProviderUnavailable."""
+
+    def cancel(self, call_id: str, *, talking_too: bool) -> None:
+        """End a call that is queued or ringing; with `talking_too` any call. Raises ProviderUnavailable."""
+
+    def open(self, webhook: Webhook) -> Letter:
+        """Raises Forged, Malformed."""
+
+    def receive(self, letter: Letter, script: Script | None) -> tuple[News | None, Reply]: ...
+
+    def regrets(self, letter: Letter, script: Script | None) -> Reply:
+        """The answer when the news could not be stored in time, or the attempt is not ours any more."""

@@ -1,0 +1,75 @@
+"""Say, play, ask, connect: what a person hears, before any vendor's dialect. Goes to rows and back as JSON."""
+
+from __future__ import annotations
+
+from pydantic import TypeAdapter
+from pydantic.dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Say:
+    text: str
+
+
+@dataclass(frozen=True)
+class Play:
+    url: str
+
+
+@dataclass(frozen=True)
+class Connect:
+    """Put the person through. `nobody` is said when the other side does not answer."""
+
+    number: str
+    ring_seconds: int
+    nobody: tuple[Say | Play, ...] = ()
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One key of the menu. `place` counts from 1 in the file's order."""
+
+    key: str
+    place: int
+    answer: str
+    then: tuple[Say | Play, ...] = ()
+    connect: Connect | None = None
+    opts_out: bool = False
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A menu: `menu` is said after the greeting and again at each repetition."""
+
+    menu: tuple[Say | Play, ...]
+    choices: tuple[Choice, ...]
+    wait_seconds: int
+    times: int
+    not_understood: tuple[Say | Play, ...] = ()
+    silent: tuple[Say | Play, ...] = ()
+
+    def choice(self, keys: str) -> Choice | None:
+        return next((choice for choice in self.choices if choice.key == keys), None)
+
+
+@dataclass(frozen=True)
+class Script:
+    """`voicemail` is None where a machine is to be hung up on. `language` is a BCP 47 tag, `voice` the provider's name."""
+
+    language: str
+    voice: str | None
+    greeting: tuple[Say | Play, ...]
+    ask: Ask | None = None
+    voicemail: tuple[Say | Play, ...] | None = None
+    apology: tuple[Say | Play, ...] = ()
+
+
+_SCRIPT: TypeAdapter[Script] = TypeAdapter(Script)
+
+
+def to_json(script: Script) -> str:
+    return _SCRIPT.dump_json(script, exclude_defaults=True).decode()
+
+
+def from_json(text: str) -> Script:
+    return _SCRIPT.validate_json(text)

@@ -1,0 +1,1 @@
+"""What a provider and an operator may ask of this node over HTTP."""
