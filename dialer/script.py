@@ -54,7 +54,10 @@ class Ask:
 
 @dataclass(frozen=True)
 class Script:
-    """`voicemail` is None where a machine is to be hung up on. `language` is a BCP 47 tag, `voice` the provider's name."""
+    """`voicemail` is None where a machine is to be hung up on.
+
+    `language` is a BCP 47 tag, `voice` a name of the provider.
+    """
 
     language: str
     voice: str | None

@@ -1,0 +1,39 @@
+"""The one clock: the process's monotonic clock, set to the database's time.
+
+Nodes' wall clocks differ, and jump. `now` never jumps between two settings.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+
+class Clock:
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._at = monotonic()
+        self._base = datetime.now(UTC)
+
+    def now(self) -> datetime:
+        base, at = self._base_and_at()
+        return base + timedelta(seconds=self._monotonic() - at)
+
+    def monotonic(self, moment: datetime) -> float:
+        """When `moment` is, by the process's monotonic clock, in seconds."""
+        base, at = self._base_and_at()
+        return at + (moment - base).total_seconds()
+
+    def set(self, now: datetime) -> timedelta:
+        """Returns by how much the clock was wrong."""
+        wrong = now - self.now()
+        with self._lock:
+            self._at, self._base = self._monotonic(), now
+        return wrong
+
+    def _base_and_at(self) -> tuple[datetime, float]:
+        with self._lock:
+            return self._base, self._at

@@ -1,0 +1,194 @@
+"""Every transaction and every lock. One code path for SQLite and PostgreSQL.
+
+To work on a call, lock its row; to find work, take what nobody else has locked. The lock order everywhere is
+trunk → target → attempt → entry, rows of one kind by id.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.pool import QueuePool
+
+from dialer.errors import DatabaseRefused
+
+T = TypeVar("T")
+
+TRIES = 8
+BUSY_SECONDS = 30
+CHUNK = 1_000
+
+# deadlock, serialization failure, lock timeout, the server going away or coming back
+_TRANSIENT_CODES = {"40P01", "40001", "55P03", "57P01", "57P02", "57P03", "08006", "08003", "08000", "08001"}
+
+
+class Database:
+    """`write` and `read` run a function in one transaction. Writing ones queue on one fair lock within a process."""
+
+    def __init__(self, url: str) -> None:
+        self.url = sa.make_url(_spelled_out(url))
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._fair = FairLock()
+        if self.is_sqlite:
+            self.path = Path(self.url.database or "dialer.db")
+            self._writer = self._sqlite_engine(query_only=False)
+            self._reader = self._sqlite_engine(query_only=True)
+        else:
+            self._writer = self._reader = sa.create_engine(
+                self.url, pool_size=8, max_overflow=16, pool_pre_ping=False, connect_args={"connect_timeout": 10}
+            )
+
+    @property
+    def engine(self) -> sa.Engine:
+        return self._writer
+
+    def write(self, work: Callable[[sa.Connection], T]) -> T:
+        """`work` may run several times: it must have no effect but on its connection."""
+        return self._again_and_again(work, self._write_once)
+
+    def read(self, work: Callable[[sa.Connection], T]) -> T:
+        return self._again_and_again(work, self._read_once)
+
+    def insert_new(self, table: Any) -> Any:
+        """An INSERT that leaves rows alone which are already there."""
+        insert: Any = sqlite.insert if self.is_sqlite else postgresql.insert
+        return insert(table).on_conflict_do_nothing()
+
+    def now(self) -> datetime:
+        """The time of the database, which all nodes share; for SQLite that of this machine."""
+        if self.is_sqlite:
+            return datetime.now(UTC)
+        moment: datetime = self.read(lambda c: c.execute(sa.text("SELECT clock_timestamp()")).scalar_one())
+        return moment.astimezone(UTC)
+
+    def close(self) -> None:
+        self._writer.dispose()
+        self._reader.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _write_once(self, work: Callable[[sa.Connection], T]) -> T:
+        if not self.is_sqlite:
+            with self._writer.begin() as connection:
+                return work(connection)
+        with self._fair, self._writer.begin() as connection:
+            return work(connection)
+
+    def _read_once(self, work: Callable[[sa.Connection], T]) -> T:
+        with self._reader.begin() as connection:
+            return work(connection)
+
+    def _again_and_again(self, work: Callable[[sa.Connection], T], once: Callable[[Callable[..., T]], T]) -> T:
+        for trial in range(1, TRIES + 1):
+            try:
+                return once(work)
+            except DBAPIError as error:
+                if trial == TRIES or not _is_transient(error):
+                    raise
+                time.sleep(min(0.02 * 2**trial, 1.0))
+        raise AssertionError("the last trial returns or raises")
+
+    def _sqlite_engine(self, *, query_only: bool) -> sa.Engine:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DatabaseRefused(f"{self.path}: {error.strerror}; put DIALER_DATABASE_URL elsewhere") from error
+        engine = sa.create_engine(
+            self.url, poolclass=QueuePool, pool_size=8, max_overflow=16, connect_args={"timeout": BUSY_SECONDS}
+        )
+
+        @sa.event.listens_for(engine, "connect")
+        def prepare(connection: Any, _record: Any) -> None:
+            connection.isolation_level = None
+            cursor = connection.cursor()
+            cursor.execute("PRAGMA journal_mode=WAL")
+            cursor.execute("PRAGMA synchronous=FULL")
+            cursor.execute("PRAGMA foreign_keys=ON")
+            if query_only:
+                cursor.execute("PRAGMA query_only=ON")
+            cursor.close()
+
+        begin = "BEGIN" if query_only else "BEGIN IMMEDIATE"
+
+        @sa.event.listens_for(engine, "begin")
+        def begin_it(connection: sa.Connection) -> None:
+            connection.exec_driver_sql(begin)
+
+        return engine
+
+
+class FairLock:
+    """First come, first served; `threading.Lock` starves."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._held = False
+        self._queue: deque[threading.Lock] = deque()
+
+    def __enter__(self) -> None:
+        with self._guard:
+            if not self._held:
+                self._held = True
+                return
+            turn = threading.Lock()
+            turn.acquire()
+            self._queue.append(turn)
+        turn.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        with self._guard:
+            if self._queue:
+                self._queue.popleft().release()
+            else:
+                self._held = False
+
+
+@contextmanager
+def sole_service(database: Database) -> Iterator[None]:
+    """Raises DatabaseRefused where a service already runs on this SQLite file. PostgreSQL carries any number."""
+    if not database.is_sqlite:
+        yield
+        return
+    path = database.path.with_name(database.path.name + ".lock")
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise DatabaseRefused(
+                f"{database.path}: a service already runs on this database; stop it first, or use PostgreSQL,"
+                " where several nodes share the work"
+            ) from error
+        yield
+
+
+def _is_transient(error: DBAPIError) -> bool:
+    if isinstance(error, OperationalError) and "locked" in str(error.orig):
+        return True
+    if error.connection_invalidated:
+        return True
+    code = getattr(error.orig, "sqlstate", None)
+    if code is None:  # psycopg could not connect, or lost the connection before the server could say why
+        return isinstance(error, OperationalError) and "connection" in str(error)
+    return code in _TRANSIENT_CODES
+
+
+def _spelled_out(url: str) -> str:
+    for short in ("postgresql://", "postgres://"):
+        if url.startswith(short):
+            return "postgresql+psycopg://" + url[len(short) :]
+    return url

@@ -1,0 +1,62 @@
+"""The database's version: brought up to date before any work, refused when it is newer than this program."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.exc import DBAPIError
+
+from dialer.database import Database, FairLock
+from dialer.errors import DatabaseRefused
+from dialer.tables import installation
+
+_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
+_ADVISORY = 4_201_611  # any number of our own
+
+_one_at_a_time = FairLock()
+
+
+def migrate(database: Database) -> tuple[str | None, str]:
+    """Returns the version before and after. Raises DatabaseRefused."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+    scripts = ScriptDirectory.from_config(config)
+    head = scripts.get_current_head() or ""
+    try:
+        # alembic keeps its context in module globals
+        with _one_at_a_time, database.engine.begin() as connection:
+            if not database.is_sqlite:
+                connection.execute(sa.text("SELECT pg_advisory_xact_lock(:n)"), {"n": _ADVISORY})
+            before = MigrationContext.configure(connection).get_current_revision()
+            if before is not None and before not in {script.revision for script in scripts.walk_revisions()}:
+                raise DatabaseRefused(
+                    f"the database is at version {before}, which this program does not know;"
+                    " it was made by a newer one: install that, or restore a backup"
+                )
+            if before != head:
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+            _name_installation(connection)
+    except DBAPIError as error:
+        shown = database.url.render_as_string(hide_password=True)
+        raise DatabaseRefused(f"{shown}: {error.orig}; check DIALER_DATABASE_URL and that the server runs") from error
+    return before, head
+
+
+def installation_key(database: Database) -> str:
+    key: str = database.read(lambda c: c.execute(sa.select(installation.c.key)).scalar_one())
+    return key
+
+
+def _name_installation(connection: sa.Connection) -> None:
+    if connection.execute(sa.select(installation.c.key)).first() is None:
+        key = "".join(secrets.choice(_ALPHABET) for _ in range(8))
+        connection.execute(sa.insert(installation), {"id": 1, "key": key})
+
+

@@ -1,0 +1,12 @@
+"""${message}"""
+
+from alembic import op
+import sqlalchemy as sa
+from sqlmodel.sql.sqltypes import UTCDateTime
+
+revision = ${repr(up_revision)}
+down_revision = ${repr(down_revision)}
+
+
+def upgrade() -> None:
+    ${upgrades if upgrades else "pass"}

@@ -1,0 +1,273 @@
+"""Rows without behaviour. Times are aware UTC; enums are lower-case words; JSON is text.
+
+    campaign ─┬─ campaign_version          what the files said, and since when
+              └─ reading                   one a campaign and local day; a missed day is a row that is not there
+    target ───┬─ target_number             whom we owe a call, and where they can be rung
+              ├─ attempt ── news           one dial, and every message about it
+              └─ entry                     one thing owed to the CRM
+    trunk · node · do_not_call · installation
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from sqlalchemy import Column, Index, Table, Text, UniqueConstraint, inspect, text
+from sqlmodel import Field, SQLModel
+
+LIVE = "phase IN ('dialing', 'ringing', 'answered')"
+OPEN = "phase IN ('planned', 'dialing', 'ringing', 'answered')"
+
+
+def _long_text(*, nullable: bool = False) -> Column[str]:
+    return Column(Text, nullable=nullable)
+
+
+class Installation(SQLModel, table=True):
+    """One row. `key` makes our references unique over all databases that ever wrote to one portal or provider."""
+
+    id: int = Field(default=1, primary_key=True)
+    key: str
+
+
+class Trunk(SQLModel, table=True):
+    """`next_slot_at` is the pacing of all nodes together: the next call may be sent then."""
+
+    name: str = Field(primary_key=True)
+    next_slot_at: datetime
+    paused_until: datetime | None = None
+    reason: str = ""
+
+
+class CampaignRow(SQLModel, table=True):
+    """`stopped` says why the campaign rings nobody at all; None while it may."""
+
+    __tablename__ = "campaign"
+    name: str = Field(primary_key=True)
+    version_id: int | None = None
+    stopped: str | None = None
+    next_slot_at: datetime
+    first_dialed_at: datetime | None = None
+
+
+class CampaignVersion(SQLModel, table=True):
+    __tablename__ = "campaign_version"
+    __table_args__ = (UniqueConstraint("campaign", "hash"),)
+    id: int | None = Field(default=None, primary_key=True)
+    campaign: str
+    hash: str
+    yaml: str = Field(sa_column=_long_text())
+    templates: str = Field(sa_column=_long_text())
+    since: datetime
+
+
+class Reading(SQLModel, table=True):
+    """`state`: reading, done. A failed reading is given back by deleting `node`."""
+
+    __table_args__ = (UniqueConstraint("campaign", "day"),)
+    id: int | None = Field(default=None, primary_key=True)
+    campaign: str
+    day: date
+    state: str
+    node: str | None = None
+    claimed_at: datetime
+    finished_at: datetime | None = None
+    people: int = 0
+    targets: int = 0
+    left_out: int = 0
+
+
+class Target(SQLModel, table=True):
+    """`state`: open, done, left_out, cancelled; `reason` says why, in words.
+
+    `plan_at` is set while `plan` owes a decision. `seen_at` is when the CRM last confirmed the card.
+    `contact` holds names and facts for the words; `script` and `version_id` are pinned at the first dial.
+    """
+
+    __table_args__ = (
+        UniqueConstraint("campaign", "card_type", "card_id", "contract_end", "touch"),
+        Index("target_to_plan", "plan_at", sqlite_where=text("plan_at IS NOT NULL"),
+              postgresql_where=text("plan_at IS NOT NULL")),
+        Index("target_by_card", "card_type", "card_id"),
+    )  # fmt: skip
+    id: int | None = Field(default=None, primary_key=True)
+    campaign: str
+    card_type: str
+    card_id: int
+    contact_id: int
+    contract_end: date
+    touch: int
+    state: str
+    reason: str = ""
+    plan_at: datetime | None = None
+    seen_at: datetime
+    zone: str | None = None
+    responsible_id: int | None = None
+    contact: str = Field(sa_column=_long_text())
+    position: int = 0
+    version_id: int | None = None
+    script: str | None = Field(default=None, sa_column=_long_text(nullable=True))
+
+
+class TargetNumber(SQLModel, table=True):
+    """A number is rung once for one reason, whoever carries it: the last constraint."""
+
+    __tablename__ = "target_number"
+    __table_args__ = (
+        UniqueConstraint("campaign", "contract_end", "touch", "number"),
+        Index("target_number_number", "number"),
+    )
+    target_id: int = Field(primary_key=True, foreign_key="target.id")
+    position: int = Field(primary_key=True)
+    number: str
+    zones: str
+    campaign: str
+    contract_end: date
+    touch: int
+
+
+class Attempt(SQLModel, table=True):
+    """One dial. `phase` to `detail` are `call.Progress`, merged; `disposition` is None until the call has ended.
+
+    `counts`: is this one of the target's dials? `send_before`: no request may leave after it.
+    `ask_at`, `plan_at`, `owes_at`: when chase, plan and write_back owe this attempt a look.
+    `cancel`: unanswered, any; None when nothing is to be ended at the provider.
+    """
+
+    __table_args__ = (
+        Index("one_live_attempt_a_number", "number", unique=True, sqlite_where=text(LIVE), postgresql_where=text(LIVE)),
+        Index("one_open_attempt_a_target", "target_id", unique=True, sqlite_where=text(OPEN),
+              postgresql_where=text(OPEN)),
+        Index("attempt_planned", "trunk", "campaign", "due_at", sqlite_where=text("phase = 'planned'"),
+              postgresql_where=text("phase = 'planned'")),
+        Index("attempt_live", "trunk", "phase", sqlite_where=text(LIVE), postgresql_where=text(LIVE)),
+        Index("attempt_to_ask", "ask_at", sqlite_where=text("ask_at IS NOT NULL"),
+              postgresql_where=text("ask_at IS NOT NULL")),
+        Index("attempt_to_plan", "plan_at", sqlite_where=text("plan_at IS NOT NULL"),
+              postgresql_where=text("plan_at IS NOT NULL")),
+        Index("attempt_owing", "owes_at", sqlite_where=text("owes_at IS NOT NULL"),
+              postgresql_where=text("owes_at IS NOT NULL")),
+        Index("attempt_to_cancel", "cancel", sqlite_where=text("cancel IS NOT NULL"),
+              postgresql_where=text("cancel IS NOT NULL")),
+        Index("attempt_by_target", "target_id"),
+        Index("attempt_by_number", "number", "claimed_at"),
+        Index("attempt_by_call", "call_id"),
+    )  # fmt: skip
+    id: int | None = Field(default=None, primary_key=True)
+    target_id: int = Field(foreign_key="target.id")
+    campaign: str
+    trunk: str
+    number: str
+    due_at: datetime
+    node: str | None = None
+    claimed_at: datetime | None = None
+    send_before: datetime | None = None
+    counts: bool = False
+    call_id: str | None = None
+    other_call_id: str | None = None
+    phase: str = "planned"
+    hangup: str | None = None
+    answered_by: str = "unknown"
+    transfer: str = "none"
+    answer: str | None = None
+    answer_step: int = 0
+    answer_key: int = 0
+    opted_out: bool = False
+    keys_unheard: bool = False
+    talked: int | None = None
+    answered_at: datetime | None = None
+    ended_at: datetime | None = None
+    detail: str = ""
+    disposition: str | None = None
+    ask_at: datetime | None = None
+    plan_at: datetime | None = None
+    owes_at: datetime | None = None
+    cancel: str | None = None
+    reason: str = ""
+
+
+class NewsRow(SQLModel, table=True):
+    __tablename__ = "news"
+    attempt_id: int = Field(primary_key=True, foreign_key="attempt.id")
+    key: str = Field(primary_key=True)
+    heard_at: datetime
+    raw: str = Field(sa_column=_long_text())
+
+
+class EntryRow(SQLModel, table=True):
+    """`state`: owed, writing, written, doubtful, set_aside. A call record is one an attempt, a note one a target.
+
+    `hash` is of the text that should stand there, `sent_hash` of the one last sent, `written_hash` of the one known to.
+    """
+
+    __tablename__ = "entry"
+    __table_args__ = (
+        UniqueConstraint("kind", "target_id", "attempt_id"),
+        Index("one_note_a_target", "target_id", unique=True, sqlite_where=text("kind = 'note'"),
+              postgresql_where=text("kind = 'note'")),
+        Index("entry_open", "state", "due_at", sqlite_where=text("state <> 'written'"),
+              postgresql_where=text("state <> 'written'")),
+    )  # fmt: skip
+    id: int | None = Field(default=None, primary_key=True)
+    kind: str
+    target_id: int = Field(foreign_key="target.id")
+    attempt_id: int | None = Field(default=None, foreign_key="attempt.id")
+    ref: str
+    state: str = "owed"
+    subject: str
+    text: str = Field(sa_column=_long_text())
+    number: str
+    started_at: datetime
+    ended_at: datetime
+    hash: str
+    sent_hash: str | None = None
+    written_hash: str | None = None
+    remote_id: int | None = None
+    due_at: datetime
+    owed_since: datetime
+    node: str | None = None
+    first_sent_at: datetime | None = None
+    sent_at: datetime | None = None
+    tries: int = 0
+    why: str = ""
+
+
+class DoNotCall(SQLModel, table=True):
+    """`source`: key, command, crm. A CRM's flag names its card and goes when the flag goes."""
+
+    __tablename__ = "do_not_call"
+    __table_args__ = (UniqueConstraint("number", "source", "card"),)
+    id: int | None = Field(default=None, primary_key=True)
+    number: str = Field(index=True)
+    source: str
+    card: str = ""
+    reason: str = ""
+    since: datetime
+
+
+class Node(SQLModel, table=True):
+    name: str = Field(primary_key=True)
+    kind: str
+    started_at: datetime
+    seen_at: datetime
+
+
+def _table(model: type[SQLModel]) -> Table:
+    table = inspect(model).local_table
+    assert isinstance(table, Table)
+    return table
+
+
+# The same tables for Core statements, which is what the hot paths use.
+installation = _table(Installation)
+trunks = _table(Trunk)
+campaigns = _table(CampaignRow)
+versions = _table(CampaignVersion)
+readings = _table(Reading)
+targets = _table(Target)
+numbers = _table(TargetNumber)
+attempts = _table(Attempt)
+news = _table(NewsRow)
+entries = _table(EntryRow)
+do_not_call = _table(DoNotCall)
+nodes = _table(Node)
