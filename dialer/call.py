@@ -93,7 +93,7 @@ class Progress:
     transfer: Transfer = Transfer.none
     answer: str | None = None
     answer_step: int = 0
-    """How far in the script the answer was given; further wins."""
+    """How far in the script keys were last heard, with or without an answer; further wins."""
     answer_key: int = 0
     """Place of the key in the file, from 1; within a step the smaller wins."""
     opted_out: bool = False
@@ -142,7 +142,7 @@ def disposition(known: Progress, *, heard_after: timedelta) -> Disposition:
         return Disposition((known.hangup or Hangup.lost).value)
     if known.answered_by is AnsweredBy.machine:
         return Disposition.voicemail
-    if known.keys_unheard or (known.talked is not None and known.talked >= heard_after):
+    if (known.keys_unheard and not known.answer_step) or (known.talked is not None and known.talked >= heard_after):
         return Disposition.reached
     return Disposition.hung_up
 

@@ -22,6 +22,10 @@ class Clock:
         base, at = self._base_and_at()
         return base + timedelta(seconds=self._monotonic() - at)
 
+    def seconds(self) -> float:
+        """The process's monotonic clock."""
+        return self._monotonic()
+
     def monotonic(self, moment: datetime) -> float:
         """When `moment` is, by the process's monotonic clock, in seconds."""
         base, at = self._base_and_at()

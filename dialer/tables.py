@@ -158,11 +158,13 @@ class Attempt(SQLModel, table=True):
     campaign: str
     trunk: str
     number: str
+    caller_id: str = ""
     due_at: datetime
     node: str | None = None
     claimed_at: datetime | None = None
     send_before: datetime | None = None
     counts: bool = False
+    heard_after: int = 8
     call_id: str | None = None
     other_call_id: str | None = None
     phase: str = "planned"

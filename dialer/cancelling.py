@@ -1,0 +1,82 @@
+"""Whoever must not be rung after all: targets and numbers → nothing planned, nothing ringing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from dialer.database import Database
+from dialer.tables import attempts, do_not_call, numbers, targets
+
+LIVE = ("dialing", "ringing", "answered")
+
+
+def cancel_targets(c: sa.Connection, ids: Sequence[int], *, state: str, reason: str, now: datetime) -> int:
+    """Open targets only. What rings is ended at the provider; conversations finish. Returns how many targets."""
+    found = _locked(c, targets.c.id.in_(sorted(ids)), targets.c.state == "open")
+    if found:
+        c.execute(sa.update(targets).where(targets.c.id.in_(found)).values(state=state, reason=reason, plan_at=None))
+        _stop_attempts(c, attempts.c.target_id.in_(found), live="unanswered", reason=reason, now=now)
+        c.execute(  # the number is free for another card when this one was never rung
+            sa.delete(numbers).where(
+                numbers.c.target_id.in_(found),
+                ~sa.exists().where(attempts.c.target_id == numbers.c.target_id, attempts.c.claimed_at.is_not(None)),
+            )
+        )
+        c.execute(  # a note that stands already says so
+            sa.update(attempts)
+            .where(attempts.c.target_id.in_(found), attempts.c.disposition.is_not(None), attempts.c.counts)
+            .values(owes_at=now)
+        )
+    return len(found)
+
+
+def suppress(
+    database: Database, c: sa.Connection, number: str, *, source: str, reason: str, now: datetime, card: str = ""
+) -> None:
+    """The number is never dialed again: what is planned is cancelled, what is live is ended."""
+    c.execute(
+        database.insert_new(do_not_call),
+        {"number": number, "source": source, "card": card, "reason": reason, "since": now},
+    )
+    _stop_attempts(c, attempts.c.number == number, live="any", reason="do not call", now=now)
+
+
+def stop_replacement(c: sa.Connection, target_id: int, *, but: int, now: datetime) -> None:
+    """An attempt that was thought dead is live: the one that took its place must not ring too."""
+    of_target = sa.and_(attempts.c.target_id == target_id, attempts.c.id != but)
+    _stop_attempts(c, of_target, live="unanswered", reason=f"attempt {but} was live after all", now=now)
+
+
+def _stop_attempts(c: sa.Connection, which: sa.ColumnElement[bool], *, live: str, reason: str, now: datetime) -> None:
+    stopped = list(
+        c.execute(
+            sa.select(attempts.c.id)
+            .where(which, attempts.c.phase.in_(("planned", *LIVE)))
+            .order_by(attempts.c.id)
+            .with_for_update()
+        ).scalars()
+    )
+    if not stopped:
+        return
+    of_these = attempts.c.id.in_(stopped)
+    c.execute(
+        sa.update(attempts)
+        .where(of_these, attempts.c.phase == "planned")
+        .values(
+            phase="ended",
+            hangup="cancelled",
+            disposition="cancelled",
+            ended_at=now,
+            plan_at=now,
+            reason=reason,
+            counts=False,
+        )
+    )
+    c.execute(sa.update(attempts).where(of_these, attempts.c.phase.in_(LIVE)).values(cancel=live, reason=reason))
+
+
+def _locked(c: sa.Connection, *which: sa.ColumnElement[bool]) -> list[int]:
+    return list(c.execute(sa.select(targets.c.id).where(*which).order_by(targets.c.id).with_for_update()).scalars())

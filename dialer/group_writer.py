@@ -1,0 +1,89 @@
+"""Items → one transaction for whatever has gathered; each waiter hears when its own item is committed."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from queue import Empty, SimpleQueue
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+MOST = 500
+
+
+class GroupWriter(Generic[T]):
+    """One thread. A group that fails is done again one item at a time, so that a bad item fails alone."""
+
+    def __init__(self, write: Callable[[Sequence[T]], None], *, name: str = "writer") -> None:
+        self._write = write
+        self._queue: SimpleQueue[tuple[T, Future[None] | asyncio.Future[None] | None] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def put(self, item: T) -> Future[None]:
+        future: Future[None] = Future()
+        self._queue.put((item, future))
+        return future
+
+    def put_from_loop(self, item: T) -> asyncio.Future[None]:
+        future = asyncio.get_running_loop().create_future()
+        self._queue.put((item, future))
+        return future
+
+    def close(self) -> None:
+        """Writes what is queued, then ends."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        going = True
+        while going:
+            group = [self._queue.get()]
+            while len(group) < MOST:
+                try:
+                    group.append(self._queue.get_nowait())
+                except Empty:
+                    break
+            going = None not in group
+            self._write_group([one for one in group if one is not None])
+
+    def _write_group(self, group: list[tuple[T, Future[None] | asyncio.Future[None] | None]]) -> None:
+        if not group:
+            return
+        try:
+            self._write([item for item, _ in group])
+        except Exception as error:
+            if len(group) == 1:
+                self._tell(group, error)
+                return
+            for one in group:
+                self._write_group([one])
+        else:
+            self._tell(group, None)
+
+    def _tell(self, group: list[tuple[T, Future[None] | asyncio.Future[None] | None]], error: Exception | None) -> None:
+        loops: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
+        for _, future in group:
+            if isinstance(future, Future):
+                _settle(future, error)
+            elif future is not None:
+                loops.setdefault(future.get_loop(), []).append(future)
+        for loop, futures in loops.items():
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(_settle_all, futures, error)
+
+
+def _settle_all(futures: list[asyncio.Future[None]], error: Exception | None) -> None:
+    for future in futures:
+        if not future.done():
+            _settle(future, error)
+
+
+def _settle(future: Future[None] | asyncio.Future[None], error: Exception | None) -> None:
+    if error is None:
+        future.set_result(None)
+    else:
+        future.set_exception(error)

@@ -1,0 +1,44 @@
+"""What rows say about people: who must not be called, and who was rung when."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from dialer.tables import attempts, do_not_call
+
+REMEMBERED = timedelta(days=32)
+
+
+def why_not_to_call(c: sa.Connection, numbers: Collection[str]) -> dict[str, str]:
+    rows = c.execute(
+        sa.select(do_not_call.c.number, do_not_call.c.reason)
+        .where(do_not_call.c.number.in_(sorted(numbers)))
+        .order_by(do_not_call.c.id)
+    )
+    return {number: reason for number, reason in rows}
+
+
+def dials_by_number(c: sa.Connection, numbers: Collection[str], *, now: datetime) -> dict[str, tuple[datetime, ...]]:
+    """Over all campaigns: caps are a person's, not a campaign's."""
+    found: dict[str, list[datetime]] = defaultdict(list)
+    rows = c.execute(
+        sa.select(attempts.c.number, attempts.c.claimed_at).where(
+            attempts.c.number.in_(sorted(numbers)), attempts.c.counts, attempts.c.claimed_at > now - REMEMBERED
+        )
+    )
+    for number, at in rows:
+        found[number].append(at)
+    return {number: tuple(moments) for number, moments in found.items()}
+
+
+def dials_by_target(c: sa.Connection, ids: Collection[int]) -> dict[int, int]:
+    rows = c.execute(
+        sa.select(attempts.c.target_id, sa.func.count())
+        .where(attempts.c.target_id.in_(sorted(ids)), attempts.c.counts)
+        .group_by(attempts.c.target_id)
+    )
+    return {target: count for target, count in rows}

@@ -1,0 +1,115 @@
+"""May we ring this number now: yes, not before T, never; with every reason.
+
+One pure function of facts. Planning, the claim, `plan`, `call` and `check` ask it; there is no second copy of a rule.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from dialer.calling_window import Opening, Zones, next_opening
+from dialer.campaign import Campaign
+
+ROUNDS = 6  # each rule can push the moment into another's way; a plan that does not settle is refused
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """`dialed_at`: every dial of this number in the last 30 days, in any campaign. `dials`: this target's.
+
+    `zones` are the number's, `zone` is what the campaign's field said. `only` is the rehearsal's list, empty for all.
+    """
+
+    number: str
+    zones: tuple[str, ...]
+    zone: str | None
+    contract_end: date
+    do_not_call: str | None = None
+    dialed_at: tuple[datetime, ...] = ()
+    dials: int = 0
+    only: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`at` is None for never. `reasons` name the rules that delayed or forbade; empty for an unconditional yes."""
+
+    at: datetime | None
+    closes: datetime | None
+    reasons: tuple[str, ...]
+    zone_unclear: bool = False
+
+    def is_now(self, now: datetime) -> bool:
+        return self.at is not None and self.at <= now
+
+
+def ask_permission(campaign: Campaign, facts: Facts, now: datetime) -> Verdict:
+    forbidden = _forbidden(campaign, facts)
+    if forbidden:
+        return Verdict(None, None, tuple(forbidden))
+    zones = Zones.choose(campaign, number_zones=facts.zones, field=facts.zone)
+    home = ZoneInfo(zones.home)
+    at, reasons = now, dict[str, None]()
+    for _ in range(ROUNDS):
+        rested, why = _rested(campaign, facts, at, home)
+        if why:
+            reasons[why] = None
+        opening = next_opening(zones, rested)
+        if opening.at is None:
+            return Verdict(None, None, (*reasons, opening.why), zones.unclear)
+        if opening.at > rested and opening.why:
+            reasons[opening.why] = None
+        if opening.at == at:
+            return _before_the_end(campaign, facts, opening, tuple(reasons), zones, now)
+        at = opening.at
+    return Verdict(None, None, (*reasons, "the rules leave no moment"), zones.unclear)
+
+
+def _forbidden(campaign: Campaign, facts: Facts) -> list[str]:
+    """What no waiting mends. All of it, not the first."""
+    reasons = []
+    if facts.do_not_call is not None:
+        reasons.append(f"do not call: {facts.do_not_call}")
+    if facts.only and facts.number not in facts.only:
+        reasons.append("rehearsal: the number is not in DIALER_ONLY_NUMBERS")
+    if facts.dials >= campaign.at_most:
+        reasons.append(f"rung {facts.dials} of at most {campaign.at_most} times")
+    return reasons
+
+
+def _rested(campaign: Campaign, facts: Facts, at: datetime, home: ZoneInfo) -> tuple[datetime, str]:
+    """The first moment from `at` on at which no cap on calls a person is full, by the person's own calendar days."""
+    if campaign.starts is not None and at.astimezone(home).date() < campaign.starts:
+        at = _midnight(campaign.starts, home)
+    days = sorted(moment.astimezone(home).date() for moment in facts.dialed_at)
+    why = ""
+    for span, most in campaign.caps:
+        today = at.astimezone(home).date()
+        recent = [day for day in days if day > today - timedelta(days=span)]
+        if len(recent) >= most:
+            at = max(at, _midnight(recent[-most] + timedelta(days=span), home))
+            why = (
+                f"at most {most} calls a person in {span} days" if span > 1 else f"at most {most} calls a person a day"
+            )
+    return at, why
+
+
+def _before_the_end(
+    campaign: Campaign, facts: Facts, opening: Opening, reasons: tuple[str, ...], zones: Zones, now: datetime
+) -> Verdict:
+    assert opening.at is not None
+    home = ZoneInfo(zones.home)
+    last = facts.contract_end
+    why = f"the contract's last day is {facts.contract_end}"
+    if campaign.ends is not None and campaign.ends < last:
+        last, why = campaign.ends, f"the campaign ends on {campaign.ends}"
+    if opening.at.astimezone(home).date() > last:
+        return Verdict(None, None, (*reasons, why), zones.unclear)
+    return Verdict(opening.at, opening.closes, reasons, zones.unclear)
+
+
+def _midnight(day: date, home: ZoneInfo) -> datetime:
+    # of two midnights the later: never a call too many on the day before
+    return datetime.combine(day, time(), home).replace(fold=1).astimezone(ZoneInfo("UTC"))

@@ -1,0 +1,158 @@
+"""Silent calls → news, by asking the provider; calls that must not go on → ended there.
+
+"Not placed" is said only after `send_before`, the request's timeout and the time the provider's lists lag, and only of
+a call that nobody has heard of. What nobody can tell is lost, and a person is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from dialer import log
+from dialer.call import Hangup, Phase, Progress
+from dialer.database import Database
+from dialer.errors import ProviderUnavailable
+from dialer.group_writer import GroupWriter
+from dialer.phone_number import mask
+from dialer.providers.base import Asked, News, Provider
+from dialer.script import from_json
+from dialer.stages.record import Heard, TakenBack
+from dialer.tables import attempts, targets
+
+AT_ONCE = 20
+CLOCKS_DIFFER = timedelta(seconds=90)
+
+
+@dataclass(frozen=True, slots=True)
+class Chase:
+    database: Database
+    provider: Provider
+    trunk: str
+    key: str
+    writer: GroupWriter[Heard | TakenBack]
+    pool: ThreadPoolExecutor
+    silent_after: timedelta
+    give_up_after: timedelta
+
+
+def ask_about_silent(chase: Chase, *, now: datetime) -> int:
+    """Returns how many calls were asked about."""
+    rows = chase.database.write(lambda c: _claim_silent(c, chase, now=now))
+    list(chase.pool.map(lambda row: _ask(chase, row, now=now), rows))
+    return len(rows)
+
+
+def end_unwanted(chase: Chase, *, now: datetime) -> int:
+    """Calls that a do-not-call, a renewal or a double placement says must end. Returns how many were ended."""
+    rows = chase.database.read(lambda c: c.execute(_unwanted, {"trunk": chase.trunk}).all())
+    list(chase.pool.map(lambda row: _end(chase, row, now=now), rows))
+    return len(rows)
+
+
+def _claim_silent(c: sa.Connection, chase: Chase, *, now: datetime) -> list[Any]:
+    """Asking again is harmless, so the claim is no more than the next time to ask."""
+    rows = c.execute(_silent, {"trunk": chase.trunk, "now": now}).all()
+    if rows:
+        c.execute(
+            sa.update(attempts)
+            .where(attempts.c.id.in_([row.id for row in rows]), attempts.c.ask_at <= now)
+            .values(ask_at=now + chase.silent_after)
+        )
+    return rows
+
+
+_silent = (
+    sa.select(attempts, targets.c.script)
+    .join(targets, targets.c.id == attempts.c.target_id)
+    .where(attempts.c.trunk == sa.bindparam("trunk"), attempts.c.ask_at <= sa.bindparam("now"))
+    .order_by(attempts.c.id)
+    .limit(AT_ONCE)
+    .with_for_update(skip_locked=True, of=attempts)
+)
+_unwanted = (
+    sa.select(attempts)
+    .where(
+        attempts.c.trunk == sa.bindparam("trunk"),
+        # without an id there is nothing to end yet; news or a look-up will bring it
+        sa.or_(attempts.c.cancel == "other", sa.and_(attempts.c.cancel.is_not(None), attempts.c.call_id.is_not(None))),
+    )
+    .order_by(attempts.c.id)
+    .limit(AT_ONCE)
+)
+
+
+def _ask(chase: Chase, row: Any, *, now: datetime) -> None:
+    asked = Asked(
+        attempt=row.id,
+        ref=f"{chase.key}-{row.id}",
+        number=row.number,
+        caller_id=row.caller_id,
+        call_id=row.call_id,
+        sent_after=row.claimed_at - CLOCKS_DIFFER,
+        sent_before=row.send_before + CLOCKS_DIFFER,
+        has_keys=_has_keys(row.script),
+        known=_known_elsewhere(chase.database, row.id),
+    )
+    try:
+        news = chase.provider.look_up(asked)
+    except ProviderUnavailable as error:
+        log.warn(f"attempt={row.id} waits for the provider to tell what became of it: {error}")
+        _give_up(chase, row, f"the provider cannot be asked: {error}", now=now)
+        return
+    if news is not None:
+        chase.writer.put(Heard(news)).result()
+    elif row.call_id is None:
+        log.warn(f"attempt={row.id} {mask(row.number)} was not placed: the provider does not know it")
+        chase.writer.put(Heard(_ended(row.id, Hangup.not_placed, "not in the provider's lists"), unless_heard=True))
+    else:
+        _give_up(chase, row, "the provider does not know the call any more", now=now)
+
+
+def _give_up(chase: Chase, row: Any, why: str, *, now: datetime) -> None:
+    if now - row.claimed_at >= chase.give_up_after:
+        log.alarm(f"attempt={row.id} {mask(row.number)} is lost ({why}): nobody rings again; a person must look")
+        chase.writer.put(Heard(_ended(row.id, Hangup.lost, why)))
+
+
+def _ended(attempt: int, hangup: Hangup, why: str) -> News:
+    return News(attempt, hangup.value, Progress(phase=Phase.ended, hangup=hangup, detail=why[:200]))
+
+
+def _known_elsewhere(database: Database, attempt: int) -> Callable[[str], bool]:
+    def known(call_id: str) -> bool:
+        other = sa.select(attempts.c.id).where(
+            sa.or_(attempts.c.call_id == call_id, attempts.c.other_call_id == call_id), attempts.c.id != attempt
+        )
+        return database.read(lambda c: c.execute(other.limit(1)).first()) is not None
+
+    return known
+
+
+def _has_keys(script: str | None) -> bool:
+    return script is not None and from_json(script).ask is not None
+
+
+def _end(chase: Chase, row: Any, *, now: datetime) -> None:
+    call_id = row.other_call_id if row.cancel == "other" else row.call_id
+    try:
+        chase.provider.cancel(call_id, talking_too=row.cancel != "unanswered")
+    except ProviderUnavailable as error:
+        log.warn(f"attempt={row.id} could not be ended at the provider yet: {error}")
+        return
+    log.say(f"attempt={row.id} ended at the provider: {row.reason or row.cancel}")
+    # a call cancelled while still queued brings no word of its own: ask
+    soon = now + timedelta(seconds=2)
+    live = attempts.c.phase.in_(("dialing", "ringing", "answered"))
+    chase.database.write(
+        lambda c: c.execute(
+            sa.update(attempts)
+            .where(attempts.c.id == row.id)
+            .values(cancel=None, ask_at=sa.case((live, soon), else_=attempts.c.ask_at))
+        )
+    )

@@ -1,0 +1,174 @@
+"""Due attempts → placed calls.
+
+The claim and its permission are one short transaction; the call is placed holding no lock; `record` writes what came of
+it. Whatever `place` raises that is not a definite no means *perhaps*, and is left to `chase`: never redialed on doubt.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from dialer import log
+from dialer.call import Hangup, Phase, Progress
+from dialer.campaign_store import Running
+from dialer.claiming import EVERYTHING, Budget, Claim, Scope, anything_due, claim_due
+from dialer.clock import Clock
+from dialer.database import Database
+from dialer.errors import CallRefused, Fault, TryLater
+from dialer.group_writer import GroupWriter
+from dialer.phone_number import mask
+from dialer.providers.base import News, Order, Placed, Provider
+from dialer.stages.record import Heard, TakenBack, pause_trunk
+
+SLACK = timedelta(milliseconds=18)
+HORIZON = timedelta(milliseconds=300)
+
+# What a trouble of the account or the line costs before the next call tries again.
+PATIENCE = {
+    Fault.ours: timedelta(0),
+    Fault.busy: timedelta(seconds=2),
+    Fault.account: timedelta(minutes=5),
+}
+QUEUED_TOO_LONG = timedelta(seconds=3)
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What placing needs: the adapter and the rules of one trunk."""
+
+    provider: Provider
+    budget: Budget
+    placements: int
+
+
+class Dialer:
+    """Places calls from a pool of threads, each warmed before its first slot. `stop` takes back what has not left."""
+
+    def __init__(
+        self,
+        database: Database,
+        desk: Desk,
+        *,
+        node: str,
+        clock: Clock,
+        writer: GroupWriter[Heard | TakenBack],
+        remember: Callable[[Claim], None] = lambda claim: None,
+    ) -> None:
+        self._database, self._desk, self._node, self._clock = database, desk, node, clock
+        self._writer, self._remember = writer, remember
+        self._stopping = threading.Event()
+        self._in_flight = 0
+        self._guard = threading.Lock()
+        ready = threading.Barrier(desk.placements + 1)
+        self._pool = ThreadPoolExecutor(desk.placements, thread_name_prefix="place")
+        for _ in range(desk.placements):
+            self._pool.submit(_warm, desk.provider, ready)
+        ready.wait(timeout=60)
+
+    @property
+    def in_flight(self) -> int:
+        return self._in_flight
+
+    def dial_due(self, campaigns: Mapping[str, Running], *, scope: Scope = EVERYTHING) -> int:
+        """Claims what may be rung within the next moments and hands it to the pool. Returns how many calls."""
+        most = self._desk.placements - self._in_flight
+        now = self._clock.now()
+        if self._stopping.is_set() or most <= 0 or not anything_due(self._database, self._desk.budget.trunk, now=now):
+            return 0
+        now = self._clock.now()
+        claims = claim_due(
+            self._database, self._desk.budget, campaigns, node=self._node, now=now, until=now + HORIZON, most=most,
+            scope=scope,
+        )  # fmt: skip
+        for claim in claims:
+            self._remember(claim)
+            with self._guard:
+                self._in_flight += 1
+            self._pool.submit(self._place, claim)
+        return len(claims)
+
+    def stop(self) -> None:
+        """At once: claims whose request has not left are planned again."""
+        self._stopping.set()
+
+    def close(self) -> None:
+        self.stop()
+        self._pool.shutdown(wait=False, cancel_futures=False)
+
+    def _place(self, claim: Claim) -> None:
+        try:
+            self._tell(claim, self._ask_provider(claim))
+        except Exception as error:
+            log.alarm(f"attempt={claim.attempt} its answer could not be written down: {error!r}; chase will ask")
+        finally:
+            with self._guard:
+                self._in_flight -= 1
+
+    def _ask_provider(self, claim: Claim) -> Heard | TakenBack | None:
+        order = Order(
+            attempt=claim.attempt, ref=claim.ref, number=claim.number, caller_id=claim.caller_id, script=claim.script,
+            ring_for=claim.ring_for, machine_detection=claim.machine_detection, gate=self._gate(claim),
+        )  # fmt: skip
+        try:
+            placed = self._desk.provider.place(order)
+        except CallRefused as refusal:
+            log.say(f"attempt={claim.attempt} {mask(claim.number)} refused: {refusal}")
+            ended = Progress(phase=Phase.ended, hangup=Hangup(refusal.hangup), detail=str(refusal)[:200])
+            return Heard(News(claim.attempt, "refused", ended), refused=True)
+        except TryLater as reason:
+            return self._take_back(claim, reason)
+        except Exception as doubt:
+            log.warn(f"attempt={claim.attempt} perhaps placed ({_short(doubt)}): waiting for news, then asking")
+            return None
+        return self._placed(claim, placed)
+
+    def _placed(self, claim: Claim, placed: Placed) -> Heard:
+        if placed.queued > QUEUED_TOO_LONG:
+            why = f"the provider holds calls back for {placed.queued.total_seconds():.0f} s: our pace is above its own"
+            log.warn(f"trunk={self._desk.budget.trunk} {why}")
+            self._pause(self._clock.now() + placed.queued, why)
+        return Heard(News(claim.attempt, "placed", Progress(phase=Phase.dialing), call_id=placed.call_id))
+
+    def _take_back(self, claim: Claim, reason: TryLater) -> TakenBack:
+        now = self._clock.now()
+        pause = PATIENCE[reason.fault]
+        if reason.fault is not Fault.ours:
+            log.warn(f"attempt={claim.attempt} put off: {reason}")
+            self._pause(now + pause, str(reason))
+        return TakenBack(claim.attempt, self._node, claim.claimed_at, now + max(pause, reason.after), str(reason))
+
+    def _pause(self, until: datetime, why: str) -> None:
+        pause_trunk(self._database, self._desk.budget.trunk, until=until, reason=why)
+
+    def _tell(self, claim: Claim, what: Heard | TakenBack | None) -> None:
+        if what is not None:
+            self._writer.put(what).result()
+
+    def _gate(self, claim: Claim) -> Callable[[], None]:
+        slot, last = self._clock.monotonic(claim.slot), self._clock.monotonic(claim.send_before)
+        latest = min(slot + SLACK.total_seconds(), last)
+
+        def gate() -> None:
+            # the connection is open; the next thing that happens is the first byte of the request
+            if self._stopping.wait(max(0.0, slot - self._clock.seconds())):
+                raise TryLater("this node is stopping", fault=Fault.ours)
+            if self._clock.seconds() > latest:
+                raise TryLater("its moment had gone by", fault=Fault.ours)
+
+        return gate
+
+
+def _warm(provider: Provider, ready: threading.Barrier) -> None:
+    try:
+        provider.warm()
+    except Exception as error:
+        log.warn(f"could not connect to the provider ahead of the first call: {_short(error)}")
+    ready.wait(timeout=60)
+
+
+def _short(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"[:200]

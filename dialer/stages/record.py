@@ -1,0 +1,257 @@
+"""News, and the answers of `place` → progress, merged; what has ended owes a plan and its entries.
+
+Late, repeated and reordered news need no code of their own: see `dialer.call`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from dialer import log
+from dialer.call import AnsweredBy, Disposition, Hangup, Phase, Progress, Transfer, disposition, merge
+from dialer.cancelling import stop_replacement, suppress
+from dialer.database import Database
+from dialer.providers.base import News
+from dialer.tables import attempts, news, trunks
+
+RAW_MOST = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """`unless_heard`: the verdict "not placed" holds only while nobody has heard of the call.
+
+    `refused`: the provider definitely did not place it, so that it is none of the campaign's dials.
+    """
+
+    news: News
+    unless_heard: bool = False
+    refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """Certainly not placed, by the node that holds the claim: the attempt is planned again."""
+
+    attempt: int
+    node: str
+    claimed_at: datetime
+    due_at: datetime
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    wrap_up: timedelta
+    silent_after: timedelta
+
+
+def record(database: Database, items: Sequence[Heard | TakenBack], *, now: datetime, timing: Timing) -> None:
+    """One transaction. Raises what the database raises; then nothing of the group was recorded."""
+    heard = [item for item in items if isinstance(item, Heard)]
+    taken_back = [item for item in items if isinstance(item, TakenBack)]
+
+    def work(c: sa.Connection) -> None:
+        if heard:
+            _merge_news(database, c, heard, now=now, timing=timing)
+        for item in sorted(taken_back, key=lambda item: item.attempt):
+            _take_back(c, item)
+
+    database.write(work)
+
+
+def pause_trunk(database: Database, trunk: str, *, until: datetime, reason: str) -> None:
+    database.write(
+        lambda c: c.execute(
+            sa.update(trunks).where(trunks.c.name == trunk).values(paused_until=until, reason=reason[:300])
+        )
+    )
+
+
+_KNOWN = (
+    "id",
+    "number",
+    "phase",
+    "hangup",
+    "answered_by",
+    "transfer",
+    "answer",
+    "answer_step",
+    "answer_key",
+    "opted_out",
+    "keys_unheard",
+    "talked",
+    "answered_at",
+    "ended_at",
+    "detail",
+    "call_id",
+    "other_call_id",
+    "disposition",
+    "heard_after",
+    "counts",
+    "cancel",
+    "ask_at",
+    "plan_at",
+    "owes_at",
+)
+_CHANGED = tuple(name for name in _KNOWN if name not in ("id", "target_id", "number", "heard_after"))
+
+_select = (
+    sa.select(*(attempts.c[name] for name in _KNOWN))
+    .where(attempts.c.id.in_(sa.bindparam("ids", expanding=True)))
+    .order_by(attempts.c.id)
+    .with_for_update()
+)
+_update = (
+    sa.update(attempts)
+    .where(attempts.c.id == sa.bindparam("row"))
+    .values({name: sa.bindparam(f"new_{name}") for name in _CHANGED})
+)
+
+
+def _merge_news(database: Database, c: sa.Connection, items: Sequence[Heard], *, now: datetime, timing: Timing) -> None:
+    rows = {
+        row["id"]: dict(row) for row in c.execute(_select, {"ids": sorted({i.news.attempt for i in items})}).mappings()
+    }
+    kept, changed = [], set()
+    for item in items:
+        row = rows.get(item.news.attempt)
+        if row is None:
+            log.warn(f"attempt={item.news.attempt} unknown here: its news is dropped")
+            continue
+        if item.unless_heard and (row["phase"] != "dialing" or row["call_id"] is not None):
+            continue
+        kept.append(item.news)
+        if _take_in(row, item, now=now, timing=timing):
+            changed.add(row["id"])
+    if changed:
+        c.execute(
+            _update, [{"row": id, **{f"new_{name}": rows[id][name] for name in _CHANGED}} for id in sorted(changed)]
+        )
+    if kept:
+        c.execute(
+            database.insert_new(news),
+            [{"attempt_id": n.attempt, "key": n.key, "heard_at": now, "raw": n.raw[:RAW_MOST]} for n in kept],
+        )
+    for row in (rows[id] for id in sorted(changed)):
+        if row["cancel"] == "any":
+            stop_replacement(c, row["target_id"], but=row["id"], now=now)
+    for number in sorted({rows[n.attempt]["number"] for n in kept if n.progress.opted_out}):
+        suppress(database, c, number, source="key", reason="pressed the opt-out key", now=now)
+
+
+def _take_in(row: dict[str, Any], item: Heard, *, now: datetime, timing: Timing) -> bool:
+    """One news into one row. Returns whether anything has changed."""
+    before = dict(row)
+    known, said = _progress(row), item.news.progress
+    _take_call_id(row, item.news.call_id)
+    whole = merge(known, said)
+    if known.hangup in _DOUBTED and said.phase in (Phase.dialing, Phase.ringing, Phase.answered):
+        log.alarm(f"attempt={row['id']} is live although it had ended as {known.hangup}: it is being hung up")
+        row["cancel"], row["plan_at"] = "any", now
+    if whole.phase is Phase.ended and whole.ended_at is None:
+        whole = merge(whole, Progress(ended_at=now))
+    _put_progress(row, whole)
+    if item.refused and row["call_id"] is None:
+        row["counts"] = False
+    elif row["call_id"] is not None and whole.hangup is not Hangup.not_placed:
+        row["counts"] = True
+    if whole.phase is Phase.ended:
+        _settle(row, whole, before, now=now, timing=timing)
+    else:
+        row["ask_at"] = now + timing.silent_after
+    return row != before
+
+
+def _settle(row: dict[str, Any], whole: Progress, before: dict[str, Any], *, now: datetime, timing: Timing) -> None:
+    """A call has ended, or more has become known of one that had."""
+    became = disposition(whole, heard_after=timedelta(seconds=row["heard_after"]))
+    row["disposition"] = became.value
+    row["ask_at"] = None
+    if row["cancel"] in ("unanswered", "any") and whole.hangup not in _DOUBTED:
+        row["cancel"] = None
+    if became is Disposition.not_placed:
+        row["counts"] = False
+    if before["disposition"] is None:
+        row["plan_at"] = row["owes_at"] = now + timing.wrap_up
+    elif any(row[name] != before[name] for name in _TOLD):
+        row["plan_at"] = now
+        row["owes_at"] = before["owes_at"] or now
+
+
+# Endings that the provider has not confirmed.
+_DOUBTED = (Hangup.not_placed, Hangup.lost)
+
+# What an entry or a decision may depend on.
+_TOLD = ("disposition", "answer", "transfer", "answered_by", "keys_unheard", "opted_out", "talked", "counts")
+
+
+def _take_call_id(row: dict[str, Any], call_id: str | None) -> None:
+    if call_id is None or call_id in (row["call_id"], row["other_call_id"]):
+        return
+    if row["call_id"] is None:
+        row["call_id"] = call_id
+        return
+    log.alarm(f"attempt={row['id']} was placed twice: {row['call_id']} and {call_id}; the later is being cancelled")
+    row["other_call_id"] = call_id
+    row["cancel"] = "other"
+
+
+def _take_back(c: sa.Connection, item: TakenBack) -> None:
+    done = c.execute(
+        sa.update(attempts)
+        .where(
+            attempts.c.id == item.attempt,
+            attempts.c.phase == "dialing",
+            attempts.c.node == item.node,
+            attempts.c.claimed_at == item.claimed_at,
+            attempts.c.call_id.is_(None),
+        )
+        .values(
+            phase="planned",
+            node=None,
+            claimed_at=None,
+            send_before=None,
+            counts=False,
+            ask_at=None,
+            cancel=None,
+            due_at=item.due_at,
+            reason=item.why[:300],
+        )
+    )
+    if not done.rowcount:
+        log.warn(f"attempt={item.attempt} was not taken back ({item.why}): it is no longer this node's")
+
+
+def _progress(row: dict[str, Any]) -> Progress:
+    return Progress(
+        phase=Phase(row["phase"]),
+        hangup=None if row["hangup"] is None else Hangup(row["hangup"]),
+        answered_by=AnsweredBy(row["answered_by"]),
+        transfer=Transfer(row["transfer"]),
+        answer=row["answer"],
+        answer_step=row["answer_step"],
+        answer_key=row["answer_key"],
+        opted_out=row["opted_out"],
+        keys_unheard=row["keys_unheard"],
+        talked=None if row["talked"] is None else timedelta(seconds=row["talked"]),
+        answered_at=row["answered_at"],
+        ended_at=row["ended_at"],
+        detail=row["detail"],
+    )
+
+
+def _put_progress(row: dict[str, Any], known: Progress) -> None:
+    row["phase"] = known.phase.value
+    row["hangup"] = None if known.hangup is None else known.hangup.value
+    row["answered_by"] = known.answered_by.value
+    row["transfer"] = known.transfer.value
+    row["answer"], row["answer_step"], row["answer_key"] = known.answer, known.answer_step, known.answer_key
+    row["opted_out"], row["keys_unheard"] = known.opted_out, known.keys_unheard
+    row["talked"] = None if known.talked is None else round(known.talked.total_seconds())
+    row["answered_at"], row["ended_at"], row["detail"] = known.answered_at, known.ended_at, known.detail

@@ -1,0 +1,247 @@
+"""Ended attempts → entries owed; owed entries → written, once.
+
+    owed → writing → written | doubtful | set_aside
+
+A doubt is looked up before anything is written again, and not before the portal can have finished writing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from dialer import log
+from dialer.campaign_store import Store
+from dialer.crm.base import CardType, Crm, Entry, EntryKind, Outcome, Result
+from dialer.database import Database
+from dialer.tables import attempts, entries, nodes, targets
+from dialer.wording import Told, write_call, write_note
+
+OWING_AT_ONCE = 50
+NODE_IS_DEAD_AFTER = timedelta(seconds=30)
+LOOKING_LEASE = timedelta(minutes=5)
+TRY_AGAIN_AFTER = (timedelta(seconds=5), timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=10))
+SET_ASIDE_AFTER = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Manners:
+    doubt_after: timedelta
+    linger: timedelta
+
+
+def owe_entries(database: Database, store: Store, *, key: str, now: datetime) -> int:
+    """One call record an attempt that was handed over, one note a target. Returns how many targets were looked at."""
+    versions = {name: running.version_id for name, running in store.running().items()}
+    return database.write(lambda c: _owe(c, store, versions, key=key, now=now))
+
+
+def write_owed(database: Database, crm: Crm, manners: Manners, *, node: str, now: datetime) -> int:
+    """One request. Returns how many entries it carried."""
+    claimed = database.write(lambda c: _claim_owed(c, crm.batch, manners, node=node, now=now))
+    if not claimed:
+        return 0
+    results = crm.write([_entry(row) for row in claimed], now=now)
+    database.write(lambda c: _keep_results(c, claimed, results, manners, node=node, now=now))
+    return len(claimed)
+
+
+def look_for_doubtful(database: Database, crm: Crm, manners: Manners, *, now: datetime) -> int:
+    """Returns how many entries were looked for."""
+    doubted = database.write(lambda c: _claim_doubtful(c, crm.batch, manners, now=now))
+    if not doubted:
+        return 0
+    results = crm.look_for([_entry(row) for row in doubted], now=now)
+    database.write(lambda c: _keep_findings(c, doubted, results, now=now))
+    return len(doubted)
+
+
+def _owe(c: sa.Connection, store: Store, versions: Mapping[str, int], *, key: str, now: datetime) -> int:
+    ids = c.execute(
+        sa.select(attempts.c.target_id).where(attempts.c.owes_at <= now).distinct().limit(OWING_AT_ONCE)
+    ).scalars()
+    found = c.execute(
+        sa.select(targets).where(targets.c.id.in_(list(ids))).order_by(targets.c.id).with_for_update(skip_locked=True)
+    ).all()
+    if not found:
+        return 0
+    held = [row.id for row in found]
+    tries: dict[int, list[Any]] = defaultdict(list)
+    for row in c.execute(
+        sa.select(attempts).where(attempts.c.target_id.in_(held)).order_by(attempts.c.id).with_for_update()
+    ):
+        tries[row.target_id].append(row)
+    standing: dict[int, list[Any]] = defaultdict(list)
+    for row in c.execute(
+        sa.select(entries).where(entries.c.target_id.in_(held)).order_by(entries.c.id).with_for_update()
+    ):
+        standing[row.target_id].append(row)
+    for target in found:
+        version = target.version_id or versions.get(target.campaign)
+        if version is not None and target.card_id:
+            campaign, words = store.version(version)
+            told = Told(campaign, words, target, tuple(tries[target.id]), now)
+            _owe_target(c, told, standing[target.id], key=key, now=now)
+    c.execute(sa.update(attempts).where(attempts.c.target_id.in_(held), attempts.c.owes_at <= now).values(owes_at=None))
+    return len(found)
+
+
+def _owe_target(c: sa.Connection, told: Told, standing: Sequence[Any], *, key: str, now: datetime) -> None:
+    handed_over = [one for one in told.tries if one.counts and one.disposition is not None]
+    by_attempt = {row.attempt_id: row for row in standing if row.kind == "call"}
+    for one in handed_over:
+        if (one.owes_at is not None and one.owes_at <= now) or one.id not in by_attempt:
+            subject, text = write_call(told, one)
+            _owe_entry(
+                c, by_attempt.get(one.id), "call", told.target.id, one, f"{key}-{one.id}", subject, text, now=now
+            )
+    if handed_over:
+        note = next((row for row in standing if row.kind == "note"), None)
+        ref = f"{key}-t{told.target.id}"
+        _owe_entry(c, note, handed_over[-1], ref=ref, subject="", text=write_note(told), now=now)
+
+
+def _owe_entry(
+    c: sa.Connection, row: Any | None, one: Any, *, ref: str, subject: str, text: str, now: datetime
+) -> None:
+    """A call record has a subject; a note has none."""
+    values = {
+        "subject": subject, "text": text, "number": one.number, "started_at": one.claimed_at, "ended_at": one.ended_at,
+        "hash": hashlib.sha256(f"{subject}\n{text}".encode()).hexdigest()[:32],
+    }  # fmt: skip
+    if row is None:
+        kind, attempt = ("call", one.id) if subject else ("note", None)
+        new = {"kind": kind, "attempt_id": attempt, "target_id": one.target_id, "ref": ref, "state": "owed", "tries": 0}
+        c.execute(sa.insert(entries), {**new, **values, "why": "", "due_at": now, "owed_since": now})
+    elif row.hash != values["hash"]:
+        if row.state == "written":
+            values |= {"state": "owed", "due_at": now, "owed_since": now, "tries": 0}
+        c.execute(sa.update(entries).where(entries.c.id == row.id).values(**values))
+
+
+_with_card = sa.select(
+    entries, targets.c.card_type, targets.c.card_id, targets.c.contact_id, targets.c.responsible_id
+).join(targets, targets.c.id == entries.c.target_id)
+
+
+def _claim_owed(c: sa.Connection, most: int, manners: Manners, *, node: str, now: datetime) -> list[Any]:
+    owed = sa.and_(entries.c.state == "owed", entries.c.due_at <= now)
+    count, oldest = c.execute(sa.select(sa.func.count(), sa.func.min(entries.c.owed_since)).where(owed)).one()
+    if not count or (count < most and oldest > now - manners.linger):
+        return []
+    rows = c.execute(
+        _with_card.where(owed).order_by(entries.c.id).limit(most).with_for_update(skip_locked=True, of=entries)
+    ).all()
+    c.execute(
+        sa.update(entries)
+        .where(entries.c.id.in_([row.id for row in rows]))
+        .values(
+            state="writing", node=node, sent_at=now, sent_hash=entries.c.hash, tries=entries.c.tries + 1,
+            first_sent_at=sa.func.coalesce(entries.c.first_sent_at, now),
+        )
+    )  # fmt: skip
+    return list(rows)
+
+
+def _entry(row: Any) -> Entry:
+    return Entry(
+        id=row.id, kind=EntryKind(row.kind), ref=row.ref, card_type=CardType(row.card_type), card_id=row.card_id,
+        contact_id=row.contact_id, number=row.number, subject=row.subject, text=row.text, started_at=row.started_at,
+        ended_at=row.ended_at, responsible_id=row.responsible_id, remote_id=row.remote_id,
+        first_sent_at=row.first_sent_at,
+    )  # fmt: skip
+
+
+def _keep_results(
+    c: sa.Connection,
+    claimed: Sequence[Any],
+    results: Mapping[int, Result],
+    manners: Manners,
+    *,
+    node: str,
+    now: datetime,
+) -> None:
+    for row in claimed:
+        result = results.get(row.id, Result(Outcome.doubtful, why="no answer for this entry"))
+        # somebody else may have taken it for abandoned meanwhile
+        mine = sa.and_(entries.c.id == row.id, entries.c.state == "writing", entries.c.node == node,
+                       entries.c.sent_at == now)  # fmt: skip
+        c.execute(sa.update(entries).where(mine).values(**_after_write(row, result, manners, now=now)))
+
+
+def _after_write(row: Any, result: Result, manners: Manners, *, now: datetime) -> dict[str, Any]:
+    if result.outcome is Outcome.written:
+        return _written(row, result, row.hash)
+    if result.outcome is Outcome.doubtful:
+        log.warn(f"entry={row.id} may stand already ({result.why}): looked for before it is written again")
+        return {"state": "doubtful", "due_at": now + manners.doubt_after, "why": result.why[:300]}
+    if result.outcome is Outcome.absent:  # an update of what somebody has deleted
+        return {"state": "owed", "remote_id": None, "due_at": now, "why": result.why[:300]}
+    if result.outcome is Outcome.later:
+        return _later(row, result, "owed", now=now)
+    log.alarm(f"entry={row.id} is set aside: {result.why}")
+    return {"state": "set_aside", "why": result.why[:300]}
+
+
+def _written(row: Any, result: Result, sent_hash: str | None) -> dict[str, Any]:
+    # its text may have changed while it was being written
+    return {
+        "state": sa.case((entries.c.hash == sent_hash, "written"), else_="owed"), "written_hash": sent_hash,
+        "remote_id": result.remote_id or row.remote_id, "why": "", "tries": 0,
+    }  # fmt: skip
+
+
+def _later(row: Any, result: Result, state: str, *, now: datetime) -> dict[str, Any]:
+    if now - row.owed_since >= SET_ASIDE_AFTER:
+        log.alarm(f"entry={row.id} is set aside after a day of trying: {result.why}")
+        return {"state": "set_aside", "why": result.why[:300]}
+    at = result.again_at or now + TRY_AGAIN_AFTER[min(row.tries, len(TRY_AGAIN_AFTER) - 1)]
+    log.warn(f"entry={row.id} waits for the CRM until {at:%H:%M:%S}: {result.why}")
+    return {"state": state, "due_at": at, "why": result.why[:300]}
+
+
+def _claim_doubtful(c: sa.Connection, most: int, manners: Manners, *, now: datetime) -> list[Any]:
+    alive = sa.select(nodes.c.name).where(nodes.c.seen_at > now - NODE_IS_DEAD_AFTER)
+    abandoned = sa.and_(
+        entries.c.state == "writing",
+        entries.c.sent_at <= now - manners.doubt_after,
+        sa.or_(entries.c.node.not_in(alive), entries.c.sent_at <= now - LOOKING_LEASE),
+    )
+    doubtful = sa.and_(entries.c.state == "doubtful", entries.c.due_at <= now)
+    rows = c.execute(
+        _with_card.where(sa.or_(doubtful, abandoned))
+        .order_by(entries.c.id)
+        .limit(most)
+        .with_for_update(skip_locked=True, of=entries)
+    ).all()
+    if rows:
+        c.execute(
+            sa.update(entries)
+            .where(entries.c.id.in_([row.id for row in rows]))
+            .values(state="doubtful", due_at=now + LOOKING_LEASE)
+        )
+    return list(rows)
+
+
+def _keep_findings(c: sa.Connection, doubted: Sequence[Any], results: Mapping[int, Result], *, now: datetime) -> None:
+    for row in doubted:
+        result = results.get(row.id, Result(Outcome.later, why="no answer for this entry"))
+        mine = sa.and_(entries.c.id == row.id, entries.c.state == "doubtful", entries.c.due_at == now + LOOKING_LEASE)
+        c.execute(sa.update(entries).where(mine).values(**_after_look(row, result, now=now)))
+
+
+def _after_look(row: Any, result: Result, *, now: datetime) -> dict[str, Any]:
+    if result.outcome is Outcome.written:
+        return _written(row, result, row.sent_hash)
+    if result.outcome is Outcome.absent:
+        return {"state": "owed", "due_at": now, "why": ""}
+    if result.outcome is Outcome.later:
+        return _later(row, result, "doubtful", now=now)
+    log.alarm(f"entry={row.id} is set aside: {result.why}")
+    return {"state": "set_aside", "why": result.why[:300]}
