@@ -8,6 +8,8 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Protocol
 
+from dialer.finding import Finding
+
 
 class CardType(StrEnum):
     contact = "contact"
@@ -88,16 +90,6 @@ class Result:
     remote_id: int | None = None
     why: str = ""
     again_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing `doctor` or `check` saw. `remedy` is empty where all is well."""
-
-    subject: str
-    good: bool
-    text: str
-    remedy: str = ""
 
 
 class Crm(Protocol):

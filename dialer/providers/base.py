@@ -1,8 +1,8 @@
 """What a telephone company is to the rest of the program: three verbs, three answers.
 
-    place(order) → Placed      or CallRefused / TryLater: certainly not placed; anything else raised: *perhaps*
-    look_up(asked) → News      what the provider knows of a call, by its id or by whom it rang
-    open · receive(webhook)    who it is about; then what it proves and what to answer
+place(order) → Placed      or CallRefused / TryLater: certainly not placed; anything else raised: *perhaps*
+look_up(asked) → News      what the provider knows of a call, by its id or by whom it rang
+open · receive(webhook)    who it is about; then what it proves and what to answer
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from dialer.call import Progress
+from dialer.finding import Finding
 from dialer.script import Script
 
 
@@ -131,3 +132,6 @@ class Provider(Protocol):
 
     def regrets(self, letter: Letter, script: Script | None) -> Reply:
         """The answer when the news could not be stored in time, or the attempt is not ours any more."""
+
+    def findings(self, caller_ids: set[str]) -> list[Finding]:
+        """Account and caller IDs, for `doctor`."""
