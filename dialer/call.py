@@ -71,9 +71,7 @@ class Disposition(Word):
 
 
 _RANKS: dict[Word, int] = {
-    member: rank
-    for family in (Phase, Hangup, AnsweredBy, Transfer, Disposition)
-    for rank, member in enumerate(family)
+    member: rank for family in (Phase, Hangup, AnsweredBy, Transfer, Disposition) for rank, member in enumerate(family)
 }
 
 LIVE = (Phase.dialing, Phase.ringing, Phase.answered)

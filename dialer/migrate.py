@@ -58,5 +58,3 @@ def _name_installation(connection: sa.Connection) -> None:
     if connection.execute(sa.select(installation.c.key)).first() is None:
         key = "".join(secrets.choice(_ALPHABET) for _ in range(8))
         connection.execute(sa.insert(installation), {"id": 1, "key": key})
-
-

@@ -1,11 +1,11 @@
 """Rows without behaviour. Times are aware UTC; enums are lower-case words; JSON is text.
 
-    campaign ─┬─ campaign_version          what the files said, and since when
-              └─ reading                   one a campaign and local day; a missed day is a row that is not there
-    target ───┬─ target_number             whom we owe a call, and where they can be rung
-              ├─ attempt ── news           one dial, and every message about it
-              └─ entry                     one thing owed to the CRM
-    trunk · node · do_not_call · installation
+campaign ─┬─ campaign_version          what the files said, and since when
+          └─ reading                   one a campaign and local day; a missed day is a row that is not there
+target ───┬─ target_number             whom we owe a call, and where they can be rung
+          ├─ attempt ── news           one dial, and every message about it
+          └─ entry                     one thing owed to the CRM
+trunk · node · do_not_call · installation
 """
 
 from __future__ import annotations

@@ -38,10 +38,10 @@ class Counted:
     left_out: int
 
 
-def reading_due(campaign: Campaign, *, now: datetime) -> date | None:
-    """The local day whose reading should have begun."""
+def reading_due(campaign: Campaign, *, now: datetime, anyway: bool = False) -> date | None:
+    """The local day whose reading should have begun; with `anyway` whatever the hour."""
     local = now.astimezone(ZoneInfo(campaign.time_zone))
-    return local.date() if local.time() >= campaign.read_at else None
+    return local.date() if anyway or local.time() >= campaign.read_at else None
 
 
 def claim_reading(database: Database, name: str, day: date, *, node: str, now: datetime, again: bool = False) -> bool:
@@ -147,7 +147,7 @@ def _take_in(
     tally: Counter[str] = Counter()
     for card_id, person in sorted(by_card.items()):
         _flag(database, c, campaign, person, now=now)
-        touch = _touch(campaign, person, today)
+        touch = due_touch(campaign, person, today)
         current = None
         for row in known[card_id]:
             if touch is not None and row.contract_end == person.contract_end and row.touch == touch:
@@ -159,7 +159,7 @@ def _take_in(
     return tally
 
 
-def _touch(campaign: Campaign, person: Contact, today: date) -> int | None:
+def due_touch(campaign: Campaign, person: Contact, today: date) -> int | None:
     """The touch that is due: the nearest one whose day has come. A later touch supersedes the earlier."""
     if person.contract_end is None:
         return None
@@ -188,7 +188,7 @@ def _owe_call(
     now: datetime,
 ) -> str:
     """Returns the state of the target for this person and touch."""
-    phones, why = _usable(campaign, person)
+    phones, why = usable_phones(campaign, person)
     if person.do_not_call:
         phones, why = [], "do not call, says the CRM"
     values = {
@@ -275,7 +275,7 @@ def _was_rung(c: sa.Connection, id: int) -> bool:
     return c.execute(rung.limit(1)).first() is not None
 
 
-def _usable(campaign: Campaign, person: Contact) -> tuple[list[PhoneNumber], str]:
+def usable_phones(campaign: Campaign, person: Contact) -> tuple[list[PhoneNumber], str]:
     """Every usable number once, in the card's order; else why there is none."""
     found: dict[str, PhoneNumber] = {}
     reasons: dict[str, None] = {}

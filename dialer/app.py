@@ -1,0 +1,113 @@
+"""Builds the parts from settings and wires them: the only module that knows all of them."""
+
+from __future__ import annotations
+
+import math
+
+import sqlalchemy as sa
+
+from dialer import log
+from dialer.campaign_store import Store
+from dialer.claiming import Budget
+from dialer.clock import Clock
+from dialer.crm.bitrix24 import Bitrix24
+from dialer.database import Database
+from dialer.migrate import installation_key, migrate
+from dialer.providers.base import Provider
+from dialer.providers.twilio import Twilio
+from dialer.providers.twilio.webhooks import Webhooks
+from dialer.script import Script, from_json
+from dialer.service import Parts
+from dialer.settings import Settings, need
+from dialer.stages.dial import Desk
+from dialer.stages.record import Timing
+from dialer.stages.write_back import Manners
+from dialer.tables import attempts, targets
+
+TRUNK = "twilio"
+PLACEMENTS_MOST = 100
+
+
+def open_database(settings: Settings) -> Database:
+    """Migrated. Raises DatabaseRefused."""
+    database = Database(settings.database_url)
+    before, after = migrate(database)
+    if before != after:
+        log.say(f"database: version {before or 'none'} → {after}")
+    return database
+
+
+def build(settings: Settings, database: Database) -> Parts:
+    """Raises SettingsError for what is missing to dial and to write back."""
+    clock = Clock()
+    clock.set(database.now())
+    key = installation_key(database)
+    return Parts(
+        database=database,
+        clock=clock,
+        store=Store(database),
+        crm=crm(settings, clock),
+        desk=desk(settings, key),
+        key=key,
+        timing=Timing(wrap_up=settings.wrap_up, silent_after=settings.silent_after),
+        manners=Manners(doubt_after=settings.doubt_after, linger=settings.linger),
+        fresh_for=settings.fresh_for,
+        give_up_after=settings.give_up_after,
+        campaigns=settings.campaigns,
+        templates=settings.templates,
+        load_script=lambda attempt: load_script(database, attempt),
+    )
+
+
+def crm(settings: Settings, clock: Clock) -> Bitrix24:
+    url = need(settings.bitrix24_webhook_url, "DIALER_BITRIX24_WEBHOOK_URL", "people are read from Bitrix24")
+    return Bitrix24(
+        url, clock=clock.now, rate=settings.bitrix24_requests_per_second, burst=settings.bitrix24_burst, log=log.warn
+    )
+
+
+def provider(settings: Settings, key: str) -> Twilio:
+    sid = need(settings.twilio_account_sid, "TWILIO_ACCOUNT_SID", "calls are placed through Twilio")
+    token = need(settings.twilio_auth_token, "TWILIO_AUTH_TOKEN", "calls are placed through Twilio")
+    webhooks = None
+    if settings.public_url is not None:
+        secret = need(settings.secret, "DIALER_SECRET", "it signs the addresses that Twilio calls")
+        webhooks = Webhooks(
+            settings.public_url,
+            key,
+            tokens=[token, *_texts(settings.twilio_auth_token_previous)],
+            secrets=[secret, *_texts(settings.secret_previous)],
+        )
+    return Twilio(
+        sid, token, webhooks=webhooks, api_url=settings.twilio_api_url, timeout=settings.twilio_timeout,
+        lists_lag=settings.twilio_lists_lag,
+    )  # fmt: skip
+
+
+def desk(settings: Settings, key: str) -> Desk:
+    twilio: Provider = provider(settings, key)
+    budget = Budget(
+        trunk=TRUNK,
+        lines=settings.twilio_lines,
+        calls_per_second=settings.twilio_calls_per_second,
+        send_within=settings.send_within,
+        ask_after=twilio.request_timeout + twilio.lists_lag,
+        fresh_for=settings.fresh_for,
+        only=settings.only_numbers,
+        key=key,
+    )
+    # a placement waits for its slot up to 0.3 s and for the provider's answer as long again
+    most = settings.placements or min(max(4, math.ceil(settings.twilio_calls_per_second * 0.8) + 2), PLACEMENTS_MOST)
+    return Desk(twilio, budget, most)
+
+
+def load_script(database: Database, attempt: int) -> Script | None:
+    pinned = (
+        sa.select(targets.c.script).join(attempts, attempts.c.target_id == targets.c.id).where(attempts.c.id == attempt)
+    )
+    text = database.read(lambda c: c.execute(pinned).scalar())
+    return None if text is None else from_json(text)
+
+
+def _texts(secret: object) -> list[str]:
+    return [] if secret is None else [need(secret, "", "")]

@@ -1,0 +1,160 @@
+"""The commands; thin. Data goes to stdout, talk to stderr.
+
+Exit 0 done; 1 an expected error; 2 wrong usage; 130 interrupted. Nothing but typer is imported before a command runs.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Rings customers whose contract is about to end; what became of each call stands in Bitrix24, once.",
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print data as JSON.")]
+OneCampaign = Annotated[Optional[str], typer.Argument(help="The campaign's name; all campaigns without it.")]  # noqa: UP045
+
+
+@app.command()
+def demo(
+    people: Annotated[int, typer.Option(min=1, max=2_000, help="How many people to ring.")] = 200,
+    json: Json = False,
+) -> None:
+    """A whole campaign day on a sandbox: a portal and a telephone company on this machine. No account needed."""
+    from dialer.commands import demo
+
+    _print_to_stdout()
+    demo.demo(people=people, json=json)
+
+
+@app.command()
+def init(folder: Annotated[Path, typer.Argument(help="Where; made if it is not there.")] = Path()) -> None:
+    """Write a folder to start from: a campaign, its words, and an .env with a fresh secret."""
+    from dialer.commands import init
+
+    init.init(folder)
+
+
+@app.command()
+def check(
+    online: Annotated[bool, typer.Option(help="Also ask Bitrix24 for the fields the campaigns name.")] = True,
+    json: Json = False,
+) -> None:
+    """Check campaign files and templates, and with credentials the portal's fields. Nothing is dialed."""
+    from dialer.commands import check
+
+    raise typer.Exit(check.check(_settings(), online=online, json=json))
+
+
+@app.command()
+def plan(campaign: OneCampaign = None, json: Json = False) -> None:
+    """Whom today's reading would ring, when and on which number; whom not, and why. Nothing is dialed or written."""
+    from dialer.commands import plan
+
+    plan.plan(_settings(), campaign, json=json)
+
+
+@app.command()
+def run(campaign: OneCampaign = None, json: Json = False) -> None:
+    """Read, ring and write back for today, in the foreground, until nothing is left to do."""
+    from dialer.commands import running
+
+    raise typer.Exit(running.run(_settings(), campaign, json=json))
+
+
+@app.command()
+def serve() -> None:
+    """The service: daily readings, calls, webhooks, entries. Ends on SIGTERM, when live calls have ended."""
+    from dialer.commands import running
+
+    raise typer.Exit(running.serve(_settings()))
+
+
+@app.command()
+def call(
+    number: Annotated[str, typer.Argument(help="Whom to ring, in international form: +7916…")],
+    campaign: Annotated[Optional[str], typer.Option(help="Whose words; needed where there are several.")] = None,  # noqa: UP045
+    name: Annotated[str, typer.Option(help="What the words call the person.")] = "Иван Петров",
+    json: Json = False,
+) -> None:
+    """A test call to one number, under the same rules as every other call. Nothing is written to Bitrix24."""
+    from dialer.commands import calling
+
+    raise typer.Exit(calling.call(_settings(), number, campaign, name=name, json=json))
+
+
+@app.command()
+def status(json: Json = False) -> None:
+    """What is planned, live, done and owed, and what is being waited for."""
+    from dialer.commands import status
+
+    status.status(_settings(), json=json)
+
+
+@app.command()
+def suppress(
+    number: Annotated[str, typer.Argument(help="Never to be dialed again, in any campaign.")],
+    reason: Annotated[str, typer.Option(help="Kept with it.")] = "asked not to be called",
+    region: Annotated[str, typer.Option(help="Of a number without a country code.")] = "RU",
+) -> None:
+    """Do not call this number: what is planned is cancelled and what is live is ended, at once."""
+    from dialer.commands import status
+
+    status.suppress(_settings(), number, reason=reason, region=region)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database up to date. `run` and `serve` do it too."""
+    from dialer.commands import status
+
+    status.migrate(_settings())
+
+
+@app.command()
+def doctor(json: Json = False) -> None:
+    """Credentials, rights, account, database, webhooks: each finding with its remedy."""
+    from dialer.commands import doctor
+
+    raise typer.Exit(doctor.doctor(_settings(), json=json))
+
+
+def main() -> None:
+    from dialer.errors import DialerError
+
+    try:
+        app()
+    except DialerError as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(0)
+
+
+def _settings() -> Any:
+    from dialer import log
+    from dialer.settings import read_settings
+
+    settings = read_settings()
+    log.set_up(json=settings.log_json)
+    return settings
+
+
+def _print_to_stdout() -> None:
+    from dialer import log
+
+    log.set_up(level="error")
+
+
+if __name__ == "__main__":
+    main()

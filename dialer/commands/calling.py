@@ -1,0 +1,144 @@
+"""`call`: one test call, through the same plan, permission, claim and words as every other."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import ExitStack
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from dialer import log
+from dialer.app import build, open_database
+from dialer.campaign_files import read_campaigns
+from dialer.campaign_store import Store, take_in
+from dialer.claiming import Scope
+from dialer.commands.output import print_json, print_table
+from dialer.commands.running import Stopping, refuse_what_cannot_be_done, refuse_what_is_wrong, running_service
+from dialer.database import Database, sole_service
+from dialer.errors import DatabaseRefused, SettingsError
+from dialer.phone_number import PhoneNumber, mask, read_all, why_not
+from dialer.settings import Settings
+from dialer.tables import attempts, numbers, targets
+
+WAIT_MOST = timedelta(minutes=10)
+
+
+def call(settings: Settings, number: str, campaign: str | None, *, name: str, json: bool) -> int:
+    loaded = read_campaigns(settings.campaigns, settings.templates)
+    chosen = campaign or (next(iter(loaded.campaigns)) if len(loaded.campaigns) == 1 else None)
+    if chosen is None:
+        raise SettingsError(f"say whose words: --campaign {' | '.join(sorted(loaded.campaigns)) or 'NAME'}")
+    refuse_what_is_wrong(loaded, chosen)
+    refuse_what_cannot_be_done(settings, loaded, chosen)
+    phone = _phone(number, loaded.campaigns[chosen].campaign.region)
+    stopping = Stopping()
+    with open_database(settings) as database, stopping.listening(), ExitStack() as stack:
+        take_in(database, loaded, now=database.now())
+        try:
+            stack.enter_context(sole_service(database))
+            alone = True
+        except DatabaseRefused:
+            log.say("a service runs on this database: it makes the call")
+            alone = False
+        target = _owe(database, chosen, phone, name)
+        if alone:
+            scope = Scope(campaign=chosen, target=target)
+            service = stack.enter_context(
+                running_service(settings, build(settings, database), kind="call", scope=scope)
+            )
+            stack.callback(lambda: service.drain(settings.drain, stopping.hurry))
+            stack.callback(service.stop_dialing)
+        return _watch(database, target, phone, stopping, json=json)
+
+
+def _phone(text: str, region: str) -> PhoneNumber:
+    phones = read_all(text, region=region)
+    if len(phones) != 1:
+        raise SettingsError(f"'{text}' is not one phone number; write it as +79161234567")
+    reason = why_not(phones[0])
+    if reason is not None:
+        raise SettingsError(f"{mask(phones[0].number)} is not rung: {reason}")
+    return phones[0]
+
+
+def _owe(database: Database, campaign: str, phone: PhoneNumber, name: str) -> int:
+    """A target without a card: a negative id, and a touch of its own so that it can be repeated."""
+    now = database.now()
+    own = -round(now.timestamp() * 1000) % 2_000_000_000
+    running = Store(database).running()[campaign].campaign
+    contract_end = (now + timedelta(days=max(min(running.touches), 1))).date()
+    first, _, last = name.partition(" ")
+    reason = {"campaign": campaign, "contract_end": contract_end, "touch": -own}
+
+    def work(c: sa.Connection) -> int:
+        row = {
+            **reason, "card_type": "test", "card_id": -own, "contact_id": 0, "state": "open", "reason": "",
+            "plan_at": now, "seen_at": now + timedelta(days=1), "position": 0, "contact": _contact(first, last),
+        }  # fmt: skip
+        id = int(c.execute(sa.insert(targets).returning(targets.c.id), row).scalar_one())
+        number = {"target_id": id, "position": 0, "number": phone.number, "zones": " ".join(phone.zones), **reason}
+        c.execute(sa.insert(numbers), number)
+        return id
+
+    return database.write(work)
+
+
+def _contact(first: str, last: str) -> str:
+    import json
+
+    return json.dumps({"first_name": first, "last_name": last, "facts": {}}, ensure_ascii=False)
+
+
+def _watch(database: Database, target: int, phone: PhoneNumber, stopping: Stopping, *, json: bool) -> int:
+    until = time.monotonic() + WAIT_MOST.total_seconds()
+    said = ""
+    while time.monotonic() < until and not stopping.asked.wait(0.2):
+        owed, tried = database.read(lambda c: _look(c, target))
+        if owed.state == "left_out":
+            print(f"{mask(phone.number)} is not rung: {owed.reason}", file=sys.stderr)
+            return 1
+        if not tried:
+            continue
+        last = tried[-1]
+        if last.phase == "ended" and last.claimed_at is not None:
+            _tell(last, json=json)
+            _close(database, target)
+            return 0
+        waits = last.phase == "planned" and last.due_at > database.now() + timedelta(seconds=30)
+        if waits:
+            print(f"{mask(phone.number)} may not be rung before {last.due_at}: {last.reason}", file=sys.stderr)
+            _close(database, target)
+            return 1
+        if last.phase != said:
+            said = last.phase
+            print(said, file=sys.stderr, flush=True)
+    _close(database, target)
+    return 130 if stopping.asked.is_set() else 1
+
+
+def _look(c: sa.Connection, target: int) -> tuple[Any, list[Any]]:
+    owed = c.execute(sa.select(targets).where(targets.c.id == target)).one()
+    tried = c.execute(sa.select(attempts).where(attempts.c.target_id == target).order_by(attempts.c.id)).all()
+    return owed, list(tried)
+
+
+def _tell(last: Any, *, json: bool) -> None:
+    told = {
+        "disposition": last.disposition, "answer": last.answer, "transfer": last.transfer,
+        "answered_by": last.answered_by, "talked": last.talked, "detail": last.detail or None,
+    }  # fmt: skip
+    if json:
+        print_json(told)
+    else:
+        print_table("", ("what", "was"), [(key, value) for key, value in told.items() if value is not None])
+
+
+def _close(database: Database, target: int) -> None:
+    """A test call is not tried again."""
+    from dialer.cancelling import cancel_targets
+
+    now = database.now()
+    database.write(lambda c: cancel_targets(c, [target], state="done", reason="test call", now=now))

@@ -1,0 +1,83 @@
+"""`check`: campaign files and templates, and with credentials the fields they name on the portal."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+
+from dialer.app import crm
+from dialer.campaign_files import CampaignFile, read_campaigns
+from dialer.clock import Clock
+from dialer.commands.output import data, print_json
+from dialer.errors import DialerError, Mistake
+from dialer.providers.base import Ability
+from dialer.settings import Settings
+
+
+def check(settings: Settings, *, online: bool, json: bool) -> int:
+    """Returns 1 where anything is wrong."""
+    loaded = read_campaigns(settings.campaigns, settings.templates)
+    wrong: list[Mistake] = list(loaded.mistakes)
+    for file in loaded.campaigns.values():
+        wrong += _lacking(file)
+    if online and settings.bitrix24_webhook_url is not None:
+        for file in loaded.campaigns.values():
+            wrong += _on_the_portal(settings, file)
+    if json:
+        print_json(
+            {
+                "campaigns": sorted(loaded.campaigns),
+                "mistakes": [_row(mistake) for mistake in sorted(wrong)],
+                "warnings": [_row(mistake) for mistake in loaded.warnings],
+            }
+        )
+    else:
+        _tell(settings, loaded.campaigns, wrong, loaded.warnings, online=online)
+    return 1 if wrong or not loaded.campaigns else 0
+
+
+def _tell(
+    settings: Settings,
+    campaigns: dict[str, CampaignFile],
+    wrong: list[Mistake],
+    warnings: list[Mistake],
+    *,
+    online: bool,
+) -> None:
+    for mistake in sorted(wrong):
+        print(mistake, file=sys.stderr)
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    for name, file in sorted(campaigns.items()):
+        data.print(f"{name}: read, {_hours(file)}")
+    if not campaigns and not wrong:
+        print(f"{settings.campaigns}: there are no campaigns here; `dialer init` writes one", file=sys.stderr)
+    if online and settings.bitrix24_webhook_url is None:
+        print("Bitrix24 was not asked: DIALER_BITRIX24_WEBHOOK_URL is not set", file=sys.stderr)
+
+
+def _lacking(file: CampaignFile) -> list[Mistake]:
+    lacks = sorted(file.campaign.needs - {ability.value for ability in Ability})
+    return (
+        [Mistake(str(file.path), 0, 0, f"trunk {file.campaign.trunk} cannot do: {', '.join(lacks)}")] if lacks else []
+    )
+
+
+def _on_the_portal(settings: Settings, file: CampaignFile) -> list[Mistake]:
+    try:
+        lines = crm(settings, Clock()).examine(file.campaign.audience)
+    except DialerError as error:
+        lines = [str(error)]
+    return [Mistake(str(file.path), 0, 0, f"audience: {line}") for line in lines]
+
+
+def _hours(file: CampaignFile) -> str:
+    from dialer.calling_window import hours_open
+
+    campaign = file.campaign
+    hours = hours_open(campaign, datetime.now(UTC).date())
+    return f"{hours.total_seconds() / 3600:.1f} hours today in which a {campaign.region} mobile can be rung"
+
+
+def _row(mistake: Mistake) -> dict[str, object]:
+    return {"file": mistake.file, "line": mistake.line, "column": mistake.column, "text": mistake.text}

@@ -1,0 +1,67 @@
+"""`init`: a folder to start from. Nothing that is there already is touched."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+from dialer.commands.output import data
+from dialer.errors import SettingsError
+
+DOT_ENV = """\
+# Secrets of this installation. Keep this file to yourself.
+DIALER_SECRET={secret}
+
+# An incoming webhook of Bitrix24 with the rights crm and user_brief.
+DIALER_BITRIX24_WEBHOOK_URL=
+
+# From the Twilio console.
+TWILIO_ACCOUNT_SID=
+TWILIO_AUTH_TOKEN=
+
+# The https address under which Twilio reaches DIALER_LISTEN on this machine.
+DIALER_PUBLIC_URL=
+DIALER_LISTEN=127.0.0.1:8080
+
+# What your Twilio account may do.
+DIALER_TWILIO_LINES=10
+DIALER_TWILIO_CALLS_PER_SECOND=1
+
+# Rehearsal: only these numbers are rung. Remove the line to go live.
+DIALER_ONLY_NUMBERS=
+"""
+
+
+def starter() -> Path:
+    """The folder with the starter campaigns and templates: in the wheel, or in a checkout."""
+    packaged = Path(__file__).resolve().parent.parent / "starter"
+    return packaged if packaged.is_dir() else Path(__file__).resolve().parent.parent.parent
+
+
+def init(folder: Path) -> None:
+    files = {Path(".env"): DOT_ENV.format(secret=secrets.token_urlsafe(32))}
+    for kind, pattern in (("campaigns", "*.yaml"), ("templates", "*.j2")):
+        for source in sorted((starter() / kind).glob(pattern)):
+            files[Path(kind) / source.name] = source.read_text(encoding="utf-8")
+    for name, text in files.items():
+        _write(folder / name, text)
+    here = "" if folder == Path() else f"cd {folder} && "
+    data.print("\nNext:")
+    data.print("  1. fill in .env, and your own caller_id in campaigns/renewal.yaml")
+    data.print(f"  2. {here}dialer check      says what is wrong, and where")
+    data.print(f"  3. {here}dialer plan       says whom today's reading would ring")
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as file:
+            if path.name == ".env":
+                path.chmod(0o600)
+            file.write(text)
+    except FileExistsError:
+        data.print(f"kept   {path}")
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be written: {error.strerror}") from error
+    else:
+        data.print(f"wrote  {path}")

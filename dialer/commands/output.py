@@ -1,0 +1,32 @@
+"""Data to stdout, talk to stderr. Tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json as _json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+data = Console(file=sys.stdout, soft_wrap=True, highlight=False, markup=False)
+talk = Console(file=sys.stderr, soft_wrap=True, highlight=False, markup=False)
+
+
+def print_json(value: Any) -> None:
+    print(_json.dumps(value, ensure_ascii=False, indent=2, default=str))
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    table = Table(title=title or None, title_justify="left", header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*("" if cell is None else str(cell) for cell in row))
+    Console(file=sys.stdout, highlight=False, markup=False).print(table)
+
+
+def print_counts(title: str, counts: Mapping[str, int]) -> None:
+    rows = [(name, count) for name, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))]
+    print_table(title, ("what", "how many"), rows)

@@ -1,0 +1,191 @@
+"""`run` and `serve`: one node, in the foreground, until it is done or told to stop."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import datetime, timedelta
+from datetime import time as clock_time
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+
+from dialer import log
+from dialer.app import build, open_database
+from dialer.campaign_files import Loaded, read_campaigns
+from dialer.claiming import EVERYTHING, Scope
+from dialer.commands.figures import Figures, figures
+from dialer.commands.output import print_counts, print_json, talk
+from dialer.database import Database, sole_service
+from dialer.errors import CampaignError, DatabaseRefused, SettingsError
+from dialer.service import Parts, Service
+from dialer.settings import Settings, need
+from dialer.tables import nodes
+from dialer.web.server import WebServer
+
+LOOK_EVERY = 0.5
+PLAIN_LINE_EVERY = 5.0
+
+
+class Stopping:
+    """The first signal stops politely; the second ends at once."""
+
+    def __init__(self) -> None:
+        self.asked, self.hurry = threading.Event(), threading.Event()
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        before = {number: signal.signal(number, self._heard) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _heard(self, number: int, _frame: Any) -> None:
+        if self.asked.is_set():
+            os._exit(128 + number)  # nothing that matters is only in memory
+        self.asked.set()
+
+
+def serve(settings: Settings) -> int:
+    need(settings.secret, "DIALER_SECRET", "it signs the addresses that the provider calls")
+    loaded = read_campaigns(settings.campaigns, settings.templates)
+    for mistake in loaded.mistakes:
+        log.alarm(str(mistake))
+    refuse_what_cannot_be_done(settings, loaded, None)
+    stopping = Stopping()
+    with open_database(settings) as database, sole_service(database), stopping.listening():
+        parts = build(settings, database)
+        with running_service(settings, parts, kind="serve") as service:
+            log.say(f"node={parts.node} serves {len(loaded.campaigns)} campaigns; stop it with Ctrl-C or SIGTERM")
+            stopping.asked.wait()
+            _stop(service, settings, stopping)
+    return 0
+
+
+def run(settings: Settings, campaign: str | None, *, json: bool) -> int:
+    loaded = read_campaigns(settings.campaigns, settings.templates)
+    refuse_what_is_wrong(loaded, campaign)
+    refuse_what_cannot_be_done(settings, loaded, campaign)
+    stopping = Stopping()
+    with open_database(settings) as database, sole_service(database), stopping.listening():
+        _refuse_beside_a_service(database)
+        parts = build(settings, database)
+        end = end_of_day(parts.clock.now(), loaded, campaign)
+        since = parts.clock.now()
+        scope = Scope(campaign=campaign)
+        with running_service(settings, parts, kind="run", scope=scope, today=True) as service:
+            watch(service, stopping, end, lambda: figures(database, campaign, since=since))
+            if stopping.asked.is_set():
+                _stop(service, settings, stopping)
+        return _tell(figures(database, campaign, since=since), json=json, interrupted=stopping.asked.is_set())
+
+
+@contextmanager
+def running_service(
+    settings: Settings, parts: Parts, *, kind: str, scope: Scope = EVERYTHING, today: bool = False
+) -> Iterator[Service]:
+    service = Service(parts, kind=kind, scope=scope, today=today)
+    web: AbstractContextManager[object] = nullcontext()
+    try:
+        if settings.public_url is not None:
+            web = WebServer(service.web, settings.listen_host, settings.listen_port)
+        with web:
+            service.start()
+            yield service
+    finally:
+        service.close()
+
+
+def watch(service: Service, stopping: Stopping, end: datetime, look: Callable[[], Figures]) -> None:
+    """Progress until nothing is left before `end`."""
+    said = 0.0
+    with talk.status("reading Bitrix24 …") if talk.is_terminal else nullcontext() as spinner:
+        while not stopping.asked.wait(LOOK_EVERY):
+            if not service.first_reading.is_set():
+                continue
+            line = look().line()
+            if spinner is not None:
+                spinner.update(line)
+            elif time.monotonic() - said >= PLAIN_LINE_EVERY:
+                said = time.monotonic()
+                print(line, file=sys.stderr, flush=True)
+            if not service.left_today(end):
+                break
+    print(look().line(), file=sys.stderr, flush=True)
+
+
+def end_of_day(now: datetime, loaded: Loaded, campaign: str | None) -> datetime:
+    zones = [file.campaign.time_zone for name, file in loaded.campaigns.items() if campaign in (None, name)]
+    ends = []
+    for zone in zones:
+        local = now.astimezone(ZoneInfo(zone))
+        tomorrow = datetime.combine(local.date() + timedelta(days=1), clock_time(), ZoneInfo(zone))
+        ends.append(tomorrow.astimezone(ZoneInfo("UTC")))
+    return max(ends)
+
+
+def _stop(service: Service, settings: Settings, stopping: Stopping) -> None:
+    drain = settings.drain
+    log.say(f"stopping: nobody new is rung; live calls are waited for, at most {drain.total_seconds():.0f} s")
+    service.stop_dialing()
+    service.drain(drain, stopping.hurry)
+    log.say("stopped")
+
+
+def _tell(result: Figures, *, json: bool, interrupted: bool) -> int:
+    if json:
+        print_json(result.as_dict())
+    else:
+        print_counts("What became of the calls", result.dispositions)
+        if result.left_out:
+            print_counts("Not rung, and why", result.left_out)
+        if result.later:
+            talk.print(f"{result.later} people wait for another day; `dialer status` shows when.")
+    return 130 if interrupted else 0
+
+
+def refuse_what_is_wrong(loaded: Loaded, campaign: str | None) -> None:
+    if campaign is None:
+        if loaded.mistakes:
+            raise CampaignError(loaded.mistakes)
+        if not loaded.campaigns:
+            raise SettingsError("there are no campaigns here: `dialer init` writes one, or set DIALER_CAMPAIGNS")
+    elif campaign in loaded.broken:
+        raise CampaignError(loaded.mistakes)
+    elif campaign not in loaded.campaigns:
+        known = ", ".join(sorted(loaded.campaigns)) or "none"
+        raise SettingsError(f"there is no campaign '{campaign}'; known: {known}")
+
+
+def refuse_what_cannot_be_done(settings: Settings, loaded: Loaded, campaign: str | None) -> None:
+    """Without a public URL the provider cannot ask what to say after a key."""
+    if settings.public_url is not None:
+        return
+    asking = sorted(
+        name for name, file in loaded.campaigns.items() if "keys" in file.campaign.needs and campaign in (None, name)
+    )
+    if asking:
+        raise SettingsError(
+            f"DIALER_PUBLIC_URL is not set: the keys of {', '.join(asking)} cannot be heard without it;"
+            " set it to the https address under which the provider reaches DIALER_LISTEN"
+        )
+
+
+def _refuse_beside_a_service(database: Database) -> None:
+    alive = sa.select(nodes.c.name).where(
+        nodes.c.kind == "serve", nodes.c.seen_at > database.now() - timedelta(seconds=30)
+    )
+    name = database.read(lambda c: c.execute(alive.limit(1)).scalar())
+    if name is not None and not database.is_sqlite:
+        raise DatabaseRefused(
+            f"a service already runs on this database (node {name}) and rings its campaigns;"
+            " `dialer status` shows how far it is"
+        )

@@ -1,0 +1,142 @@
+"""`status`, `suppress`, `migrate`: what the database says, and the two things that may be told to it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from dialer.app import open_database
+from dialer.cancelling import LIVE
+from dialer.cancelling import suppress as suppress_number
+from dialer.commands.output import data, print_json, print_table, talk
+from dialer.database import Database
+from dialer.errors import SettingsError
+from dialer.migrate import migrate as migrate_database
+from dialer.phone_number import mask, read_all
+from dialer.settings import Settings
+from dialer.tables import attempts, campaigns, entries, nodes, readings, targets, trunks
+
+
+def status(settings: Settings, *, json: bool) -> None:
+    with open_database(settings) as database:
+        seen = database.read(lambda c: look(c, now=database.now() if database.is_sqlite else datetime.now(UTC)))
+    if json:
+        print_json(seen)
+        return
+    rows = [
+        (
+            one["campaign"], one["read"] or "not today", one["planned"], one["next"] or "", one["live"], one["done"],
+            one["left_out"], one["waits_for"] or "",
+        )
+        for one in seen["campaigns"]
+    ]  # fmt: skip
+    columns = ("campaign", "last read", "planned", "next call", "live", "done", "left out", "waits for")
+    print_table("Campaigns", columns, rows)
+    print_table(
+        "Trunks", ("trunk", "live", "waits for"), [(t["trunk"], t["live"], t["waits_for"]) for t in seen["trunks"]]
+    )
+    print_table(
+        "Entries", ("state", "how many", "oldest since", "why"), [tuple(one.values()) for one in seen["entries"]]
+    )
+    if not seen["nodes"]:
+        talk.print("No service runs on this database.")
+    for node in seen["nodes"]:
+        data.print(f"{node['kind']} {node['name']} since {node['since']}")
+
+
+def look(c: sa.Connection, *, now: datetime) -> dict[str, Any]:
+    return {
+        "at": now,
+        "campaigns": [_campaign(c, row) for row in c.execute(sa.select(campaigns).order_by(campaigns.c.name))],
+        "trunks": [_trunk(c, row, now) for row in c.execute(sa.select(trunks).order_by(trunks.c.name))],
+        "entries": [
+            {"state": state, "how_many": count, "since": since, "why": why}
+            for state, count, since, why in c.execute(
+                sa.select(
+                    entries.c.state, sa.func.count(), sa.func.min(entries.c.owed_since), sa.func.max(entries.c.why)
+                )
+                .group_by(entries.c.state)
+                .order_by(entries.c.state)
+            )
+        ],
+        "nodes": [
+            {"name": row.name, "kind": row.kind, "since": row.started_at}
+            for row in c.execute(
+                sa.select(nodes).where(nodes.c.seen_at > now - timedelta(seconds=30)).order_by(nodes.c.started_at)
+            )
+        ],
+    }
+
+
+def _campaign(c: sa.Connection, row: Any) -> dict[str, Any]:
+    mine = attempts.c.campaign == row.name
+    by_phase = dict(
+        tuple(pair)
+        for pair in c.execute(sa.select(attempts.c.phase, sa.func.count()).where(mine).group_by(attempts.c.phase))
+    )
+    by_state = dict(
+        tuple(pair)
+        for pair in c.execute(
+            sa.select(targets.c.state, sa.func.count()).where(targets.c.campaign == row.name).group_by(targets.c.state)
+        )
+    )
+    became = {
+        str(word): int(count)
+        for word, count in c.execute(
+            sa.select(attempts.c.disposition, sa.func.count())
+            .where(mine, attempts.c.disposition.is_not(None))
+            .group_by(attempts.c.disposition)
+        )
+    }
+    read = c.execute(
+        sa.select(readings.c.day, readings.c.state)
+        .where(readings.c.campaign == row.name)
+        .order_by(readings.c.day.desc())
+        .limit(1)
+    ).first()
+    following = c.execute(sa.select(sa.func.min(attempts.c.due_at)).where(mine, attempts.c.phase == "planned")).scalar()
+    return {
+        "campaign": row.name,
+        "read": None if read is None else f"{read.day} ({read.state})",
+        "planned": by_phase.get("planned", 0),
+        "next": following,
+        "live": sum(by_phase.get(phase, 0) for phase in LIVE),
+        "done": by_state.get("done", 0),
+        "left_out": by_state.get("left_out", 0) + by_state.get("cancelled", 0),
+        "waits_for": row.stopped,
+        "dispositions": became,
+    }
+
+
+def _trunk(c: sa.Connection, row: Any, now: datetime) -> dict[str, Any]:
+    live = c.execute(
+        sa.select(sa.func.count()).where(attempts.c.trunk == row.name, attempts.c.phase.in_(LIVE))
+    ).scalar_one()
+    paused = row.paused_until is not None and row.paused_until > now
+    return {
+        "trunk": row.name,
+        "live": live,
+        "waits_for": f"{row.reason} (until {row.paused_until:%H:%M:%S})" if paused else "",
+    }
+
+
+def suppress(settings: Settings, number: str, *, reason: str, region: str) -> None:
+    phones = read_all(number, region=region)
+    if len(phones) != 1:
+        raise SettingsError(f"'{number}' is not one phone number; write it as +79161234567")
+    with open_database(settings) as database:
+        do_not_call(database, phones[0].number, reason=reason)
+    data.print(f"{mask(phones[0].number)} is not called any more")
+
+
+def do_not_call(database: Database, number: str, *, reason: str) -> None:
+    now = database.now()
+    database.write(lambda c: suppress_number(database, c, number, source="command", reason=reason, now=now))
+
+
+def migrate(settings: Settings) -> None:
+    with Database(settings.database_url) as database:
+        before, after = migrate_database(database)
+    data.print(f"the database is at version {after}" + ("" if before == after else f", before {before or 'empty'}"))

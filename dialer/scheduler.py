@@ -1,0 +1,76 @@
+"""Ticks: the one door to APScheduler. In memory only; every node runs the same ticks, and the rows decide."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+from sqlalchemy.exc import SQLAlchemyError
+
+from dialer import log
+from dialer.errors import DialerError
+
+SAY_AGAIN_AFTER = 60.0
+
+
+class Ticks:
+    """Each tick runs alone. What it waits for is said once, and again every minute."""
+
+    def __init__(self) -> None:
+        self._scheduler = BackgroundScheduler(
+            executors={"default": ThreadPoolExecutor(16)},
+            job_defaults={"max_instances": 1, "coalesce": True, "misfire_grace_time": None},
+            timezone="UTC",
+        )
+        self._said: dict[str, tuple[str, float]] = {}
+        self._running: dict[str, threading.Lock] = {}
+
+    def every(self, interval: timedelta, name: str, tick: Callable[[], Any]) -> None:
+        lock = self._running.setdefault(name, threading.Lock())
+
+        def run() -> None:
+            with lock:
+                self._run(name, tick)
+
+        self._scheduler.add_job(run, "interval", seconds=interval.total_seconds(), id=name)
+
+    def start(self) -> None:
+        self._scheduler.start()
+
+    def drop(self, *names: str) -> None:
+        """Returns when none of these is running any more."""
+        for name in names:
+            if self._scheduler.get_job(name) is not None:
+                self._scheduler.remove_job(name)
+        for name in names:
+            with self._running[name]:
+                pass
+
+    def stop(self) -> None:
+        self._scheduler.shutdown(wait=False)
+
+    def _run(self, name: str, tick: Callable[[], Any]) -> None:
+        try:
+            tick()
+        except (DialerError, SQLAlchemyError) as error:
+            self._say(name, f"{name} waits: {_short(error)}")
+        except Exception as error:
+            self._say(name, f"{name} failed: {type(error).__name__}: {_short(error)}", exc_info=error)
+        else:
+            if self._said.pop(name, None) is not None:
+                log.say(f"{name} goes on")
+
+    def _say(self, name: str, text: str, **more: Any) -> None:
+        before, at = self._said.get(name, ("", 0.0))
+        if text != before or time.monotonic() - at > SAY_AGAIN_AFTER:
+            self._said[name] = (text, time.monotonic())
+            log.alarm(text, **more)
+
+
+def _short(error: BaseException) -> str:
+    return str(error).split("\n(Background on this error", 1)[0][:500]

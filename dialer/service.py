@@ -1,0 +1,235 @@
+"""The ticks of one node: what runs how often, and how it stops."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from dialer import log
+from dialer.campaign_files import read_campaigns
+from dialer.campaign_store import PAST, Running, Store, take_in
+from dialer.cancelling import LIVE
+from dialer.claiming import EVERYTHING, Scope
+from dialer.clock import Clock
+from dialer.crm.base import Crm
+from dialer.database import Database
+from dialer.group_writer import GroupWriter
+from dialer.scheduler import Ticks
+from dialer.stages.chase import Chase, ask_about_silent, end_unwanted
+from dialer.stages.dial import Desk, Dialer
+from dialer.stages.plan import plan_due
+from dialer.stages.read import claim_reading, read_again, read_campaign, reading_due
+from dialer.stages.record import Heard, TakenBack, Timing, record
+from dialer.stages.write_back import Manners, look_for_doubtful, owe_entries, write_owed
+from dialer.tables import attempts, entries, nodes, targets, trunks
+from dialer.web.hooks import Scripts, hooks
+
+CHASING = 4
+WRITES_AT_ONCE = 20
+
+BEATS = {
+    "campaigns": timedelta(seconds=10),
+    "read": timedelta(seconds=2),
+    "read again": timedelta(seconds=2),
+    "plan": timedelta(milliseconds=300),
+    "dial": timedelta(milliseconds=100),
+    "chase": timedelta(milliseconds=500),
+    "end": timedelta(milliseconds=300),
+    "write back": timedelta(milliseconds=300),
+    "heartbeat": timedelta(seconds=10),
+}
+DIALING = ("campaigns", "read", "read again", "plan", "dial")
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything a node is made of; see `app`."""
+
+    database: Database
+    clock: Clock
+    store: Store
+    crm: Crm
+    desk: Desk
+    key: str
+    timing: Timing
+    manners: Manners
+    fresh_for: timedelta
+    give_up_after: timedelta
+    campaigns: Path
+    templates: Path
+    load_script: Callable[[int], object]
+    node: str = field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}")
+
+
+class Service:
+    """`today` reads its one campaign at once, whatever the hour of its daily reading."""
+
+    def __init__(self, parts: Parts, *, kind: str, scope: Scope = EVERYTHING, today: bool = False) -> None:
+        self._parts, self._scope, self._today, self._kind = parts, scope, today, kind
+        self._read_today: set[str] = set()
+        self.first_reading = threading.Event()
+        self._writer: GroupWriter[Heard | TakenBack] = GroupWriter(self._record)
+        self._scripts = Scripts(parts.load_script)  # type: ignore[arg-type]
+        self._dialer = Dialer(
+            parts.database, parts.desk, node=parts.node, clock=parts.clock, writer=self._writer,
+            remember=lambda claim: self._scripts.keep(claim.attempt, claim.script),
+        )  # fmt: skip
+        self._pool = ThreadPoolExecutor(CHASING, thread_name_prefix="chase")
+        self._chase = Chase(
+            parts.database, parts.desk.provider, parts.desk.budget.trunk, parts.key, self._writer, self._pool,
+            silent_after=parts.timing.silent_after, give_up_after=parts.give_up_after,
+        )  # fmt: skip
+        self._ticks = Ticks()
+        self._wrong = ""
+
+    @property
+    def web(self) -> object:
+        return hooks(self._parts.desk.provider, self._writer, self._scripts, is_well=self._is_well)
+
+    def start(self) -> None:
+        parts = self._parts
+        now = parts.clock.now()
+        trunk = parts.desk.budget.trunk
+        parts.database.write(
+            lambda c: c.execute(parts.database.insert_new(trunks), {"name": trunk, "next_slot_at": PAST, "reason": ""})
+        )
+        parts.database.write(
+            lambda c: c.execute(
+                sa.insert(nodes), {"name": parts.node, "kind": self._kind, "started_at": now, "seen_at": now}
+            )
+        )
+        self._load_campaigns()
+        ticks: dict[str, Callable[[], object]] = {
+            "campaigns": self._load_campaigns,
+            "read": self._read_due,
+            "read again": self._read_again,
+            "plan": self._plan,
+            "dial": lambda: self._dialer.dial_due(parts.store.running(), scope=self._scope),
+            "chase": lambda: ask_about_silent(self._chase, now=parts.clock.now()),
+            "end": lambda: end_unwanted(self._chase, now=parts.clock.now()),
+            "write back": self._write_back,
+            "heartbeat": self._beat,
+        }
+        for name, tick in ticks.items():
+            self._ticks.every(BEATS[name], name, tick)
+        self._ticks.start()
+
+    def stop_dialing(self) -> None:
+        """At once: nobody new is rung; what has not left is planned again."""
+        self._dialer.stop()
+        self._ticks.drop(*DIALING)
+
+    def drain(self, most: timedelta, hurry: threading.Event) -> None:
+        """Answers webhooks until no call of this node is live, or `most` is over, or somebody is in a hurry."""
+        until = time.monotonic() + most.total_seconds()
+        while time.monotonic() < until and not hurry.is_set():
+            live = self.live_calls()
+            if not live and not self._dialer.in_flight:
+                break
+            hurry.wait(0.1)
+
+    def close(self) -> None:
+        self._dialer.close()
+        self._ticks.stop()
+        self._pool.shutdown(wait=False)
+        self._writer.close()
+        name = self._parts.node
+        self._parts.database.write(lambda c: c.execute(sa.delete(nodes).where(nodes.c.name == name)))
+
+    def live_calls(self) -> int:
+        mine = sa.select(sa.func.count()).where(attempts.c.node == self._parts.node, attempts.c.phase.in_(LIVE))
+        return int(self._parts.database.read(lambda c: c.execute(mine).scalar_one()))
+
+    def left_today(self, until: datetime) -> int:
+        """Attempts and entries of this scope that still want something before `until`."""
+        of = [] if self._scope.campaign is None else [attempts.c.campaign == self._scope.campaign]
+        if self._scope.target is not None:
+            of.append(attempts.c.target_id == self._scope.target)
+        wanting = sa.or_(
+            attempts.c.phase.in_(LIVE),
+            sa.and_(attempts.c.phase == "planned", attempts.c.due_at < until),
+            attempts.c.plan_at.is_not(None),
+            attempts.c.owes_at.is_not(None),
+        )
+        new = sa.select(sa.func.count()).where(targets.c.plan_at < until, targets.c.state == "open")
+        if self._scope.campaign is not None:
+            new = new.where(targets.c.campaign == self._scope.campaign)
+        owed = sa.select(sa.func.count()).where(entries.c.state.in_(("owed", "writing", "doubtful")))
+
+        def count(c: sa.Connection) -> int:
+            of_attempts = sa.select(sa.func.count()).where(wanting, *of)
+            return sum(int(c.execute(query).scalar_one()) for query in (of_attempts, new, owed))
+
+        return self._parts.database.read(count)
+
+    def _record(self, items: object) -> None:
+        record(self._parts.database, items, now=self._parts.clock.now(), timing=self._parts.timing)  # type: ignore[arg-type]
+
+    def _load_campaigns(self) -> None:
+        loaded = read_campaigns(self._parts.campaigns, self._parts.templates)
+        take_in(self._parts.database, loaded, now=self._parts.clock.now())
+
+    def _ours(self) -> dict[str, Running]:
+        running = self._parts.store.running()
+        if self._scope.campaign is None:
+            return running
+        return {name: one for name, one in running.items() if name == self._scope.campaign}
+
+    def _read_due(self) -> None:
+        parts = self._parts
+        for name, running in self._ours().items():
+            now = parts.clock.now()
+            day = reading_due(running.campaign, now=now, anyway=self._today)
+            if running.stopped or day is None or (self._today and name in self._read_today):
+                continue
+            if claim_reading(parts.database, name, day, node=parts.node, now=now, again=self._today):
+                read_campaign(parts.database, parts.crm, running, day, node=parts.node, now=now)
+                self._read_today.add(name)
+                self.first_reading.set()
+
+    def _read_again(self) -> None:
+        for running in self._ours().values():
+            now = self._parts.clock.now()
+            if not running.stopped:
+                read_again(self._parts.database, self._parts.crm, running, now=now, fresh_for=self._parts.fresh_for)
+
+    def _plan(self) -> None:
+        budget = self._parts.desk.budget
+        plan_due(self._parts.database, self._parts.store.running(), now=self._parts.clock.now(), only=budget.only)
+
+    def _write_back(self) -> None:
+        parts = self._parts
+        while owe_entries(parts.database, parts.store, key=parts.key, now=parts.clock.now()):
+            pass
+        for _ in range(WRITES_AT_ONCE):
+            now = parts.clock.now()
+            if not write_owed(parts.database, parts.crm, parts.manners, node=parts.node, now=now):
+                break
+        look_for_doubtful(parts.database, parts.crm, parts.manners, now=parts.clock.now())
+
+    def _beat(self) -> None:
+        parts = self._parts
+        wrong = parts.clock.set(parts.database.now())
+        if abs(wrong) > timedelta(seconds=2):
+            log.warn(f"node={parts.node} its clock was {wrong.total_seconds():+.1f} s off the database's and is set")
+        now = parts.clock.now()
+        parts.database.write(
+            lambda c: c.execute(sa.update(nodes).where(nodes.c.name == parts.node).values(seen_at=now))
+        )
+
+    def _is_well(self) -> str:
+        try:
+            self._parts.database.read(lambda c: c.execute(sa.select(1)))
+        except Exception as error:
+            return f"the database does not answer: {type(error).__name__}"
+        return ""

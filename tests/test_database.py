@@ -1,0 +1,112 @@
+"""Transactions, locks and versions, on both databases."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlmodel import SQLModel
+
+from dialer.database import Database, FairLock, sole_service
+from dialer.errors import DatabaseRefused
+from dialer.migrate import installation_key, migrate
+from dialer.tables import trunks
+
+
+def test_the_migrations_make_exactly_the_tables_of_the_program(database: Database) -> None:
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, SQLModel.metadata) == []
+
+
+def test_migrating_again_changes_nothing_and_keeps_the_installation(database: Database) -> None:
+    key = installation_key(database)
+    before, after = migrate(database)
+    assert before == after
+    assert installation_key(database) == key
+    assert len(key) == 8
+
+
+def test_a_database_of_a_newer_program_is_refused(database: Database) -> None:
+    database.write(lambda c: c.execute(sa.text("UPDATE alembic_version SET version_num = 'later'")))
+    with pytest.raises(DatabaseRefused, match="newer"):
+        migrate(database)
+
+
+def test_a_failed_work_leaves_nothing(database: Database) -> None:
+    def work(c: sa.Connection) -> None:
+        c.execute(sa.insert(trunks), {"name": "one", "next_slot_at": database.now(), "reason": ""})
+        raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError):
+        database.write(work)
+    assert database.read(lambda c: c.execute(sa.select(trunks)).all()) == []
+
+
+def test_times_come_back_aware_and_equal(database: Database) -> None:
+    now = database.now()
+    database.write(lambda c: c.execute(sa.insert(trunks), {"name": "one", "next_slot_at": now, "reason": ""}))
+    assert database.read(lambda c: c.execute(sa.select(trunks.c.next_slot_at)).scalar_one()) == now
+
+
+def test_many_writers_wait_for_each_other_and_none_is_lost(database: Database) -> None:
+    database.write(
+        lambda c: c.execute(sa.insert(trunks), {"name": "one", "next_slot_at": database.now(), "reason": ""})
+    )
+
+    def lengthen() -> None:
+        for _ in range(10):
+
+            def work(c: sa.Connection) -> None:
+                row = c.execute(sa.select(trunks).with_for_update()).one()
+                c.execute(sa.update(trunks).values(reason=row.reason + "x"))
+
+            database.write(work)
+
+    threads = [threading.Thread(target=lengthen) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert database.read(lambda c: c.execute(sa.select(trunks.c.reason)).scalar_one()) == "x" * 80
+
+
+def test_a_second_service_on_one_sqlite_file_is_refused(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'dialer.db'}"
+    with Database(url) as one, Database(url) as other, sole_service(one):
+        with pytest.raises(DatabaseRefused, match="already runs"), sole_service(other):
+            pass
+    with Database(url) as again, sole_service(again):
+        pass
+
+
+def test_the_reader_cannot_write(tmp_path: Path) -> None:
+    with Database(f"sqlite:///{tmp_path / 'dialer.db'}") as database:
+        migrate(database)
+        with pytest.raises(sa.exc.OperationalError, match="readonly"):
+            database.read(lambda c: c.execute(sa.text("DELETE FROM trunk")))
+
+
+def test_the_fair_lock_serves_in_the_order_of_asking() -> None:
+    lock, order, started = FairLock(), [], []
+
+    def wait(place: int) -> None:
+        started.append(place)
+        with lock:
+            order.append(place)
+
+    threads = []
+    with lock:
+        for place in range(5):
+            thread = threading.Thread(target=wait, args=(place,))
+            thread.start()
+            threads.append(thread)
+            while len(lock._queue) <= place:
+                pass
+    for thread in threads:
+        thread.join()
+    assert order == [0, 1, 2, 3, 4]
