@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 import sqlalchemy as sa
 
@@ -13,10 +13,8 @@ from dialer.campaign import Campaign
 from dialer.campaign_files import CampaignFile, Loaded, from_version
 from dialer.cancelling import cancel_targets
 from dialer.database import CHUNK, Database
-from dialer.tables import campaigns, targets, versions
+from dialer.tables import PAST, campaigns, targets, versions
 from dialer.templates import Words
-
-PAST = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)

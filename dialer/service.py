@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from dialer import log
 from dialer.campaign_files import read_campaigns
-from dialer.campaign_store import PAST, Running, Store, take_in
+from dialer.campaign_store import Running, Store, take_in
 from dialer.cancelling import LIVE
 from dialer.claiming import EVERYTHING, Scope
 from dialer.clock import Clock
@@ -31,7 +31,7 @@ from dialer.stages.plan import plan_due
 from dialer.stages.read import claim_reading, read_again, read_campaign, reading_due
 from dialer.stages.record import Heard, TakenBack, Timing, record
 from dialer.stages.write_back import Manners, look_for_doubtful, owe_entries, write_owed
-from dialer.tables import attempts, entries, nodes, targets, trunks
+from dialer.tables import PAST, attempts, entries, nodes, targets, trunks
 from dialer.web.hooks import Scripts, hooks
 
 CHASING = 4

@@ -10,10 +10,13 @@ trunk · node · do_not_call · installation
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 
 from sqlalchemy import Column, Index, Table, Text, UniqueConstraint, inspect, text
 from sqlmodel import Field, SQLModel
+
+PAST = datetime(2000, 1, 1, tzinfo=UTC)
+"""Before any slot."""
 
 LIVE = "phase IN ('dialing', 'ringing', 'answered')"
 OPEN = "phase IN ('planned', 'dialing', 'ringing', 'answered')"

@@ -1,0 +1,57 @@
+"""Rows for tests that begin in the middle of the flow."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from dialer.database import Database
+from dialer.tables import PAST, attempts, campaigns, numbers, targets, trunks
+
+CONTRACT_END = date(2026, 12, 20)
+
+
+def add_trunk(database: Database, name: str = "twilio") -> None:
+    database.write(lambda c: c.execute(database.insert_new(trunks), {"name": name, "next_slot_at": PAST, "reason": ""}))
+
+
+def add_target(database: Database, now: datetime, number: str = "+79161234567", **more: Any) -> int:
+    row = {
+        "campaign": "renewal", "card_type": "contact", "card_id": 1, "contact_id": 1, "contract_end": CONTRACT_END,
+        "touch": 30, "state": "open", "reason": "", "seen_at": now, "position": 0, "responsible_id": 1,
+        "contact": '{"first_name": "Иван", "last_name": "Петров", "facts": {}}', **more,
+    }  # fmt: skip
+    id = database.write(lambda c: c.execute(sa.insert(targets).returning(targets.c.id), row).scalar_one())
+    reason = {name: row[name] for name in ("campaign", "contract_end", "touch")}
+    phone = {"target_id": id, "position": 0, "number": number, "zones": "Europe/Moscow", **reason}
+    database.write(lambda c: c.execute(sa.insert(numbers), phone))
+    return int(id)
+
+
+def add_attempt(database: Database, target: int, now: datetime, number: str = "+79161234567", **more: Any) -> int:
+    """A call that is being placed; `phase="planned"` for one that waits."""
+    claimed = (
+        {}
+        if more.get("phase") == "planned"
+        else {
+            "node": "me", "claimed_at": now, "send_before": now + timedelta(seconds=5), "counts": True,
+            "ask_at": now + timedelta(seconds=90),
+        }
+    )  # fmt: skip
+    row = {
+        "target_id": target, "campaign": "renewal", "trunk": "twilio", "number": number, "due_at": now,
+        "phase": "dialing", "heard_after": 8, "answered_by": "unknown", "transfer": "none", "answer_step": 0,
+        "answer_key": 0, "opted_out": False, "keys_unheard": False, "detail": "", "reason": "", "caller_id": "+7495",
+        "counts": False, **claimed, **more,
+    }  # fmt: skip
+    return int(database.write(lambda c: c.execute(sa.insert(attempts).returning(attempts.c.id), row).scalar_one()))
+
+
+def attempt(database: Database, id: int) -> Any:
+    return database.read(lambda c: c.execute(sa.select(attempts).where(attempts.c.id == id)).one())
+
+
+def campaign_row(database: Database, name: str = "renewal") -> None:
+    database.write(lambda c: c.execute(database.insert_new(campaigns), {"name": name, "next_slot_at": PAST}))

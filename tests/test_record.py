@@ -1,0 +1,145 @@
+"""News → progress: late, repeated, reordered, contradicting, and about calls that nobody should have placed."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from dialer.call import AnsweredBy, Hangup, Phase, Progress, Transfer
+from dialer.database import Database
+from dialer.providers.base import News
+from dialer.stages.record import Heard, TakenBack, Timing, record
+from dialer.tables import attempts, do_not_call, news
+from tests.rows import add_attempt, add_target, add_trunk, attempt
+
+NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+TIMING = Timing(wrap_up=timedelta(seconds=20), silent_after=timedelta(seconds=45))
+
+
+def hear(
+    database: Database, id: int, progress: Progress, key: str = "", call_id: str | None = "CA1", **how: bool
+) -> None:
+    item = Heard(News(id, key or str(progress), progress, call_id=call_id), **how)
+    record(database, [item], now=NOW, timing=TIMING)
+
+
+@pytest.fixture
+def call(database: Database) -> int:
+    add_trunk(database)
+    return add_attempt(database, add_target(database, NOW), NOW)
+
+
+RINGING = Progress(phase=Phase.ringing)
+ANSWERED = Progress(phase=Phase.answered, answered_by=AnsweredBy.human)
+PRESSED = Progress(phase=Phase.answered, answer="renew", answer_step=1, answer_key=1)
+COMPLETED = Progress(phase=Phase.ended, hangup=Hangup.completed, talked=timedelta(seconds=31))
+
+
+def test_every_order_of_the_same_news_gives_one_row(database: Database) -> None:
+    add_trunk(database)
+    results = set()
+    for place, order in enumerate(itertools.permutations([RINGING, ANSWERED, PRESSED, COMPLETED])):
+        number = f"+7916000{place:04d}"
+        target = add_target(database, NOW, number, card_id=place + 10)
+        id = add_attempt(database, target, NOW, number)
+        for progress in order:
+            hear(database, id, progress)
+        row = attempt(database, id)
+        results.add((row.phase, row.disposition, row.answer, row.answered_by, row.talked, row.hangup, row.call_id))
+    assert results == {("ended", "reached", "renew", "human", 31, "completed", "CA1")}
+
+
+def test_a_repeated_webhook_is_one_row_of_news_and_changes_nothing(database: Database, call: int) -> None:
+    hear(database, call, COMPLETED, key="same")
+    before = attempt(database, call)
+    hear(database, call, COMPLETED, key="same")
+    assert attempt(database, call) == before
+    assert database.read(lambda c: c.execute(sa.select(sa.func.count()).select_from(news)).scalar_one()) == 1
+
+
+def test_what_has_ended_owes_a_plan_and_entries_after_the_wrap_up(database: Database, call: int) -> None:
+    hear(database, call, COMPLETED)
+    row = attempt(database, call)
+    assert row.plan_at == row.owes_at == NOW + TIMING.wrap_up
+    assert row.ask_at is None
+
+
+def test_late_news_of_an_answer_is_a_correction_and_asks_for_a_new_plan(database: Database, call: int) -> None:
+    hear(database, call, Progress(phase=Phase.ended, hangup=Hangup.no_answer))
+    database.write(lambda c: c.execute(sa.update(attempts).values(plan_at=None, owes_at=None)))
+    hear(database, call, PRESSED)
+    row = attempt(database, call)
+    assert (row.phase, row.disposition) == ("ended", "reached")
+    assert row.plan_at == NOW
+    assert row.owes_at == NOW
+
+
+def test_not_placed_holds_only_while_nobody_has_heard_of_the_call(database: Database, call: int) -> None:
+    not_placed = Progress(phase=Phase.ended, hangup=Hangup.not_placed)
+    hear(database, call, Progress(phase=Phase.dialing), call_id="CA1")
+    hear(database, call, not_placed, call_id=None, unless_heard=True)
+    assert attempt(database, call).phase == "dialing"
+
+
+def test_a_call_that_lives_after_it_was_given_up_is_hung_up_with_its_replacement(database: Database, call: int) -> None:
+    hear(database, call, Progress(phase=Phase.ended, hangup=Hangup.not_placed), call_id=None, unless_heard=True)
+    assert attempt(database, call).counts is False
+    second = add_attempt(database, attempt(database, call).target_id, NOW, phase="planned")
+    hear(database, call, RINGING)
+    first = attempt(database, call)
+    assert (first.phase, first.cancel, first.counts) == ("ended", "any", False)
+    assert attempt(database, second).disposition == "cancelled"
+
+
+def test_a_second_call_id_is_a_double_placement_and_the_later_is_cancelled(database: Database, call: int) -> None:
+    hear(database, call, RINGING, key="1", call_id="CA1")
+    hear(database, call, RINGING, key="2", call_id="CA2")
+    row = attempt(database, call)
+    assert (row.call_id, row.other_call_id, row.cancel) == ("CA1", "CA2", "other")
+
+
+def test_a_refusal_is_no_dial(database: Database, call: int) -> None:
+    hear(database, call, Progress(phase=Phase.ended, hangup=Hangup.bad_number), call_id=None, refused=True)
+    row = attempt(database, call)
+    assert (row.disposition, row.counts) == ("bad_number", False)
+
+
+def test_taking_back_plans_again_but_only_for_the_holder_of_the_claim(database: Database, call: int) -> None:
+    later = NOW + timedelta(seconds=5)
+    record(database, [TakenBack(call, "another", NOW, later, "429")], now=NOW, timing=TIMING)
+    assert attempt(database, call).phase == "dialing"
+    record(database, [TakenBack(call, "me", NOW, later, "429")], now=NOW, timing=TIMING)
+    row = attempt(database, call)
+    assert (row.phase, row.due_at, row.counts, row.claimed_at) == ("planned", later, False, None)
+
+
+def test_taking_back_never_undoes_a_call_that_was_heard_of(database: Database, call: int) -> None:
+    hear(database, call, Progress(phase=Phase.dialing), call_id="CA1")
+    record(database, [TakenBack(call, "me", NOW, NOW, "429")], now=NOW, timing=TIMING)
+    assert attempt(database, call).phase == "dialing"
+
+
+def test_opting_out_suppresses_the_number_and_ends_whatever_else_rings_it(database: Database, call: int) -> None:
+    other_target = add_target(database, NOW, card_id=2, campaign="other")
+    planned = add_attempt(database, other_target, NOW, phase="planned")
+    hear(database, call, Progress(phase=Phase.answered, answer="do_not_call", answer_step=1, opted_out=True))
+    assert database.read(lambda c: c.execute(sa.select(do_not_call.c.number, do_not_call.c.source)).all()) == [
+        ("+79161234567", "key")
+    ]
+    assert attempt(database, planned).disposition == "cancelled"
+
+
+def test_news_of_an_unknown_attempt_changes_nothing_and_does_not_stop_its_group(database: Database, call: int) -> None:
+    items = [Heard(News(999_999, "a", RINGING)), Heard(News(call, "b", RINGING))]
+    record(database, items, now=NOW, timing=TIMING)
+    assert attempt(database, call).phase == "ringing"
+
+
+def test_a_transfer_never_moves_the_phase(database: Database, call: int) -> None:
+    hear(database, call, ANSWERED)
+    hear(database, call, Progress(transfer=Transfer.no_answer))
+    row = attempt(database, call)
+    assert (row.phase, row.transfer) == ("answered", "no_answer")
