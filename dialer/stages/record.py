@@ -75,6 +75,7 @@ def pause_trunk(database: Database, trunk: str, *, until: datetime, reason: str)
 
 _KNOWN = (
     "id",
+    "target_id",
     "number",
     "phase",
     "hangup",

@@ -1,0 +1,1 @@
+"""What it costs, each figure beside a floor measured in the same run. `python -m benchmarks.NAME`."""
