@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     print(
-        f"{'database':12} {'bare/s':>9} {'stored/s':>9} {'ratio':>6} {'p50 ms':>7} {'p99 ms':>7} {'lost after kill -9':>19}"
+        f"{'database':12} {'bare/s':>9} {'stored/s':>9} {'ratio':>6} {'p50 ms':>7} {'p99 ms':>7} {'kill -9 lost':>12}"
     )
     for kind in ("sqlite", "postgresql"):
         with fresh(kind) as url:
@@ -46,7 +46,7 @@ def main() -> None:
         ratio = statistics.median(row[1] / row[0] for row in rows)
         p50, p99 = (statistics.median(row[place] for row in rows) for place in (2, 3))
         lost = sum(row[4] for row in rows)
-        print(f"{kind:12} {bare:9.0f} {stored:9.0f} {ratio:6.2f} {p50:7.1f} {p99:7.1f} {lost:19d}")
+        print(f"{kind:12} {bare:9.0f} {stored:9.0f} {ratio:6.2f} {p50:7.1f} {p99:7.1f} {lost:12d}")
 
 
 def _round(url: str, seconds: float, number: int) -> tuple[float, float, float, float, int]:
@@ -125,7 +125,7 @@ def _serve_hooks(port: int, url: str) -> None:
     from dialer.providers.twilio import Twilio
     from dialer.providers.twilio.webhooks import Webhooks
     from dialer.stages.record import Timing, record
-    from dialer.web.hooks import Scripts, hooks
+    from dialer.web.hooks import Hooks, Scripts
 
     log.set_up(level="critical")
     database = Database(url)
@@ -133,8 +133,8 @@ def _serve_hooks(port: int, url: str) -> None:
     writer: Any = GroupWriter(lambda items: record(database, items, now=datetime.now(UTC), timing=timing))
     webhooks = Webhooks(f"http://127.0.0.1:{port}", KEY, tokens=[TOKEN], secrets=[SECRET])
     twilio = Twilio("AC" + "0" * 32, TOKEN, webhooks=webhooks)
-    application = hooks(twilio, writer, Scripts(lambda attempt: None), is_well=lambda: "")
-    uvicorn.run(application, port=port, log_config=None, access_log=False, server_header=False, date_header=False)
+    application = Hooks(twilio, writer, Scripts(lambda attempt: None), is_well=lambda: "")
+    uvicorn.run(application, port=port, log_config=None, access_log=False, server_header=False, proxy_headers=False)
 
 
 def _requests(port: int, attempts: list[int], number: int) -> list[tuple[bytes, bytes]]:

@@ -28,10 +28,16 @@ class GroupWriter(Generic[T]):
         self._queue.put((item, future))
         return future
 
-    def put_from_loop(self, item: T) -> asyncio.Future[None]:
-        future = asyncio.get_running_loop().create_future()
+    async def put_and_wait(self, item: T, *, within: float) -> None:
+        """For an event loop. Raises TimeoutError after `within` seconds; the item is written nevertheless."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+        timer = loop.call_later(within, _give_up, future)
         self._queue.put((item, future))
-        return future
+        try:
+            await future
+        finally:
+            timer.cancel()
 
     def close(self) -> None:
         """Writes what is queued, then ends."""
@@ -74,6 +80,11 @@ class GroupWriter(Generic[T]):
         for loop, futures in loops.items():
             if not loop.is_closed():
                 loop.call_soon_threadsafe(_settle_all, futures, error)
+
+
+def _give_up(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_exception(TimeoutError())
 
 
 def _settle_all(futures: list[asyncio.Future[None]], error: Exception | None) -> None:

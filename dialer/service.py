@@ -32,7 +32,7 @@ from dialer.stages.read import claim_reading, read_again, read_campaign, reading
 from dialer.stages.record import Heard, TakenBack, Timing, record
 from dialer.stages.write_back import Manners, look_for_doubtful, owe_entries, write_owed
 from dialer.tables import PAST, attempts, entries, nodes, targets, trunks
-from dialer.web.hooks import Scripts, hooks
+from dialer.web.hooks import Hooks, Scripts
 
 CHASING = 4
 WRITES_AT_ONCE = 20
@@ -94,7 +94,7 @@ class Service:
 
     @property
     def web(self) -> object:
-        return hooks(self._parts.desk.provider, self._writer, self._scripts, is_well=self._is_well)
+        return Hooks(self._parts.desk.provider, self._writer, self._scripts, is_well=self._is_well)
 
     def start(self) -> None:
         parts = self._parts

@@ -89,11 +89,12 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A webhook whose signatures are right. `fields` are the vendor's."""
+    """A webhook whose signatures are right. `fields` are the vendor's; `key` identifies the content."""
 
     attempt: int
     kind: str
     step: int
+    key: str
     fields: Mapping[str, str]
     wants_script: bool
 

@@ -5,9 +5,11 @@ Late, repeated and reordered news need no code of their own: see `dialer.call`.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -108,17 +110,18 @@ _select = (
     .order_by(attempts.c.id)
     .with_for_update()
 )
-_update = (
-    sa.update(attempts)
-    .where(attempts.c.id == sa.bindparam("row"))
-    .values({name: sa.bindparam(f"new_{name}") for name in _CHANGED})
-)
+
+
+@cache
+def _update(names: tuple[str, ...]) -> sa.Update:
+    new = {name: sa.bindparam(f"new_{name}") for name in names}
+    return sa.update(attempts).where(attempts.c.id == sa.bindparam("row")).values(new)
 
 
 def _merge_news(database: Database, c: sa.Connection, items: Sequence[Heard], *, now: datetime, timing: Timing) -> None:
-    rows = {
-        row["id"]: dict(row) for row in c.execute(_select, {"ids": sorted({i.news.attempt for i in items})}).mappings()
-    }
+    ids = sorted({item.news.attempt for item in items})
+    rows = {row[0]: dict(zip(_KNOWN, row, strict=True)) for row in c.execute(_select, {"ids": ids})}
+    before = {id: dict(row) for id, row in rows.items()}
     kept, changed = [], set()
     for item in items:
         row = rows.get(item.news.attempt)
@@ -130,10 +133,12 @@ def _merge_news(database: Database, c: sa.Connection, items: Sequence[Heard], *,
         kept.append(item.news)
         if _take_in(row, item, now=now, timing=timing):
             changed.add(row["id"])
-    if changed:
-        c.execute(
-            _update, [{"row": id, **{f"new_{name}": rows[id][name] for name in _CHANGED}} for id in sorted(changed)]
-        )
+    alike: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
+    for id in sorted(changed):
+        names = tuple(name for name in _CHANGED if rows[id][name] != before[id][name])
+        alike[names].append({"row": id, **{f"new_{name}": rows[id][name] for name in names}})
+    for names, values in alike.items():
+        c.execute(_update(names), values)
     if kept:
         c.execute(
             database.insert_new(news),

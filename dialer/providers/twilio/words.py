@@ -92,7 +92,7 @@ def progress(fields: Mapping[str, str]) -> Progress:
     code = fields.get("SipResponseCode", "")
     if hangup in (Hangup.failed, Hangup.no_answer):
         hangup = SIP.get(code, hangup)
-    when = moment(fields.get("Timestamp", ""))
+    when = moment(fields.get("Timestamp", "")) if phase in (Phase.answered, Phase.ended) else None
     return Progress(
         phase=phase,
         hangup=hangup,
