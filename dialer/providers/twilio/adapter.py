@@ -196,9 +196,9 @@ def _verdict(error: TwilioRestException | TwilioServiceException) -> Exception:
 
 def _may_be(call: Any, asked: Asked) -> bool:
     return (
-        call.from_ in (asked.caller_id, None)
+        getattr(call, "_from", None) in (asked.caller_id, None)
         and call.direction in ("outbound-api", None)
-        and asked.sent_after <= _created(call) <= asked.sent_before
+        and (call.date_created is None or asked.sent_after <= call.date_created <= asked.sent_before)
         and not asked.known(call.sid)
     )
 
