@@ -77,7 +77,7 @@ def test_many_writers_wait_for_each_other_and_none_is_lost(database: Database) -
 
 def test_a_second_service_on_one_sqlite_file_is_refused(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'dialer.db'}"
-    with Database(url) as one, Database(url) as other, sole_service(one):  # noqa: SIM117
+    with Database(url) as one, Database(url) as other, sole_service(one):
         with pytest.raises(DatabaseRefused, match="already runs"), sole_service(other):
             pass
     with Database(url) as again, sole_service(again):
