@@ -135,7 +135,7 @@ def _live_by_campaign(c: sa.Connection, trunk: str) -> Counter[str]:
 
 def _slots(next_at: datetime, budget: Budget, *, now: datetime, until: datetime, most: int) -> list[datetime]:
     first = max(next_at, now + LEAD)
-    slots = []
+    slots: list[datetime] = []
     while len(slots) < most and first + len(slots) * budget.spacing < until:
         slots.append(first + len(slots) * budget.spacing)
     return slots

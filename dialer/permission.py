@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from dialer.calling_window import Opening, Zones, next_opening
+from dialer.calling_window import Opening, Zones, choose_zones, next_opening
 from dialer.campaign import Campaign
 
 ROUNDS = 6  # each rule can push the moment into another's way; a plan that does not settle is refused
@@ -49,7 +49,7 @@ def ask_permission(campaign: Campaign, facts: Facts, now: datetime) -> Verdict:
     forbidden = _forbidden(campaign, facts)
     if forbidden:
         return Verdict(None, None, tuple(forbidden))
-    zones = Zones.choose(campaign, number_zones=facts.zones, field=facts.zone)
+    zones = zones_of(campaign, facts.zones, facts.zone, now)
     home = ZoneInfo(zones.home)
     at, reasons = now, dict[str, None]()
     for _ in range(ROUNDS):
@@ -65,6 +65,13 @@ def ask_permission(campaign: Campaign, facts: Facts, now: datetime) -> Verdict:
             return _before_the_end(campaign, facts, opening, tuple(reasons), zones, now)
         at = opening.at
     return Verdict(None, None, (*reasons, "the rules leave no moment"), zones.unclear)
+
+
+def zones_of(campaign: Campaign, number_zones: tuple[str, ...], field: str | None, now: datetime) -> Zones:
+    return choose_zones(
+        campaign.window, number_zones=number_zones, field=field, campaign_zone=campaign.time_zone,
+        unclear=campaign.zone_unclear, day=now.date(),
+    )  # fmt: skip
 
 
 def _forbidden(campaign: Campaign, facts: Facts) -> list[str]:

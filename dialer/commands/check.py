@@ -6,10 +6,13 @@ import sys
 from datetime import UTC, datetime
 
 from dialer.app import crm
+from dialer.calling_window import open_on
 from dialer.campaign_files import CampaignFile, read_campaigns
 from dialer.clock import Clock
 from dialer.commands.output import data, print_json
 from dialer.errors import DialerError, Mistake
+from dialer.permission import zones_of
+from dialer.phone_number import example_mobile
 from dialer.providers.base import Ability
 from dialer.settings import Settings
 
@@ -72,11 +75,12 @@ def _on_the_portal(settings: Settings, file: CampaignFile) -> list[Mistake]:
 
 
 def _hours(file: CampaignFile) -> str:
-    from dialer.calling_window import hours_open
-
     campaign = file.campaign
-    hours = hours_open(campaign, datetime.now(UTC).date())
-    return f"{hours.total_seconds() / 3600:.1f} hours today in which a {campaign.region} mobile can be rung"
+    mobile = example_mobile(campaign.region)
+    zones = zones_of(campaign, () if mobile is None else mobile.zones, None, datetime.now(UTC))
+    unclear = " (zone unclear)" if zones.unclear else ""
+    hours = open_on(zones, datetime.now(UTC).date()).total_seconds() / 3600
+    return f"a {campaign.region} mobile can be rung {hours:.1f} hours today{unclear}"
 
 
 def _row(mistake: Mistake) -> dict[str, object]:

@@ -24,6 +24,8 @@ class Audience:
     contract_end: str
     do_not_call: str | None = None
     time_zone: str | None = None
+    fallback_user: int | None = None
+    """Stands in where a card's responsible person is dismissed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ def end_unwanted(chase: Chase, *, now: datetime) -> int:
 
 def _claim_silent(c: sa.Connection, chase: Chase, *, now: datetime) -> list[Any]:
     """Asking again is harmless, so the claim is no more than the next time to ask."""
-    rows = c.execute(_silent, {"trunk": chase.trunk, "now": now}).all()
+    rows = list(c.execute(_silent, {"trunk": chase.trunk, "now": now}))
     if rows:
         c.execute(
             sa.update(attempts)

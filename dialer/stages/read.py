@@ -74,8 +74,7 @@ def read_campaign(database: Database, crm: Crm, running: Running, day: date, *, 
         for page in crm.read(campaign.audience, first=day, last=day + timedelta(days=max(campaign.touches))):
             people += len(page)
             for start in range(0, len(page), PEOPLE_AT_ONCE):
-                some = page[start : start + PEOPLE_AT_ONCE]
-                tally.update(database.write(lambda c, some=some: _take_in(database, c, campaign, some, day, now=now)))
+                tally.update(_take_in(database, campaign, page[start : start + PEOPLE_AT_ONCE], day, now=now))
             database.write(lambda c: c.execute(sa.update(readings).where(mine).values(claimed_at=now)))
     except BaseException:
         database.write(lambda c: c.execute(sa.update(readings).where(mine).values(node=None)))
@@ -117,8 +116,7 @@ def read_again(database: Database, crm: Crm, running: Running, *, now: datetime,
     today = now.astimezone(ZoneInfo(campaign.time_zone)).date()
     seen = list(found.values())
     for start in range(0, len(seen), PEOPLE_AT_ONCE):
-        some = seen[start : start + PEOPLE_AT_ONCE]
-        database.write(lambda c, some=some: _take_in(database, c, campaign, some, today, now=now))
+        _take_in(database, campaign, seen[start : start + PEOPLE_AT_ONCE], today, now=now)
     if gone:
         reason = "the card is gone from the CRM, or may not be read any more"
         database.write(lambda c: cancel_targets(c, gone, state="cancelled", reason=reason, now=now))
@@ -127,9 +125,15 @@ def read_again(database: Database, crm: Crm, running: Running, *, now: datetime,
 
 
 def _take_in(
+    database: Database, campaign: Campaign, people: Sequence[Contact], today: date, *, now: datetime
+) -> Counter[str]:
+    """One transaction. Inserts new targets, refreshes known ones, cancels those whose reason is gone."""
+    return database.write(lambda c: _take_in_locked(database, c, campaign, people, today, now=now))
+
+
+def _take_in_locked(
     database: Database, c: sa.Connection, campaign: Campaign, people: Sequence[Contact], today: date, *, now: datetime
 ) -> Counter[str]:
-    """Inserts new targets, refreshes known ones, cancels those whose reason is gone."""
     by_card = {person.card_id: person for person in people}
     card_type = campaign.audience.card.value
     known = defaultdict(list)

@@ -114,7 +114,7 @@ _select = (
 
 @cache
 def _update(names: tuple[str, ...]) -> sa.Update:
-    new = {name: sa.bindparam(f"new_{name}") for name in names}
+    new: dict[str, Any] = {name: sa.bindparam(f"new_{name}") for name in names}
     return sa.update(attempts).where(attempts.c.id == sa.bindparam("row")).values(new)
 
 

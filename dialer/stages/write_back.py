@@ -98,9 +98,7 @@ def _owe_target(c: sa.Connection, told: Told, standing: Sequence[Any], *, key: s
     for one in handed_over:
         if (one.owes_at is not None and one.owes_at <= now) or one.id not in by_attempt:
             subject, text = write_call(told, one)
-            _owe_entry(
-                c, by_attempt.get(one.id), "call", told.target.id, one, f"{key}-{one.id}", subject, text, now=now
-            )
+            _owe_entry(c, by_attempt.get(one.id), one, ref=f"{key}-{one.id}", subject=subject, text=text, now=now)
     if handed_over:
         note = next((row for row in standing if row.kind == "note"), None)
         ref = f"{key}-t{told.target.id}"

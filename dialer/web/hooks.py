@@ -66,8 +66,8 @@ class Hooks:
     async def _reply(self, scope: Any, receive: Any) -> Reply:
         if scope["path"] == "/healthz":
             wrong = await run_in_threadpool(self._is_well)
-            body = json.dumps({"well": not wrong, "wrong": wrong}).encode()
-            return Reply(body, "application/json", 503 if wrong else 200)
+            told = json.dumps({"well": not wrong, "wrong": wrong}).encode()
+            return Reply(told, "application/json", 503 if wrong else 200)
         if not scope["path"].startswith(self._prefix):
             return _plain(404)
         if scope["method"] != "POST":
@@ -114,7 +114,7 @@ async def _read(receive: Any) -> bytes | None:
         message = await receive()
         if message["type"] == "http.disconnect":
             return None
-        body += message.get("body", b"")
+        body += bytes(message.get("body", b""))
         if len(body) > BODY_MOST:
             return None
         if not message.get("more_body", False):

@@ -1,0 +1,128 @@
+"""Whatever people type → E.164, its region and its time zones; the one door to phonenumbers."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from importlib import resources
+
+import phonenumbers
+from phonenumbers import PhoneNumberType, timezone
+
+TEXT_MOST = 200
+NUMBERS_MOST = 5
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneNumber:
+    """`number` is E.164. `zones` are IANA names within the number's region; empty where nothing is known."""
+
+    number: str
+    region: str
+    zones: tuple[str, ...]
+    kind: str
+    valid: bool
+
+
+_KINDS = {
+    PhoneNumberType.MOBILE: "mobile",
+    PhoneNumberType.FIXED_LINE: "fixed",
+    PhoneNumberType.FIXED_LINE_OR_MOBILE: "fixed or mobile",
+    PhoneNumberType.VOIP: "voip",
+    PhoneNumberType.PERSONAL_NUMBER: "personal",
+    PhoneNumberType.TOLL_FREE: "toll free",
+    PhoneNumberType.PREMIUM_RATE: "premium rate",
+    PhoneNumberType.SHARED_COST: "shared cost",
+    PhoneNumberType.PAGER: "pager",
+    PhoneNumberType.UAN: "company",
+    PhoneNumberType.VOICEMAIL: "voicemail",
+}
+_RUNG = {"mobile", "fixed", "fixed or mobile", "voip", "personal"}
+
+# Country codes of satellites and international networks: no region of their own.
+_NOWHERE = "001"
+
+
+def read_all(text: str, *, region: str) -> list[PhoneNumber]:
+    """Every number in the text, at most five; `region` is for numbers without a country code."""
+    return list(_read_all(text[:TEXT_MOST], region))
+
+
+def why_not(phone: PhoneNumber) -> str | None:
+    """Why this number is never rung; None where it may be."""
+    if not phone.valid:
+        return f"{mask(phone.number)} is not a valid number"
+    if phone.region in ("", _NOWHERE):
+        return f"{mask(phone.number)} is a satellite or international number"
+    if phone.kind not in _RUNG:
+        return f"{mask(phone.number)} is a {phone.kind} number"
+    return None
+
+
+def mask(number: str) -> str:
+    """For logs: enough to recognise a number that one knows."""
+    return f"{number[:5]}***{number[-2:]}" if len(number) > 8 else "***"
+
+
+def is_e164(text: str) -> bool:
+    return re.fullmatch(r"\+[1-9]\d{6,14}", text) is not None
+
+
+def is_region(text: str) -> bool:
+    return text in phonenumbers.SUPPORTED_REGIONS
+
+
+def example_mobile(region: str) -> PhoneNumber | None:
+    example = phonenumbers.example_number_for_type(region, PhoneNumberType.MOBILE)
+    return None if example is None else _phone(example)
+
+
+@lru_cache(maxsize=20_000)
+def _read_all(text: str, region: str) -> tuple[PhoneNumber, ...]:
+    text = unicodedata.normalize("NFKC", text)
+    # "+7 916 …" with the plus left out, as many people type it
+    if re.fullmatch(r"\s*7[\d\s()-]{10,16}", text) and region == "RU":
+        text = "+" + text.strip()
+    found: dict[str, PhoneNumber] = {}
+    matcher = phonenumbers.PhoneNumberMatcher(text, region, leniency=phonenumbers.Leniency.POSSIBLE)
+    for match in matcher:
+        phone = _phone(match.number)
+        found.setdefault(phone.number, phone)
+        if len(found) == NUMBERS_MOST:
+            break
+    return tuple(found.values())
+
+
+def _phone(parsed: phonenumbers.PhoneNumber) -> PhoneNumber:
+    region = phonenumbers.region_code_for_number(parsed) or ""
+    return PhoneNumber(
+        number=phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164),
+        region=region,
+        zones=_zones(parsed, region),
+        kind=_KINDS.get(phonenumbers.number_type(parsed), "unknown"),
+        valid=phonenumbers.is_valid_number(parsed),
+    )
+
+
+def _zones(parsed: phonenumbers.PhoneNumber, region: str) -> tuple[str, ...]:
+    """The zones of a prefix, without those of other countries: +7 is said to lie in Bucharest, too."""
+    said = timezone.time_zones_for_number(parsed)
+    at_home = _zones_of(region)
+    return tuple(sorted(zone for zone in said if zone in at_home)) or tuple(sorted(at_home))
+
+
+@cache
+def _zones_by_region() -> dict[str, frozenset[str]]:
+    found: dict[str, set[str]] = {}
+    table = resources.files("tzdata").joinpath("zoneinfo", "zone.tab").read_text(encoding="utf-8")
+    for line in table.splitlines():
+        if line and not line.startswith("#"):
+            region, _, zone = line.split("\t")[:3]
+            found.setdefault(region, set()).add(zone)
+    return {region: frozenset(zones) for region, zones in found.items()}
+
+
+def _zones_of(region: str) -> frozenset[str]:
+    return _zones_by_region().get(region, frozenset())

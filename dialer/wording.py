@@ -1,0 +1,142 @@
+"""A campaign's words for one person: the script that is spoken, the call record and the note that a manager reads."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from dialer.campaign import OPT_OUT, Campaign
+from dialer.script import Ask, Choice, Connect, Say, Script
+from dialer.templates import Words, WordsError
+
+TAGS = {"ru": "ru-RU", "en": "en-US", "es": "es-ES"}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is known of a target: `target` and `tries` are its rows."""
+
+    campaign: Campaign
+    words: Words
+    target: Any
+    tries: tuple[Any, ...]
+    now: datetime
+
+
+def write_script(campaign: Campaign, words: Words, *, contact: str, contract_end: date, now: datetime) -> Script:
+    """`contact` is JSON as it stands in the target's row. Raises WordsError."""
+    known = {**_person(campaign, contact, contract_end), "days_left": _days_left(campaign, contract_end, now)}
+
+    def say(block: str) -> tuple[Say, ...]:
+        text = words.say(block, known)
+        return (Say(text),) if text else ()
+
+    greeting = say("greeting")
+    if not greeting:
+        raise WordsError("the block 'greeting' says nothing")
+    leave = campaign.voicemail == "leave_message"
+    voicemail = say("voicemail") if leave else None
+    if leave and not voicemail:
+        raise WordsError("the block 'voicemail' says nothing")
+    return Script(
+        language=TAGS[campaign.language],
+        voice=campaign.voice,
+        greeting=greeting,
+        ask=_ask(campaign, words, say),
+        voicemail=voicemail,
+        apology=say("apology"),
+    )
+
+
+def write_call(told: Told, one: Any) -> tuple[str, str]:
+    """Subject and text of one attempt's call record."""
+    known = {**_context(told), "attempt": _attempt(told.campaign, one)}
+    return told.words.say("call_subject", known), told.words.note("call_text", known)
+
+
+def write_note(told: Told) -> str:
+    """The note of a target: all its attempts in one."""
+    return told.words.note("timeline", _context(told))
+
+
+def made_up(campaign: Campaign) -> dict[str, Any]:
+    """A contact for `check`: with the longest things that are likely, and no field that a card may lack."""
+    now = datetime(2026, 11, 24, 12, 0, tzinfo=ZoneInfo("UTC"))
+    contact = {"first_name": "Александра", "last_name": "Константинопольская", "facts": {}}
+    end = (now + timedelta(days=campaign.touches[0])).date()
+    return {"contact": json.dumps(contact), "contract_end": end, "now": now}
+
+
+def _ask(campaign: Campaign, words: Words, say: Any) -> Ask | None:
+    if campaign.script is None:
+        return None
+    choices = []
+    for place, (key, one) in enumerate(campaign.script.keys.items(), start=1):
+        block = one.say or f"after_{one.answer}"
+        then = say(block) if block in words.blocks or one.say is not None else say("after_answer")
+        ring = round(one.ring_for.total_seconds())
+        connect = None if one.connect is None else Connect(one.connect, ring, say("nobody_free"))
+        choices.append(Choice(key, place, one.answer, then, connect, opts_out=one.answer == OPT_OUT))
+    return Ask(
+        menu=say("menu"),
+        choices=tuple(choices),
+        wait_seconds=round(campaign.script.wait.total_seconds()),
+        times=campaign.script.ask,
+        not_understood=say("not_understood"),
+        silent=say("silent"),
+    )
+
+
+def _person(campaign: Campaign, contact: str, contract_end: date) -> dict[str, Any]:
+    person = json.loads(contact)
+    first, last = person["first_name"], person["last_name"]
+    return {
+        "contact": {"first_name": first, "last_name": last, "name": f"{first} {last}".strip()},
+        "facts": person["facts"],
+        "contract_end": contract_end,
+        "campaign": campaign.name,
+        "keys": {one.answer: key for key, one in campaign.keys.items()},
+    }
+
+
+def _days_left(campaign: Campaign, contract_end: date, now: datetime) -> int:
+    return (contract_end - now.astimezone(ZoneInfo(campaign.time_zone)).date()).days
+
+
+def _context(told: Told) -> dict[str, Any]:
+    """The furthest that anybody has proved of the target, over all its attempts."""
+    handed_over = [one for one in told.tries if one.counts and one.disposition is not None]
+    final = next((one for one in handed_over if one.disposition == "do_not_call"), None)
+    final = final or next((one for one in handed_over if one.answer is not None), None)
+    final = final or next((one for one in handed_over if one.disposition == "reached"), None) or handed_over[-1]
+    waiting = next((one for one in told.tries if one.phase == "planned"), None)
+    return {
+        **_person(told.campaign, told.target.contact, told.target.contract_end),
+        "disposition": final.disposition,
+        "answer": final.answer,
+        "transfer": final.transfer,
+        "keys_unheard": final.keys_unheard,
+        "attempts": [_attempt(told.campaign, one) for one in handed_over],
+        "next_at": None if waiting is None else _local(told.campaign, waiting.due_at),
+    }
+
+
+def _attempt(campaign: Campaign, one: Any) -> dict[str, Any]:
+    return {
+        "number": one.number,
+        "at": _local(campaign, one.claimed_at),
+        "disposition": one.disposition,
+        "answer": one.answer,
+        "transfer": one.transfer,
+        "talked": one.talked,
+        "answered_by": one.answered_by,
+        "detail": one.detail,
+        "keys_unheard": one.keys_unheard,
+    }
+
+
+def _local(campaign: Campaign, moment: datetime) -> str:
+    return f"{moment.astimezone(ZoneInfo(campaign.time_zone)):%d.%m.%Y %H:%M}"
