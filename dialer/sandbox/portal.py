@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 from urllib.parse import parse_qsl
@@ -134,7 +134,7 @@ class Portal:
             raise RestError(403, "insufficient_scope", "The request requires higher privileges")
         if method == "user.get" and not {"user", "user_brief", "user_basic"} & set(self.scopes):
             raise RestError(403, "insufficient_scope", "The request requires higher privileges")
-        known = {
+        methods: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "crm.item.list": self.cards.page,
             "crm.item.get": self._item_get,
             "crm.item.fields": lambda p: {"result": {"fields": FIELDS[self._entity(p)]}},
@@ -148,10 +148,10 @@ class Portal:
             "profile": lambda p: {"result": {"ID": "1", "ADMIN": True, "NAME": "Админ", "TIME_ZONE": ""}},
             "scope": lambda p: {"result": self.scopes},
             "server.time": lambda p: {"result": datetime.now(MOSCOW).isoformat(timespec="seconds")},
-        }.get(method)
-        if known is None:
+        }
+        if method not in methods:
             raise RestError(404, "ERROR_METHOD_NOT_FOUND", "Method not found!")
-        return known(p)
+        return methods[method](p)
 
     def _entity(self, p: Mapping[str, Any]) -> int:
         entity = as_int(p.get("entityTypeId"))
