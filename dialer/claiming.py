@@ -340,6 +340,14 @@ def _pinned(c: sa.Connection, row: Any, here: Running, *, now: datetime) -> Scri
     return script
 
 
+def pause_trunk(database: Database, trunk: str, *, until: datetime, reason: str) -> None:
+    database.write(
+        lambda c: c.execute(
+            sa.update(trunks).where(trunks.c.name == trunk).values(paused_until=until, reason=reason[:300])
+        )
+    )
+
+
 def put_off(c: sa.Connection, attempt: int, at: datetime, reasons: Sequence[str]) -> None:
     c.execute(sa.update(attempts).where(attempts.c.id == attempt).values(due_at=at, reason="; ".join(reasons)[:300]))
 

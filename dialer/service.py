@@ -24,12 +24,13 @@ from dialer.clock import Clock
 from dialer.crm.base import Crm
 from dialer.database import Database
 from dialer.group_writer import GroupWriter
+from dialer.providers.base import Heard, TakenBack
 from dialer.scheduler import Ticks
 from dialer.stages.chase import Chase, ask_about_silent, end_unwanted
 from dialer.stages.dial import Desk, Dialer
 from dialer.stages.plan import plan_due
 from dialer.stages.read import claim_reading, read_again, read_campaign, reading_due
-from dialer.stages.record import Heard, TakenBack, Timing, record
+from dialer.stages.record import Timing, record
 from dialer.stages.write_back import Manners, look_for_doubtful, owe_entries, write_owed
 from dialer.tables import PAST, attempts, entries, nodes, targets, trunks
 from dialer.web.hooks import Hooks, Scripts

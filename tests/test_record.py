@@ -10,8 +10,8 @@ import sqlalchemy as sa
 
 from dialer.call import AnsweredBy, Hangup, Phase, Progress, Transfer
 from dialer.database import Database
-from dialer.providers.base import News
-from dialer.stages.record import Heard, TakenBack, Timing, record
+from dialer.providers.base import Heard, News, TakenBack
+from dialer.stages.record import Timing, record
 from dialer.tables import attempts, do_not_call, news
 from tests.rows import add_attempt, add_target, add_trunk, attempt
 

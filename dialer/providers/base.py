@@ -61,6 +61,29 @@ class News:
 
 
 @dataclass(frozen=True, slots=True)
+class Heard:
+    """`unless_heard`: the verdict "not placed" holds only while nobody has heard of the call.
+
+    `refused`: the provider definitely did not place it, so that it is none of the campaign's dials.
+    """
+
+    news: News
+    unless_heard: bool = False
+    refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """Certainly not placed, by the node that holds the claim: the attempt is planned again."""
+
+    attempt: int
+    node: str
+    claimed_at: datetime
+    due_at: datetime
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """A call that `chase` asks about. Without a `call_id` it is looked for by number and time."""
 

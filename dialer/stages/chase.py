@@ -20,9 +20,8 @@ from dialer.database import Database
 from dialer.errors import ProviderUnavailable
 from dialer.group_writer import GroupWriter
 from dialer.phone_number import mask
-from dialer.providers.base import Asked, News, Provider
+from dialer.providers.base import Asked, Heard, News, Provider, TakenBack
 from dialer.script import from_json
-from dialer.stages.record import Heard, TakenBack
 from dialer.tables import attempts, targets
 
 AT_ONCE = 20

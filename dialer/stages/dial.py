@@ -15,14 +15,13 @@ from datetime import datetime, timedelta
 from dialer import log
 from dialer.call import Hangup, Phase, Progress
 from dialer.campaign_store import Running
-from dialer.claiming import EVERYTHING, Budget, Claim, Scope, anything_due, claim_due
+from dialer.claiming import EVERYTHING, Budget, Claim, Scope, anything_due, claim_due, pause_trunk
 from dialer.clock import Clock
 from dialer.database import Database
 from dialer.errors import CallRefused, Fault, TryLater
 from dialer.group_writer import GroupWriter
 from dialer.phone_number import mask
-from dialer.providers.base import News, Order, Placed, Provider
-from dialer.stages.record import Heard, TakenBack, pause_trunk
+from dialer.providers.base import Heard, News, Order, Placed, Provider, TakenBack
 
 SLACK = timedelta(milliseconds=18)
 HORIZON = timedelta(milliseconds=300)

@@ -18,33 +18,10 @@ from dialer import log
 from dialer.call import AnsweredBy, Disposition, Hangup, Phase, Progress, Transfer, disposition, merge
 from dialer.cancelling import stop_replacement, suppress
 from dialer.database import Database
-from dialer.providers.base import News
-from dialer.tables import attempts, news, trunks
+from dialer.providers.base import Heard, TakenBack
+from dialer.tables import attempts, news
 
 RAW_MOST = 2_000
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """`unless_heard`: the verdict "not placed" holds only while nobody has heard of the call.
-
-    `refused`: the provider definitely did not place it, so that it is none of the campaign's dials.
-    """
-
-    news: News
-    unless_heard: bool = False
-    refused: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class TakenBack:
-    """Certainly not placed, by the node that holds the claim: the attempt is planned again."""
-
-    attempt: int
-    node: str
-    claimed_at: datetime
-    due_at: datetime
-    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +42,6 @@ def record(database: Database, items: Sequence[Heard | TakenBack], *, now: datet
             _take_back(c, item)
 
     database.write(work)
-
-
-def pause_trunk(database: Database, trunk: str, *, until: datetime, reason: str) -> None:
-    database.write(
-        lambda c: c.execute(
-            sa.update(trunks).where(trunks.c.name == trunk).values(paused_until=until, reason=reason[:300])
-        )
-    )
 
 
 _KNOWN = (

@@ -12,9 +12,8 @@ from starlette.concurrency import run_in_threadpool
 from dialer import log
 from dialer.errors import Forged, Malformed
 from dialer.group_writer import GroupWriter
-from dialer.providers.base import Letter, Provider, Reply, Webhook
+from dialer.providers.base import Heard, Letter, Provider, Reply, TakenBack, Webhook
 from dialer.script import Script
-from dialer.stages.record import Heard, TakenBack
 
 COMMIT_WITHIN = 5.0
 BODY_MOST = 64 * 1024
