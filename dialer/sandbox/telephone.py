@@ -1,0 +1,267 @@
+"""A telephone company that speaks Twilio's Calls API: it validates, queues, rings, and forgets nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import re
+import time
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl, quote
+
+from dialer.sandbox.callees import Callees
+from dialer.sandbox.faults import Faults, Rule
+from dialer.sandbox.telephone_call import Call, Exchange, is_address
+from dialer.sandbox.wire import Request, Response
+
+PREFIX = "/2010-04-01/Accounts/"
+HTML = b"<html><body>Bad gateway</body></html>"
+
+
+class ApiError(Exception):
+    def __init__(self, status: int, code: int, text: str) -> None:
+        super().__init__(text)
+        self.status, self.code, self.text = status, code, text
+
+
+class Telephone:
+    """`calls` are all that were ever placed, `log` every request to place one: (time, number, was it placed).
+
+    Calls above `calls_per_second` are accepted and wait. `lists_lag`: seconds until a list shows a new call.
+    """
+
+    def __init__(
+        self,
+        *,
+        account_sid: str,
+        auth_token: str,
+        caller_ids: list[str],
+        seed: int = 7,
+        speed: float = 1.0,
+        calls_per_second: float = 1_000.0,
+        answer_after: float = 0.0,
+        lists_lag: float = 0.0,
+    ) -> None:
+        self.exchange = Exchange(account_sid, auth_token, speed, Faults(seed))
+        self.callees = Callees(seed)
+        self.caller_ids, self.calls_per_second = caller_ids, calls_per_second
+        self.answer_after, self.lists_lag = answer_after, lists_lag
+        self.status, self.balance = "active", "100.00"
+        self.calls: dict[str, Call] = {}
+        self.log: list[tuple[float, str, bool]] = []
+        self._rung: Counter[str] = Counter()
+        self._free_at = 0.0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def handle(self, request: Request) -> Response | None:
+        if request.path.startswith("/_sandbox/"):
+            return self._control(request)
+        try:
+            self._admit(request)
+            return await self._route(request)
+        except ApiError as error:
+            return _error(error)
+
+    def _admit(self, request: Request) -> None:
+        account, token = self.exchange.account_sid, self.exchange.auth_token
+        wanted = "Basic " + base64.b64encode(f"{account}:{token}".encode()).decode()
+        if request.headers.get("authorization") != wanted:
+            raise ApiError(401, 20003, "Authenticate")
+        if not request.path.startswith(PREFIX + account):
+            raise ApiError(404, 20404, "The requested resource was not found")
+
+    async def _route(self, request: Request) -> Response | None:
+        rest = request.path[len(PREFIX + self.exchange.account_sid) :]
+        fields = _form(request.body.decode())
+        if rest == "/Calls.json" and request.method == "POST":
+            return await self._create(fields)
+        if rest == "/Calls.json":
+            return await self._with_faults("calls.list", "", self._list(_form(request.query)))
+        if match := re.fullmatch(r"/Calls/(CA[0-9a-f]{32})\.json", rest):
+            call = self.calls.get(match[1])
+            if call is None:
+                raise ApiError(404, 20404, f"The requested resource {rest} was not found")
+            if request.method == "POST":
+                return await self._update(call, fields)
+            return await self._with_faults("calls.fetch", call.to, call.resource())
+        own = [{"sid": "PN" + "0" * 32, "phone_number": number} for number in self.caller_ids]
+        known: dict[str, dict[str, Any]] = {
+            ".json": {"sid": self.exchange.account_sid, "status": self.status, "friendly_name": "sandbox"},
+            "/Balance.json": {"account_sid": self.exchange.account_sid, "balance": self.balance, "currency": "USD"},
+            "/IncomingPhoneNumbers.json": _paged("incoming_phone_numbers", own),
+            "/OutgoingCallerIds.json": _paged("outgoing_caller_ids", []),
+        }
+        if rest not in known:
+            raise ApiError(404, 20404, f"The requested resource {rest} was not found")
+        return _json(known[rest])
+
+    async def _create(self, fields: Mapping[str, Any]) -> Response | None:
+        number = str(fields.get("To", ""))
+        rule = self.exchange.faults.met("calls.create", number)
+        do = "" if rule is None else rule.do
+        arrived = time.time()
+        if do in _BEFORE or do.startswith("refuse:"):
+            self.log.append((arrived, number, False))
+            return _befallen(do)
+        self._check(fields)
+        call = self._place(fields)
+        self.log.append((arrived, number, True))
+        await asyncio.sleep(self.answer_after + (rule.seconds if rule is not None and do == "slow" else 0.0))
+        if do in _AFTER:
+            if do == "hang" and rule is not None:
+                await asyncio.sleep(rule.seconds)
+            return _befallen(do)
+        return _json({**call.resource(), "queue_time": f"{self._queue_seconds(call) * 1000:.0f}"}, 201)
+
+    def _check(self, fields: Mapping[str, Any]) -> None:
+        to, shown = str(fields.get("To", "")), str(fields.get("From", ""))
+        if not to:
+            raise ApiError(400, 21201, "No 'To' number is specified")
+        if re.fullmatch(r"\+[1-9]\d{6,14}", to) is None or to == shown:
+            raise ApiError(400, 21211, f"The phone number you are attempting to call, {to}, is not valid.")
+        if not shown:
+            raise ApiError(400, 21213, "Caller phone number is required")
+        if shown not in self.caller_ids:
+            raise ApiError(400, 21210, "The source phone number provided is not yet verified for your account")
+        if not fields.get("Twiml") and not is_address(str(fields.get("Url", ""))):
+            raise ApiError(400, 21205, "Url is not a valid URL")
+        if len(str(fields.get("Twiml", ""))) > 4000:
+            raise ApiError(400, 20001, "Twiml is too long")
+        if fields.get("StatusCallback") and not is_address(str(fields["StatusCallback"])):
+            raise ApiError(400, 21609, "The StatusCallback URL is not a valid URL")
+        if set(fields.get("StatusCallbackEvent", [])) - {"initiated", "ringing", "answered", "completed"}:
+            raise ApiError(400, 21626, "Invalid StatusCallbackEvent")
+        if fields.get("MachineDetection") not in (None, "Enable", "DetectMessageEnd"):
+            raise ApiError(400, 21263, "Invalid MachineDetection")
+        if not 1 <= int(fields.get("Timeout", 60)) <= 600:
+            raise ApiError(400, 21208, "Invalid Timeout")
+        if self.status != "active":
+            raise ApiError(401, 20003, "The account is suspended")
+
+    def _place(self, fields: Mapping[str, Any]) -> Call:
+        number = str(fields["To"])
+        sid = f"CA{len(self.calls) + 1:032x}"
+        call = Call(self.exchange, sid, fields, self.callees.who(number, rung_before=self._rung[number]))
+        self._rung[number] += 1
+        self.calls[sid] = call
+        self._free_at = max(self._free_at, time.time()) + 1 / self.calls_per_second
+        task = asyncio.create_task(self._run(call, self._free_at - 1 / self.calls_per_second))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return call
+
+    async def _run(self, call: Call, at: float) -> None:
+        await asyncio.sleep(max(0.0, at - time.time()))
+        await call.live()
+
+    def _queue_seconds(self, call: Call) -> float:
+        return max(0.0, self._free_at - 1 / self.calls_per_second - call.created)
+
+    async def _update(self, call: Call, fields: Mapping[str, Any]) -> Response | None:
+        wanted = fields.get("Status")
+        if wanted not in ("canceled", "completed"):
+            raise ApiError(400, 20001, "Only Status is understood here")
+        rule = self.exchange.faults.met("calls.update", call.to)
+        if rule is not None and rule.do in _BEFORE:
+            return _befallen(rule.do)
+        if not call.stop(wanted):
+            raise ApiError(400, 21220, "Call is not in-progress. Cannot redirect.")
+        return _befallen(rule.do) if rule is not None and rule.do in _AFTER else _json(call.resource())
+
+    def _list(self, query: Mapping[str, Any]) -> dict[str, Any]:
+        names = {"To": "to", "From": "from", "Status": "status"}
+        shown = [
+            call.resource()
+            for call in reversed(self.calls.values())
+            if call.created + self.lists_lag <= time.time() and query.get("To", call.to) == call.to
+        ]
+        found = [one for one in shown if all(one[name] == query[key] for key, name in names.items() if key in query)]
+        size, page = int(query.get("PageSize", 50)), int(query.get("Page", 0))
+        asked = "&".join(f"{key}={quote(str(query[key]))}" for key in names if key in query)
+        more = (page + 1) * size < len(found)
+        following = f"{PREFIX}{self.exchange.account_sid}/Calls.json?{asked}&PageSize={size}&Page={page + 1}"
+        return _paged("calls", found[page * size : (page + 1) * size], following=following if more else None)
+
+    async def _with_faults(self, what: str, number: str, answer: Mapping[str, Any]) -> Response | None:
+        rule: Rule | None = self.exchange.faults.met(what, number)
+        if rule is None:
+            return _json(answer)
+        if rule.do in ("slow", "hang"):
+            await asyncio.sleep(rule.seconds)
+            return _json(answer)
+        return _befallen(rule.do)
+
+    def _control(self, request: Request) -> Response:
+        if request.path.endswith("/calls"):
+            return _json({"calls": [told(call) for call in self.calls.values()], "requests": self.log})
+        if request.path.endswith("/faults"):
+            self.exchange.faults.set_from(json.loads(request.body))
+        elif request.path.endswith("/callees"):
+            self.callees.tell(json.loads(request.body))
+        elif request.path.endswith("/settings"):
+            for name, value in json.loads(request.body).items():
+                setattr(self.exchange if name == "speed" else self, name, value)
+        return _json({})
+
+
+def told(call: Call) -> dict[str, Any]:
+    """For a referee: who was really rung, what they heard and pressed."""
+    return {
+        "sid": call.sid, "number": call.to, "at": call.created, "rang_at": call.rang_at, "ended_at": call.ended_at,
+        "answered_at": call.answered_at, "status": call.status, "does": call.callee.does, "keys": call.keys,
+        "said": call.said, "talked": call.talked, "webhook": call.asked.get("StatusCallback"),
+    }  # fmt: skip
+
+
+_BEFORE = {"503", "429", "500_before", "drop_before", "html", "401"}
+_AFTER = {"500_after", "drop_after", "html_after", "garbage", "hang"}
+
+
+def _befallen(do: str) -> Response | None:
+    if do.startswith("refuse:"):
+        return _error(ApiError(400, int(do.partition(":")[2]), "refused, as the sandbox was told to"))
+    return {
+        "503": _error(ApiError(503, 20503, "Service unavailable")),
+        "429": _error(ApiError(429, 20429, "Too many requests")),
+        "500_before": _error(ApiError(500, 20500, "Internal server error")),
+        "500_after": _error(ApiError(500, 20500, "Internal server error")),
+        "401": _error(ApiError(401, 20003, "Authenticate")),
+        "html": Response(502, HTML, "text/html"),
+        "html_after": Response(502, HTML, "text/html"),
+        "garbage": Response(201, b'{"sid": '),
+    }.get(do)
+
+
+def _paged(name: str, rows: list[dict[str, Any]], *, following: str | None = None) -> dict[str, Any]:
+    return {
+        name: rows,
+        "page": 0,
+        "page_size": 50,
+        "next_page_uri": following,
+        "start": 0,
+        "end": max(len(rows) - 1, 0),
+    }
+
+
+def _form(text: str) -> dict[str, Any]:
+    """Repeated keys become lists where the API knows several."""
+    found: dict[str, Any] = {}
+    for name, value in parse_qsl(text, keep_blank_values=True):
+        if name == "StatusCallbackEvent":
+            found.setdefault(name, []).append(value)
+        else:
+            found[name] = value
+    return found
+
+
+def _json(answer: Mapping[str, Any], code: int = 200) -> Response:
+    return Response(code, json.dumps(answer, ensure_ascii=False).encode())
+
+
+def _error(error: ApiError) -> Response:
+    body = {"code": error.code, "message": error.text, "status": error.status,
+            "more_info": f"https://www.twilio.com/docs/errors/{error.code}"}  # fmt: skip
+    return _json(body, error.status)
