@@ -32,7 +32,7 @@ def demo(
     from dialer.commands import demo
 
     _print_to_stdout()
-    demo.demo(people=people, json=json)
+    raise typer.Exit(demo.demo(people=people, json=json))
 
 
 @app.command()

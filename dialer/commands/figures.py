@@ -15,7 +15,7 @@ from dialer.tables import attempts, entries, targets
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """`dispositions` and `left_out` count by word; `later` people are planned after today."""
+    """`dispositions` and `left_out` count by word; `later` people wait for another day than today."""
 
     dispositions: dict[str, int]
     left_out: dict[str, int]
@@ -39,7 +39,8 @@ class Figures:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-def figures(database: Database, campaign: str | None, *, since: datetime) -> Figures:
+def figures(database: Database, campaign: str | None, *, since: datetime, until: datetime) -> Figures:
+    """Of the calls that ended after `since` and of what is due before `until`."""
     mine = [] if campaign is None else [attempts.c.campaign == campaign]
     people = [] if campaign is None else [targets.c.campaign == campaign]
 
@@ -53,6 +54,8 @@ def figures(database: Database, campaign: str | None, *, since: datetime) -> Fig
             .where(attempts.c.ended_at >= since, attempts.c.claimed_at.is_not(None), *mine)
             .group_by(attempts.c.disposition)
         )
+        due = sa.case((attempts.c.due_at < until, "today"), else_="later")
+        planned = many(sa.select(due, sa.func.count()).where(attempts.c.phase == "planned", *mine).group_by(due))
         states = many(sa.select(entries.c.state, sa.func.count()).group_by(entries.c.state))
         out = many(
             sa.select(targets.c.reason, sa.func.count())
@@ -62,10 +65,10 @@ def figures(database: Database, campaign: str | None, *, since: datetime) -> Fig
         return Figures(
             dispositions=ended,
             left_out=out,
-            planned=by_phase.get("planned", 0),
+            planned=planned.get("today", 0),
             live=sum(by_phase.get(phase, 0) for phase in LIVE),
             ended=sum(ended.values()),
-            later=by_phase.get("planned", 0),
+            later=planned.get("later", 0),
             owed=sum(states.get(state, 0) for state in ("owed", "writing", "doubtful")),
             written=states.get("written", 0),
             set_aside=states.get("set_aside", 0),

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json as _json
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+
+PLAIN_LINE_EVERY = 5.0
 
 data = Console(file=sys.stdout, soft_wrap=True, highlight=False, markup=False)
 talk = Console(file=sys.stderr, soft_wrap=True, highlight=False, markup=False)
@@ -30,3 +35,24 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
 def print_counts(title: str, counts: Mapping[str, int]) -> None:
     rows = [(name, count) for name, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))]
     print_table(title, ("what", "how many"), rows)
+
+
+@contextmanager
+def progress(first: str) -> Iterator[Callable[[str, int, int], None]]:
+    """Gives a function of (text, done, of how many): a bar on a terminal, a line every few seconds elsewhere."""
+    if talk.is_terminal:
+        columns = (BarColumn(bar_width=24), TextColumn("{task.description}"), TimeElapsedColumn())
+        with Progress(*columns, console=talk, transient=True) as bar:
+            task = bar.add_task(first, total=None)
+            yield lambda text, done, total: bar.update(task, description=text, completed=done, total=total or None)
+        return
+    said = time.monotonic()
+    talk.print(first)
+
+    def say(text: str, _done: int, _total: int) -> None:
+        nonlocal said
+        if time.monotonic() - said >= PLAIN_LINE_EVERY:
+            said = time.monotonic()
+            talk.print(text)
+
+    yield say

@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime, timedelta
@@ -21,7 +20,7 @@ from dialer.app import build, open_database
 from dialer.campaign_files import Loaded, read_campaigns
 from dialer.claiming import EVERYTHING, Scope
 from dialer.commands.figures import Figures, figures
-from dialer.commands.output import print_counts, print_json, talk
+from dialer.commands.output import print_counts, print_json, progress, talk
 from dialer.database import Database, sole_service
 from dialer.errors import CampaignError, DatabaseRefused, SettingsError
 from dialer.service import Parts, Service
@@ -30,7 +29,6 @@ from dialer.tables import nodes
 from dialer.web.server import WebServer
 
 LOOK_EVERY = 0.5
-PLAIN_LINE_EVERY = 5.0
 
 
 class Stopping:
@@ -71,6 +69,16 @@ def serve(settings: Settings) -> int:
 
 
 def run(settings: Settings, campaign: str | None, *, json: bool) -> int:
+    result, interrupted = run_today(settings, campaign)
+    if json:
+        print_json(result.as_dict())
+    else:
+        tell(result)
+    return 130 if interrupted else 0
+
+
+def run_today(settings: Settings, campaign: str | None) -> tuple[Figures, bool]:
+    """Until nothing is left to do today, or somebody stops it. Returns the figures, and whether it was stopped."""
     loaded = read_campaigns(settings.campaigns, settings.templates)
     refuse_what_is_wrong(loaded, campaign)
     refuse_what_cannot_be_done(settings, loaded, campaign)
@@ -78,14 +86,17 @@ def run(settings: Settings, campaign: str | None, *, json: bool) -> int:
     with open_database(settings) as database, sole_service(database), stopping.listening():
         _refuse_beside_a_service(database)
         parts = build(settings, database)
-        end = end_of_day(parts.clock.now(), loaded, campaign)
         since = parts.clock.now()
-        scope = Scope(campaign=campaign)
-        with running_service(settings, parts, kind="run", scope=scope, today=True) as service:
-            watch(service, stopping, end, lambda: figures(database, campaign, since=since))
+        end = end_of_day(since, loaded, campaign)
+
+        def look() -> Figures:
+            return figures(database, campaign, since=since, until=end)
+
+        with running_service(settings, parts, kind="run", scope=Scope(campaign=campaign), today=True) as service:
+            watch(service, stopping, end, look)
             if stopping.asked.is_set():
                 _stop(service, settings, stopping)
-        return _tell(figures(database, campaign, since=since), json=json, interrupted=stopping.asked.is_set())
+        return look(), stopping.asked.is_set()
 
 
 @contextmanager
@@ -106,17 +117,12 @@ def running_service(
 
 def watch(service: Service, stopping: Stopping, end: datetime, look: Callable[[], Figures]) -> None:
     """Progress until nothing is left before `end`."""
-    said = 0.0
-    with talk.status("reading Bitrix24 …") if talk.is_terminal else nullcontext() as spinner:
+    with progress("reading Bitrix24 …") as show:
         while not stopping.asked.wait(LOOK_EVERY):
             if not service.first_reading.is_set():
                 continue
-            line = look().line()
-            if spinner is not None:
-                spinner.update(line)
-            elif time.monotonic() - said >= PLAIN_LINE_EVERY:
-                said = time.monotonic()
-                print(line, file=sys.stderr, flush=True)
+            seen = look()
+            show(seen.line(), seen.ended, seen.ended + seen.planned + seen.live)
             if not service.left_today(end):
                 break
     print(look().line(), file=sys.stderr, flush=True)
@@ -140,16 +146,12 @@ def _stop(service: Service, settings: Settings, stopping: Stopping) -> None:
     log.say("stopped")
 
 
-def _tell(result: Figures, *, json: bool, interrupted: bool) -> int:
-    if json:
-        print_json(result.as_dict())
-    else:
-        print_counts("What became of the calls", result.dispositions)
-        if result.left_out:
-            print_counts("Not rung, and why", result.left_out)
-        if result.later:
-            talk.print(f"{result.later} people wait for another day; `dialer status` shows when.")
-    return 130 if interrupted else 0
+def tell(result: Figures) -> None:
+    print_counts("What became of the calls", result.dispositions)
+    if result.left_out:
+        print_counts("Not rung, and why", result.left_out)
+    if result.later:
+        talk.print(f"{result.later} people wait for another day; `dialer status` shows when.")
 
 
 def refuse_what_is_wrong(loaded: Loaded, campaign: str | None) -> None:

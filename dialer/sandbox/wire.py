@@ -43,8 +43,8 @@ async def listen(handler: Handler, host: str, port: int) -> tuple[asyncio.Server
                     return
                 writer.write(_bytes(answer))
                 await writer.drain()
-        except (ConnectionError, asyncio.IncompleteReadError, ValueError):
-            return
+        except (ConnectionError, asyncio.IncompleteReadError, ValueError, asyncio.CancelledError):
+            return  # cancelled: the sandbox closes
         finally:
             writer.close()
 
