@@ -6,17 +6,19 @@ The order of each enum *is* that policy.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 
 class Word(StrEnum):
-    """An enum whose members are ordered as they are written."""
+    """An enum whose members are ordered as they are written: `rank` counts from 0 in each enum."""
 
-    @property
-    def rank(self) -> int:
-        return _RANKS[self]
+    rank: int
+
+    def __init__(self, _text: str) -> None:
+        # not a table by member: the members of two enums are equal where their words are
+        self.rank = len(type(self).__members__)
 
 
 class Phase(Word):
@@ -70,13 +72,6 @@ class Disposition(Word):
     cancelled = "cancelled"
 
 
-_RANKS: dict[Word, int] = {
-    member: rank for family in (Phase, Hangup, AnsweredBy, Transfer, Disposition) for rank, member in enumerate(family)
-}
-
-LIVE = (Phase.dialing, Phase.ringing, Phase.answered)
-HARD = (Hangup.bad_number, Hangup.blocked)
-
 # A certain refusal or a call that never left costs none of the campaign's dials.
 NOT_A_DIAL = (Disposition.not_placed, Disposition.cancelled)
 
@@ -101,7 +96,7 @@ class Progress:
     answered_at: datetime | None = None
     ended_at: datetime | None = None
     detail: str = ""
-    """The provider's own word for what went wrong, kept for people."""
+    """The provider's own word for what went wrong, kept for people; that of the stronger hangup."""
 
 
 NOTHING = Progress()
@@ -122,12 +117,8 @@ def merge(one: Progress, other: Progress) -> Progress:
         talked=max((t for t in (one.talked, other.talked) if t is not None), default=None),
         answered_at=min((t for t in (one.answered_at, other.answered_at) if t is not None), default=None),
         ended_at=min((t for t in (one.ended_at, other.ended_at) if t is not None), default=None),
-        detail=max(one.detail, other.detail),
+        detail=max(one, other, key=_detail_strength).detail,
     )
-
-
-def adds_nothing(news: Progress, known: Progress) -> bool:
-    return merge(known, news) == known
 
 
 def disposition(known: Progress, *, heard_after: timedelta) -> Disposition:
@@ -153,8 +144,9 @@ def _rank_or_none(word: Word | None) -> int:
     return -1 if word is None else word.rank
 
 
-def _answer_strength(known: Progress) -> tuple[bool, int, int, str]:
-    return known.answer is not None, known.answer_step, -known.answer_key, known.answer or ""
+def _answer_strength(known: Progress) -> tuple[bool, bool, int, int, str]:
+    return known.opted_out, known.answer is not None, known.answer_step, -known.answer_key, known.answer or ""
 
 
-FIELDS = tuple(field.name for field in fields(Progress))
+def _detail_strength(known: Progress) -> tuple[int, str]:
+    return _rank_or_none(known.hangup), known.detail
