@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from dialer import words
+from dialer.audience import Audience, CardType
 from dialer.call import Disposition
 from dialer.calling_window import Window, known_holidays, known_zone
-from dialer.crm.base import Audience, CardType
 from dialer.phone_number import is_e164, is_region
 
 OPT_OUT = "do_not_call"

@@ -8,24 +8,8 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Protocol
 
+from dialer.audience import Audience, CardType
 from dialer.finding import Finding
-
-
-class CardType(StrEnum):
-    contact = "contact"
-    deal = "deal"
-
-
-@dataclass(frozen=True, slots=True)
-class Audience:
-    """Fields are named by the label people see in the CRM, or by code."""
-
-    card: CardType
-    contract_end: str
-    do_not_call: str | None = None
-    time_zone: str | None = None
-    fallback_user: int | None = None
-    """Stands in where a card's responsible person is dismissed."""
 
 
 @dataclass(frozen=True, slots=True)

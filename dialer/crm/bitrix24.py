@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 
-from dialer.crm.base import Audience, Contact, Entry, Result
+from dialer.audience import Audience
+from dialer.crm.base import Contact, Entry, Result
 from dialer.crm.bitrix24_fields import ENTITY, Fields
 from dialer.crm.bitrix24_reading import read_by_id, read_pages, resolve
 from dialer.crm.bitrix24_rest import COMMANDS_MOST, Rest

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from dialer.crm.base import CardType
+from dialer.audience import CardType
 from dialer.crm.bitrix24_rest import Refused, Rest
 
 ENTITY = {CardType.deal: 2, CardType.contact: 3}

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from dialer.crm.base import Audience, CardType, Contact
+from dialer.audience import Audience, CardType
+from dialer.crm.base import Contact
 from dialer.crm.bitrix24_fields import ENTITY, CardField, Fields, day_of, is_yes
 from dialer.crm.bitrix24_rest import COMMANDS_MOST, Doubt, Rest
 

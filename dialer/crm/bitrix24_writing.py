@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from dialer.crm.base import CardType, Entry, EntryKind, Outcome, Result
+from dialer.audience import CardType
+from dialer.crm.base import Entry, EntryKind, Outcome, Result
 from dialer.crm.bitrix24_fields import ENTITY
 from dialer.crm.bitrix24_reading import whole
 from dialer.crm.bitrix24_rest import COMMANDS_MOST, Batch, Doubt, Later, Refused, Rest

@@ -17,14 +17,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from dialer import log
+from dialer.audience import CardType
 from dialer.campaign_store import Store
-from dialer.crm.base import CardType, Crm, Entry, EntryKind, Outcome, Result
+from dialer.crm.base import Crm, Entry, EntryKind, Outcome, Result
 from dialer.database import Database
 from dialer.tables import attempts, entries, nodes, targets
 from dialer.wording import Told, write_call, write_note
 
 OWING_AT_ONCE = 50
-NODE_IS_DEAD_AFTER = timedelta(seconds=30)
 LOOKING_LEASE = timedelta(minutes=5)
 TRY_AGAIN_AFTER = (timedelta(seconds=5), timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=10))
 SET_ASIDE_AFTER = timedelta(days=1)
@@ -34,6 +34,7 @@ SET_ASIDE_AFTER = timedelta(days=1)
 class Manners:
     doubt_after: timedelta
     linger: timedelta
+    dead_after: timedelta = timedelta(seconds=30)
 
 
 def owe_entries(database: Database, store: Store, *, key: str, now: datetime) -> int:
@@ -205,7 +206,7 @@ def _later(row: Any, result: Result, state: str, *, now: datetime) -> dict[str, 
 
 
 def _claim_doubtful(c: sa.Connection, most: int, manners: Manners, *, now: datetime) -> list[Any]:
-    alive = sa.select(nodes.c.name).where(nodes.c.seen_at > now - NODE_IS_DEAD_AFTER)
+    alive = sa.select(nodes.c.name).where(nodes.c.seen_at > now - manners.dead_after)
     abandoned = sa.and_(
         entries.c.state == "writing",
         entries.c.sent_at <= now - manners.doubt_after,

@@ -1,0 +1,23 @@
+"""Whom a campaign calls: the kind of card, and the fields on it that count."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class CardType(StrEnum):
+    contact = "contact"
+    deal = "deal"
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Fields are named by the label people see in the CRM, or by code."""
+
+    card: CardType
+    contract_end: str
+    do_not_call: str | None = None
+    time_zone: str | None = None
+    fallback_user: int | None = None
+    """Stands in where a card's responsible person is dismissed."""
