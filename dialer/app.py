@@ -50,7 +50,7 @@ def build(settings: Settings, database: Database) -> Parts:
         desk=desk(settings, key),
         key=key,
         timing=Timing(wrap_up=settings.wrap_up, silent_after=settings.silent_after),
-        manners=Manners(doubt_after=settings.doubt_after, linger=settings.linger),
+        manners=Manners(doubt_after=settings.doubt_after, linger=settings.linger, dead_after=settings.dead_after),
         fresh_for=settings.fresh_for,
         give_up_after=settings.give_up_after,
         campaigns=settings.campaigns,

@@ -122,7 +122,8 @@ class Service:
             "heartbeat": self._beat,
         }
         for name, tick in ticks.items():
-            self._ticks.every(BEATS[name], name, tick)
+            interval = min(BEATS[name], parts.manners.dead_after / 3) if name == "heartbeat" else BEATS[name]
+            self._ticks.every(interval, name, tick)
         self._ticks.start()
 
     def stop_dialing(self) -> None:

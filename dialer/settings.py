@@ -76,6 +76,8 @@ class Settings(BaseModel):
     wrap_up: Seconds = timedelta(seconds=20)
     doubt_after: Seconds = timedelta(seconds=65)
     """The portal may still be writing until then."""
+    dead_after: Seconds = timedelta(seconds=30)
+    """A node that was silent this long is dead: others take over what it was writing and reading."""
     linger: Seconds = timedelta(seconds=2)
     """How long an entry waits for others to share its request."""
     fresh_for: Seconds = timedelta(minutes=30)
