@@ -1,24 +1,27 @@
 """Webhooks verified, stored and merged a second, beside a bare Starlette route that only parses the same form.
 
-    python -m benchmarks.webhooks [--seconds 5]
+    python -m benchmarks.webhooks [--seconds 5] [--rounds 3]
 
-Three processes: this one (the load), the bare route, the real hooks. Every acknowledged webhook is counted in the
-database afterwards, and again after a kill -9.
+Each call gets the four status callbacks of a call that is answered. Three processes: this one (the load), the bare
+route, the real hooks; both servers are uvicorn with the same settings. The hooks are killed with -9 while they answer,
+and then every webhook that was acknowledged is looked for in the database, and so is what the calls came to.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import base64
 import hashlib
 import hmac
 import multiprocessing
 import os
+import re
 import signal
 import socket
 import statistics
+import threading
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -26,9 +29,23 @@ from urllib.parse import urlencode
 import sqlalchemy as sa
 
 from benchmarks.databases import fresh
+from benchmarks.load import Answers, press
+from benchmarks.rows import add_calls, add_people
+from benchmarks.table import Figure, show
 
 CLIENTS = 32
+GOALS = {"sqlite": 0.35, "postgresql": 0.2}
 TOKEN, SECRET, KEY = "t" * 32, "s" * 32, "benchkey"
+STATUSES = ("initiated", "ringing", "in-progress", "completed")
+AT_ONCE = 200
+MOST_A_SECOND = 9_000
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    bare: Answers
+    stored: Answers
+    lost: int
 
 
 def main() -> None:
@@ -36,67 +53,89 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    print(
-        f"{'database':12} {'bare/s':>9} {'stored/s':>9} {'ratio':>6} {'p50 ms':>7} {'p99 ms':>7} {'kill -9 lost':>12}"
-    )
-    for kind in ("sqlite", "postgresql"):
+    show(measure(options.seconds, options.rounds))
+
+
+def measure(seconds: float, rounds: int) -> list[Figure]:
+    figures = []
+    for kind, goal in GOALS.items():
         with fresh(kind) as url:
-            rows = [_round(url, options.seconds, number) for number in range(options.rounds)]
-        bare, stored = (statistics.median(row[place] for row in rows) for place in (0, 1))
-        ratio = statistics.median(row[1] / row[0] for row in rows)
-        p50, p99 = (statistics.median(row[place] for row in rows) for place in (2, 3))
-        lost = sum(row[4] for row in rows)
-        print(f"{kind:12} {bare:9.0f} {stored:9.0f} {ratio:6.2f} {p50:7.1f} {p99:7.1f} {lost:12d}")
+            done = [_round(url, seconds, number) for number in range(rounds)]
+        figures.append(
+            Figure(
+                f"webhooks stored a second, {kind}",
+                statistics.median(one.stored.rate for one in done),
+                statistics.median(one.bare.rate for one in done),
+                statistics.median(one.stored.rate / one.bare.rate for one in done),
+                f"≥ {goal}",
+                f"p50 {statistics.median(one.stored.latency(50) for one in done):.1f} ms,"
+                f" p99 {statistics.median(one.stored.latency(99) for one in done):.1f} ms;"
+                f" {sum(one.lost for one in done)} of {sum(len(one.stored.answered) for one in done)}"
+                " acknowledged lost by kill -9",
+            )
+        )
+    return figures
 
 
-def _round(url: str, seconds: float, number: int) -> tuple[float, float, float, float, int]:
-    bare = _with_server(_serve_bare, (), seconds, attempts=[1], number=number, kill=False)
-    ids = _prepare(url)
-    real = _with_server(_serve_hooks, (url,), seconds, attempts=ids, number=number, kill=True)
-    return bare[0], real[0], real[1], real[2], real[3] - _stored(url, number)
-
-
-def _with_server(
-    target: Any, args: tuple[Any, ...], seconds: float, *, attempts: list[int], number: int, kill: bool
-) -> tuple[float, float, float, int]:
+def _round(url: str, seconds: float, number: int) -> Round:
+    calls = round(seconds * MOST_A_SECOND) // len(STATUSES)
+    first = _prepare(url, calls)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    process = multiprocessing.get_context("spawn").Process(target=target, args=(port, *args), daemon=True)
+    requests = _requests(port, first, calls)
+    bare = _with_server(_serve_bare, (port,), port, [request for _, _, request in requests] * 3, seconds, kill=False)
+    stored = _with_server(_serve_hooks, (port, url), port, [request for _, _, request in requests], seconds, kill=True)
+    return Round(bare, stored, _lost(url, [requests[place][:2] for place in stored.answered]))
+
+
+def _with_server(
+    serve: Any, args: tuple[Any, ...], port: int, requests: list[bytes], seconds: float, *, kill: bool
+) -> Answers:
+    process = multiprocessing.get_context("spawn").Process(target=serve, args=args, daemon=True)
     process.start()
     _wait_for(port)
+    assert process.pid is not None
+    killer = threading.Timer(seconds, os.kill, (process.pid, signal.SIGKILL))
+    if kill:
+        killer.start()
     try:
-        return asyncio.run(_load(port, seconds, attempts, number, process.pid if kill else None))
+        return press(port, requests, clients=CLIENTS, seconds=seconds * 2 if kill else seconds)
     finally:
+        killer.cancel()
         process.kill()
         process.join()
 
 
-def _prepare(url: str) -> list[int]:
-    """1,000 calls that are being placed."""
+def _prepare(url: str, calls: int) -> int:
+    """Calls that are being placed. Returns the first attempt's id; the others follow."""
     from dialer.database import Database
     from dialer.migrate import migrate
-    from tests.rows import add_attempt, add_target, add_trunk
+    from dialer.tables import targets
 
     now = datetime.now(UTC)
     with Database(url) as database:
         migrate(database)
-        add_trunk(database)
-        first = database.read(lambda c: c.execute(sa.text("SELECT count(*) FROM target")).scalar_one())
-        ids = []
-        for place in range(first, first + 300):
-            phone = f"+7916{place:07d}"
-            target = add_target(database, now, phone, card_id=place + 1)
-            ids.append(add_attempt(database, target, now, phone))
-    return ids
+        known = database.read(lambda c: c.execute(sa.select(sa.func.count()).select_from(targets)).scalar_one())
+        target = add_people(database, "renewal", calls, now, first=known, state="done")
+        claimed = {"phase": "dialing", "node": "me", "claimed_at": now, "send_before": now + timedelta(seconds=5)}
+        ask_at = now + timedelta(seconds=90)
+        return add_calls(database, target, calls, now, counts=True, ask_at=ask_at, caller_id="+74951234567", **claimed)
 
 
-def _stored(url: str, number: int) -> int:
+def _lost(url: str, acknowledged: list[tuple[int, int]]) -> int:
+    """Webhooks whose news is not in the database, and calls whose last word is there but did not end them."""
     from dialer.database import Database
+    from dialer.tables import attempts, news
 
     with Database(url) as database:
-        count = sa.text("SELECT count(*) FROM news WHERE raw LIKE :round")
-        return int(database.read(lambda c: c.execute(count, {"round": f"%CallSid=CA{number:04d}%"}).scalar_one()))
+        rows = database.read(lambda c: c.execute(sa.select(news.c.attempt_id, news.c.raw)).all())
+        ended = database.read(
+            lambda c: set(c.execute(sa.select(attempts.c.id).where(attempts.c.disposition == "reached")).scalars())
+        )
+    stored = {(row.attempt_id, int(re.findall(r"SequenceNumber=(\d+)", row.raw)[0])) for row in rows}
+    unmerged = {attempt for attempt, place in acknowledged if place == len(STATUSES) - 1} - ended
+    return len(set(acknowledged) - stored) + len(unmerged)
 
 
 def _serve_bare(port: int) -> None:
@@ -113,7 +152,7 @@ def _serve_bare(port: int) -> None:
         return Response(status_code=204)
 
     route = Route("/twilio/{kind}/{ref}/{step}/{mac}", receive, methods=["POST"])
-    uvicorn.run(Starlette(routes=[route]), port=port, log_config=None, access_log=False)
+    uvicorn.run(Starlette(routes=[route]), port=port, **_UVICORN)
 
 
 def _serve_hooks(port: int, url: str) -> None:
@@ -134,76 +173,46 @@ def _serve_hooks(port: int, url: str) -> None:
     webhooks = Webhooks(f"http://127.0.0.1:{port}", KEY, tokens=[TOKEN], secrets=[SECRET])
     twilio = Twilio("AC" + "0" * 32, TOKEN, webhooks=webhooks)
     application = Hooks(twilio, writer, Scripts(lambda attempt: None), is_well=lambda: "")
-    uvicorn.run(application, port=port, log_config=None, access_log=False, server_header=False, proxy_headers=False)
+    uvicorn.run(application, port=port, **_UVICORN)
 
 
-def _requests(port: int, attempts: list[int], number: int) -> list[tuple[bytes, bytes]]:
-    """(head, body) of distinct status callbacks, signed ahead: the load must cost as little as it can."""
-    made = []
-    for place in range(60_000):
-        attempt = attempts[place % len(attempts)]
-        status = ("initiated", "ringing", "in-progress", "ringing")[place // len(attempts) % 4]
-        mac = base64.urlsafe_b64encode(
-            hmac.digest(SECRET.encode(), f"status/{KEY}-{attempt}/0".encode(), "sha256")[:18]
-        )
-        path = f"/twilio/status/{KEY}-{attempt}/0/{mac.decode()}"
-        fields = {
-            "AccountSid": "AC" + "0" * 32, "ApiVersion": "2010-04-01", "CallSid": f"CA{number:04d}{attempt:028d}",
-            "From": "+74951234567", "To": f"+7916{attempt:07d}", "Caller": "+74951234567", "Called": "+7916",
-            "Direction": "outbound-api", "FromCity": "", "FromState": "", "FromZip": "", "FromCountry": "RU",
-            "CallerCity": "", "CallerState": "", "CallerZip": "", "CallerCountry": "RU", "ToCity": "", "ToState": "",
-            "ToZip": "", "ToCountry": "RU", "CalledCity": "", "CalledState": "", "CalledZip": "",
-            "CalledCountry": "RU", "CallStatus": status, "SequenceNumber": str(place),
-            "Timestamp": "Tue, 24 Nov 2026 10:00:00 +0000", "CallbackSource": "call-progress-events",
-        }  # fmt: skip
-        signed = f"http://127.0.0.1:{port}{path}" + "".join(name + fields[name] for name in sorted(fields))
-        signature = base64.b64encode(hmac.digest(TOKEN.encode(), signed.encode(), hashlib.sha1)).decode()
-        body = urlencode(fields).encode()
-        head = (
-            f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
-            f"X-Twilio-Signature: {signature}\r\nContent-Length: {len(body)}\r\n\r\n"
-        )
-        made.append((head.encode(), body))
-    return made
+_UVICORN: dict[str, Any] = {
+    "log_config": None, "access_log": False, "server_header": False, "proxy_headers": False, "lifespan": "off",
+}  # fmt: skip
 
 
-async def _load(
-    port: int, seconds: float, attempts: list[int], number: int, kill: int | None
-) -> tuple[float, float, float, int]:
-    """Answers a second, p50 and p99 in ms, and how many were acknowledged in all."""
-    waiting = iter(_requests(port, attempts, number))
-    took: list[float] = []
-    until = time.perf_counter() + seconds
+def _requests(port: int, first: int, calls: int) -> list[tuple[int, int, bytes]]:
+    """(attempt, place, request), signed ahead: `AT_ONCE` calls go on at a time."""
+    ids = range(first, first + calls)
+    return [
+        (attempt, place, _request(port, attempt, place))
+        for start in range(0, calls, AT_ONCE)
+        for place in range(len(STATUSES))
+        for attempt in ids[start : start + AT_ONCE]
+    ]
 
-    async def client() -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        try:
-            for head, body in waiting:
-                if time.perf_counter() > until:
-                    return
-                begun = time.perf_counter()
-                writer.write(head + body)
-                answer = await reader.readuntil(b"\r\n\r\n")
-                if b"content-length: " in answer:
-                    length = int(answer.split(b"content-length: ", 1)[1].split(b"\r\n", 1)[0])
-                    await reader.readexactly(length)
-                if not answer.startswith(b"HTTP/1.1 20"):
-                    raise SystemExit(f"unexpected answer: {answer[:80]!r}")
-                took.append(time.perf_counter() - begun)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            return
-        finally:
-            writer.close()
 
-    begun = time.perf_counter()
-    clients = [asyncio.create_task(client()) for _ in range(CLIENTS)]
-    if kill is not None:
-        await asyncio.sleep(seconds * 0.95)
-        os.kill(kill, signal.SIGKILL)
-    await asyncio.gather(*clients)
-    lasted = min(time.perf_counter() - begun, seconds * (0.95 if kill is not None else 1.0))
-    took.sort()
-    return len(took) / lasted, took[len(took) // 2] * 1e3, took[len(took) * 99 // 100] * 1e3, len(took)
+def _request(port: int, attempt: int, place: int) -> bytes:
+    mac = base64.urlsafe_b64encode(hmac.digest(SECRET.encode(), f"status/{KEY}-{attempt}/0".encode(), "sha256")[:18])
+    path = f"/twilio/status/{KEY}-{attempt}/0/{mac.decode()}"
+    fields = {
+        "AccountSid": "AC" + "0" * 32, "ApiVersion": "2010-04-01", "CallSid": f"CA{attempt:032d}",
+        "From": "+74951234567", "To": f"+7916{attempt:07d}", "Caller": "+74951234567", "Called": f"+7916{attempt:07d}",
+        "Direction": "outbound-api", "FromCity": "", "FromState": "", "FromZip": "", "FromCountry": "RU",
+        "CallerCity": "", "CallerState": "", "CallerZip": "", "CallerCountry": "RU", "ToCity": "", "ToState": "",
+        "ToZip": "", "ToCountry": "RU", "CalledCity": "", "CalledState": "", "CalledZip": "",
+        "CalledCountry": "RU", "CallStatus": STATUSES[place], "SequenceNumber": str(place),
+        "Timestamp": f"Tue, 24 Nov 2026 10:00:{place * 9:02d} +0000", "CallbackSource": "call-progress-events",
+    }  # fmt: skip
+    if STATUSES[place] == "completed":
+        fields |= {"CallDuration": "21", "Duration": "1", "AnsweredBy": "human", "SipResponseCode": "200"}
+    signed = f"http://127.0.0.1:{port}{path}" + "".join(name + fields[name] for name in sorted(fields))
+    signature = base64.b64encode(hmac.digest(TOKEN.encode(), signed.encode(), hashlib.sha1)).decode()
+    body = urlencode(fields)
+    return (
+        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+        f"X-Twilio-Signature: {signature}\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+    ).encode()
 
 
 def _wait_for(port: int) -> None:
