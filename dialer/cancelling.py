@@ -28,7 +28,7 @@ def cancel_targets(c: sa.Connection, ids: Sequence[int], *, state: str, reason: 
         c.execute(  # a note that stands already says so
             sa.update(attempts)
             .where(attempts.c.target_id.in_(found), attempts.c.disposition.is_not(None), attempts.c.counts)
-            .values(owes_at=now)
+            .values(owes_at=sa.func.coalesce(attempts.c.owes_at, now))
         )
     return len(found)
 
@@ -44,10 +44,10 @@ def suppress(
     _stop_attempts(c, attempts.c.number == number, live="any", reason="do not call", now=now)
 
 
-def stop_replacement(c: sa.Connection, target_id: int, *, but: int, now: datetime) -> None:
-    """An attempt that was thought dead is live: the one that took its place must not ring too."""
-    of_target = sa.and_(attempts.c.target_id == target_id, attempts.c.id != but)
-    _stop_attempts(c, of_target, live="unanswered", reason=f"attempt {but} was live after all", now=now)
+def stop_others(c: sa.Connection, target_id: int, *, but: int, reason: str, now: datetime) -> None:
+    """One attempt has done, or will do: no other of the same target may ring."""
+    others = sa.and_(attempts.c.target_id == target_id, attempts.c.id != but)
+    _stop_attempts(c, others, live="unanswered", reason=reason, now=now)
 
 
 def _stop_attempts(c: sa.Connection, which: sa.ColumnElement[bool], *, live: str, reason: str, now: datetime) -> None:
@@ -75,7 +75,8 @@ def _stop_attempts(c: sa.Connection, which: sa.ColumnElement[bool], *, live: str
             counts=False,
         )
     )
-    c.execute(sa.update(attempts).where(of_these, attempts.c.phase.in_(LIVE)).values(cancel=live, reason=reason))
+    stronger = sa.case((attempts.c.cancel == "any", "any"), else_=live)
+    c.execute(sa.update(attempts).where(of_these, attempts.c.phase.in_(LIVE)).values(cancel=stronger, reason=reason))
 
 
 def _locked(c: sa.Connection, *which: sa.ColumnElement[bool]) -> list[int]:

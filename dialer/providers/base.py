@@ -62,13 +62,13 @@ class News:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """`unless_heard`: the verdict "not placed" holds only while nobody has heard of the call.
+    """`of_claim`: a verdict of `chase` on the claim made then; "not placed" holds only while nobody has heard of it.
 
     `refused`: the provider definitely did not place it, so that it is none of the campaign's dials.
     """
 
     news: News
-    unless_heard: bool = False
+    of_claim: datetime | None = None
     refused: bool = False
 
 

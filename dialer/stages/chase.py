@@ -106,9 +106,11 @@ def _ask(chase: Chase, row: Any, *, now: datetime) -> None:
         return
     if news is not None:
         chase.writer.put(Heard(news)).result()
-    elif row.call_id is None:
+    elif row.call_id is None and row.phase == "dialing":
         log.warn(f"attempt={row.id} {mask(row.number)} was not placed: the provider does not know it")
-        chase.writer.put(Heard(_ended(row.id, Hangup.not_placed, "not in the provider's lists"), unless_heard=True))
+        chase.writer.put(
+            Heard(_ended(row.id, Hangup.not_placed, "not in the provider's lists"), of_claim=row.claimed_at)
+        )
     else:
         _give_up(chase, row, "the provider does not know the call any more", now=now)
 
@@ -116,7 +118,7 @@ def _ask(chase: Chase, row: Any, *, now: datetime) -> None:
 def _give_up(chase: Chase, row: Any, why: str, *, now: datetime) -> None:
     if now - row.claimed_at >= chase.give_up_after:
         log.alarm(f"attempt={row.id} {mask(row.number)} is lost ({why}): nobody rings again; a person must look")
-        chase.writer.put(Heard(_ended(row.id, Hangup.lost, why)))
+        chase.writer.put(Heard(_ended(row.id, Hangup.lost, why), of_claim=row.claimed_at))
 
 
 def _ended(attempt: int, hangup: Hangup, why: str) -> News:

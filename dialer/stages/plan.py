@@ -12,10 +12,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dialer.call import NOT_A_DIAL, Disposition
+from dialer.call import Disposition
 from dialer.campaign import Campaign
 from dialer.campaign_store import Running
-from dialer.claiming import end_planned
+from dialer.cancelling import stop_others
 from dialer.database import CHUNK, Database
 from dialer.history import dials_by_number, why_not_to_call
 from dialer.permission import Facts, Verdict, ask_permission
@@ -172,10 +172,8 @@ def _settle(
 ) -> None:
     over = _over(tries)
     if over is not None:
-        _finish(c, target, "done", over)
-        for one in tries:
-            if one.phase == "planned":
-                end_planned(c, one.id, (f"no longer needed: {over}",), now=now)
+        _finish(c, target, "done", over.disposition)
+        stop_others(c, target.id, but=over.id, reason=f"no longer needed: {over.disposition}", now=now)
         return
     if (
         target.state != "open"
@@ -184,18 +182,11 @@ def _settle(
         or any(one.phase != "ended" for one in tries)
     ):
         return
-    last = tries[-1]
-    after, position, why = _try_again(campaign, target, tries, now=now)
-    if after is None:
-        _finish(c, target, "done", why)
-        return
-    phone = c.execute(
-        sa.select(numbers).where(numbers.c.target_id == target.id, numbers.c.position == position)
-    ).first()
-    if phone is None:
-        _finish(
-            c, target, "done", f"{last.disposition}: no other number" if position != target.position else last.reason
-        )
+    phones = c.execute(sa.select(numbers).where(numbers.c.target_id == target.id).order_by(numbers.c.position)).all()
+    after, position, why = _try_again(campaign, target, tries, phones, now=now)
+    phone = next((one for one in phones if one.position == position), None)
+    if after is None or phone is None:
+        _finish(c, target, "done", why if after is None else f"{why}, but there is none")
         return
     verdict = _may_ring(c, campaign, target, phone, tries, after, now=now, only=only)
     if verdict.at is None:
@@ -206,34 +197,34 @@ def _settle(
     _insert_planned(c, campaign, [target.id], at=verdict.at, why="; ".join((why, *verdict.reasons)))
 
 
-def _over(tries: Iterable[Any]) -> str | None:
-    """What needs no other call, whatever else was tried."""
-    became = {one.disposition for one in tries}
-    for final in (Disposition.do_not_call, Disposition.reached, Disposition.lost):
-        if final.value in became:
-            return final.value
-    return None
+def _over(tries: Iterable[Any]) -> Any | None:
+    """The attempt after which no other call is needed, whatever else was tried."""
+    became = {one.disposition: one for one in tries}
+    finals = (Disposition.do_not_call, Disposition.reached, Disposition.lost)
+    return next((became[final.value] for final in finals if final.value in became), None)
 
 
 def _try_again(
-    campaign: Campaign, target: Any, tries: Sequence[Any], *, now: datetime
+    campaign: Campaign, target: Any, tries: Sequence[Any], phones: Sequence[Any], *, now: datetime
 ) -> tuple[datetime | None, int, str]:
     """Not before when, on which of the person's numbers, and why. None: not again."""
-    last = tries[-1]
+    last = next((one for one in reversed(tries) if one.claimed_at is not None), None)
+    if last is None:
+        return now, target.position, tries[-1].reason
+    position = next((phone.position for phone in phones if phone.number == last.number), target.position)
     became = Disposition(last.disposition)
-    if became is Disposition.cancelled:
-        return now, target.position, last.reason
     unplaced = sum(not one.counts for one in tries if one.disposition != Disposition.cancelled.value)
     if unplaced >= NOT_PLACED_AT_MOST:
-        return None, target.position, f"could not be placed {unplaced} times"
-    if became in NOT_A_DIAL:
-        return max(now, last.ended_at + NOT_PLACED_AGAIN_AFTER), target.position, "not placed"
+        return None, position, f"could not be placed {unplaced} times"
+    if became is Disposition.not_placed:
+        return max(now, last.ended_at + NOT_PLACED_AGAIN_AFTER), position, "not placed"
     if became in (Disposition.bad_number, Disposition.blocked):
-        return now, target.position + 1, f"{became.value}: the next number"
-    wait = campaign.retry_after(became)
+        return now, position + 1, f"{became.value}: the next number"
+    # somebody has ended it at the provider: the person may have heard it ring
+    wait = campaign.retry_after(Disposition.failed if became is Disposition.cancelled else became)
     if wait is None:
-        return None, target.position, became.value
-    return max(now, last.ended_at + wait), target.position, f"again after {became.value}"
+        return None, position, became.value
+    return max(now, last.ended_at + wait), position, f"again after {became.value}"
 
 
 def _may_ring(

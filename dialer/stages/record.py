@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
@@ -15,8 +15,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from dialer import log
-from dialer.call import AnsweredBy, Disposition, Hangup, Phase, Progress, Transfer, disposition, merge
-from dialer.cancelling import stop_replacement, suppress
+from dialer.call import NOT_A_DIAL, AnsweredBy, Disposition, Hangup, Phase, Progress, Transfer, disposition, merge
+from dialer.cancelling import stop_others, suppress
 from dialer.database import Database
 from dialer.providers.base import Heard, TakenBack
 from dialer.tables import attempts, news
@@ -36,10 +36,10 @@ def record(database: Database, items: Sequence[Heard | TakenBack], *, now: datet
     taken_back = [item for item in items if isinstance(item, TakenBack)]
 
     def work(c: sa.Connection) -> None:
-        if heard:
-            _merge_news(database, c, heard, now=now, timing=timing)
-        for item in sorted(taken_back, key=lambda item: item.attempt):
-            _take_back(c, item)
+        rows = _lock(c, heard, taken_back)
+        _merge_news(database, c, heard, rows, now=now, timing=timing)
+        for item in taken_back:
+            _take_back(c, item, now=now)
 
     database.write(work)
 
@@ -67,6 +67,8 @@ _KNOWN = (
     "heard_after",
     "counts",
     "cancel",
+    "claimed_at",
+    "send_before",
     "ask_at",
     "plan_at",
     "owes_at",
@@ -79,6 +81,12 @@ _select = (
     .order_by(attempts.c.id)
     .with_for_update()
 )
+_of_the_same_number = sa.select(attempts.c.id).where(
+    attempts.c.phase != "ended",
+    attempts.c.number.in_(
+        sa.select(attempts.c.number).where(attempts.c.id.in_(sa.bindparam("ids", expanding=True))).scalar_subquery()
+    ),
+)
 
 
 @cache
@@ -87,9 +95,24 @@ def _update(names: tuple[str, ...]) -> sa.Update:
     return sa.update(attempts).where(attempts.c.id == sa.bindparam("row")).values(new)
 
 
-def _merge_news(database: Database, c: sa.Connection, items: Sequence[Heard], *, now: datetime, timing: Timing) -> None:
-    ids = sorted({item.news.attempt for item in items})
-    rows = {row[0]: dict(zip(_KNOWN, row, strict=True)) for row in c.execute(_select, {"ids": ids})}
+def _lock(c: sa.Connection, heard: Sequence[Heard], taken_back: Sequence[TakenBack]) -> dict[int, dict[str, Any]]:
+    """Everything this group may change, in one order."""
+    ids = {item.news.attempt for item in heard} | {item.attempt for item in taken_back}
+    opted_out = [item.news.attempt for item in heard if item.news.progress.opted_out]
+    if opted_out:
+        ids.update(c.execute(_of_the_same_number, {"ids": opted_out}).scalars())
+    return {row[0]: dict(zip(_KNOWN, row, strict=True)) for row in c.execute(_select, {"ids": sorted(ids)})}
+
+
+def _merge_news(
+    database: Database,
+    c: sa.Connection,
+    items: Sequence[Heard],
+    rows: dict[int, dict[str, Any]],
+    *,
+    now: datetime,
+    timing: Timing,
+) -> None:
     before = {id: dict(row) for id, row in rows.items()}
     kept, changed = [], set()
     for item in items:
@@ -97,7 +120,7 @@ def _merge_news(database: Database, c: sa.Connection, items: Sequence[Heard], *,
         if row is None:
             log.warn(f"attempt={item.news.attempt} unknown here: its news is dropped")
             continue
-        if item.unless_heard and (row["phase"] != "dialing" or row["call_id"] is not None):
+        if not _still_holds(item, row):
             continue
         kept.append(item.news)
         if _take_in(row, item, now=now, timing=timing):
@@ -113,11 +136,22 @@ def _merge_news(database: Database, c: sa.Connection, items: Sequence[Heard], *,
             database.insert_new(news),
             [{"attempt_id": n.attempt, "key": n.key, "heard_at": now, "raw": n.raw[:RAW_MOST]} for n in kept],
         )
-    for row in (rows[id] for id in sorted(changed)):
-        if row["cancel"] == "any":
-            stop_replacement(c, row["target_id"], but=row["id"], now=now)
+    for id in sorted(changed):
+        # what took its place was planned because nobody knew of it
+        if rows[id]["cancel"] == "any" or before[id]["disposition"] in NOT_A_DIAL:
+            stop_others(c, rows[id]["target_id"], but=id, reason=f"attempt {id} was placed after all", now=now)
     for number in sorted({rows[n.attempt]["number"] for n in kept if n.progress.opted_out}):
         suppress(database, c, number, source="key", reason="pressed the opt-out key", now=now)
+
+
+def _still_holds(item: Heard, row: dict[str, Any]) -> bool:
+    """A verdict of `chase` is about one claim; "not placed" only while nobody has heard of the call."""
+    if item.of_claim is None:
+        return True
+    heard_of = row["phase"] != Phase.dialing or row["call_id"] is not None
+    return bool(row["claimed_at"] == item.of_claim) and not (
+        heard_of and item.news.progress.hangup is Hangup.not_placed
+    )
 
 
 def _take_in(row: dict[str, Any], item: Heard, *, now: datetime, timing: Timing) -> bool:
@@ -125,10 +159,17 @@ def _take_in(row: dict[str, Any], item: Heard, *, now: datetime, timing: Timing)
     before = dict(row)
     known, said = _progress(row), item.news.progress
     _take_call_id(row, item.news.call_id)
+    if item.news.call_id is not None and item.news.call_id == row["other_call_id"] and known.phase is not Phase.ended:
+        # the end of the double is not the end of the call that goes on
+        said = replace(said, phase=Phase.planned, ended_at=None)
     whole = merge(known, said)
-    if known.hangup in _DOUBTED and said.phase in (Phase.dialing, Phase.ringing, Phase.answered):
-        log.alarm(f"attempt={row['id']} is live although it had ended as {known.hangup}: it is being hung up")
-        row["cancel"], row["plan_at"] = "any", now
+    thought_dead = row["claimed_at"] is None or known.hangup in _DOUBTED
+    if thought_dead and said.phase is not Phase.ended:
+        log.alarm(f"attempt={row['id']} is live although it was {known.hangup or 'not placed'}: it is being hung up")
+        row["cancel"] = "any"
+        whole = merge(whole, Progress(phase=Phase.ended, hangup=Hangup.lost))
+    if row["claimed_at"] is None:
+        row["claimed_at"] = row["send_before"] = now
     if whole.phase is Phase.ended and whole.ended_at is None:
         whole = merge(whole, Progress(ended_at=now))
     _put_progress(row, whole)
@@ -155,7 +196,7 @@ def _settle(row: dict[str, Any], whole: Progress, before: dict[str, Any], *, now
     if before["disposition"] is None:
         row["plan_at"] = row["owes_at"] = now + timing.wrap_up
     elif any(row[name] != before[name] for name in _TOLD):
-        row["plan_at"] = now
+        row["plan_at"] = before["plan_at"] or now
         row["owes_at"] = before["owes_at"] or now
 
 
@@ -174,32 +215,24 @@ def _take_call_id(row: dict[str, Any], call_id: str | None) -> None:
         return
     log.alarm(f"attempt={row['id']} was placed twice: {row['call_id']} and {call_id}; the later is being cancelled")
     row["other_call_id"] = call_id
-    row["cancel"] = "other"
+    row["cancel"] = row["cancel"] or "other"
 
 
-def _take_back(c: sa.Connection, item: TakenBack) -> None:
-    done = c.execute(
-        sa.update(attempts)
-        .where(
-            attempts.c.id == item.attempt,
-            attempts.c.phase == "dialing",
-            attempts.c.node == item.node,
-            attempts.c.claimed_at == item.claimed_at,
-            attempts.c.call_id.is_(None),
-        )
-        .values(
-            phase="planned",
-            node=None,
-            claimed_at=None,
-            send_before=None,
-            counts=False,
-            ask_at=None,
-            cancel=None,
-            due_at=item.due_at,
-            reason=item.why[:300],
-        )
+def _take_back(c: sa.Connection, item: TakenBack, *, now: datetime) -> None:
+    mine = sa.and_(
+        attempts.c.id == item.attempt,
+        attempts.c.phase == "dialing",
+        attempts.c.node == item.node,
+        attempts.c.claimed_at == item.claimed_at,
+        attempts.c.call_id.is_(None),
     )
-    if not done.rowcount:
+    unclaimed = {"node": None, "claimed_at": None, "send_before": None, "counts": False, "ask_at": None}
+    again = {"phase": "planned", "due_at": item.due_at, "reason": item.why[:300]}
+    done = c.execute(sa.update(attempts).where(mine, attempts.c.cancel.is_(None)).values(**unclaimed, **again)).rowcount
+    if not done:  # it was to be cancelled meanwhile, and now never rings
+        ended = {"phase": "ended", "hangup": "cancelled", "disposition": "cancelled", "ended_at": now, "plan_at": now}
+        done = c.execute(sa.update(attempts).where(mine).values(**unclaimed, **ended, cancel=None)).rowcount
+    if not done:
         log.warn(f"attempt={item.attempt} was not taken back ({item.why}): it is no longer this node's")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -20,7 +21,7 @@ TIMING = Timing(wrap_up=timedelta(seconds=20), silent_after=timedelta(seconds=45
 
 
 def hear(
-    database: Database, id: int, progress: Progress, key: str = "", call_id: str | None = "CA1", **how: bool
+    database: Database, id: int, progress: Progress, key: str = "", call_id: str | None = "CA1", **how: Any
 ) -> None:
     item = Heard(News(id, key or str(progress), progress, call_id=call_id), **how)
     record(database, [item], now=NOW, timing=TIMING)
@@ -80,25 +81,8 @@ def test_late_news_of_an_answer_is_a_correction_and_asks_for_a_new_plan(database
 def test_not_placed_holds_only_while_nobody_has_heard_of_the_call(database: Database, call: int) -> None:
     not_placed = Progress(phase=Phase.ended, hangup=Hangup.not_placed)
     hear(database, call, Progress(phase=Phase.dialing), call_id="CA1")
-    hear(database, call, not_placed, call_id=None, unless_heard=True)
+    hear(database, call, not_placed, call_id=None, of_claim=NOW)
     assert attempt(database, call).phase == "dialing"
-
-
-def test_a_call_that_lives_after_it_was_given_up_is_hung_up_with_its_replacement(database: Database, call: int) -> None:
-    hear(database, call, Progress(phase=Phase.ended, hangup=Hangup.not_placed), call_id=None, unless_heard=True)
-    assert attempt(database, call).counts is False
-    second = add_attempt(database, attempt(database, call).target_id, NOW, phase="planned")
-    hear(database, call, RINGING)
-    first = attempt(database, call)
-    assert (first.phase, first.cancel, first.counts) == ("ended", "any", False)
-    assert attempt(database, second).disposition == "cancelled"
-
-
-def test_a_second_call_id_is_a_double_placement_and_the_later_is_cancelled(database: Database, call: int) -> None:
-    hear(database, call, RINGING, key="1", call_id="CA1")
-    hear(database, call, RINGING, key="2", call_id="CA2")
-    row = attempt(database, call)
-    assert (row.call_id, row.other_call_id, row.cancel) == ("CA1", "CA2", "other")
 
 
 def test_a_refusal_is_no_dial(database: Database, call: int) -> None:
