@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib import resources
@@ -47,7 +48,7 @@ _NOWHERE = "001"
 
 def read_all(text: str, *, region: str) -> list[PhoneNumber]:
     """Every number in the text, at most five; `region` is for numbers without a country code."""
-    return list(_read_all(text[:TEXT_MOST], region))
+    return list(_read_all(text[: TEXT_MOST + 1], region))
 
 
 def why_not(phone: PhoneNumber) -> str | None:
@@ -67,7 +68,7 @@ def mask(number: str) -> str:
 
 
 def is_e164(text: str) -> bool:
-    return re.fullmatch(r"\+[1-9]\d{6,14}", text) is not None
+    return re.fullmatch(r"\+[1-9][0-9]{6,14}", text) is not None
 
 
 def is_region(text: str) -> bool:
@@ -82,12 +83,42 @@ def example_mobile(region: str) -> PhoneNumber | None:
 @lru_cache(maxsize=20_000)
 def _read_all(text: str, region: str) -> tuple[PhoneNumber, ...]:
     text = unicodedata.normalize("NFKC", text)
-    # "+7 916 …" with the plus left out, as many people type it
-    if re.fullmatch(r"\s*7[\d\s()-]{10,16}", text) and region == "RU":
-        text = "+" + text.strip()
+    if len(text) > TEXT_MOST:
+        # half a number would be somebody else's
+        text = re.sub(r"[^,;\n]*$", "", text[:TEXT_MOST])
+    first: tuple[PhoneNumber, ...] = ()
+    for reading in _readings(text, region):
+        found = _find(reading, region)
+        if any(phone.valid for phone in found):
+            return found
+        first = first or found
+    return first
+
+
+def _readings(text: str, region: str) -> Iterator[str]:
+    """As it stands; with the plus that was left out or written 00; with an 8 for +8. Never a guess at the country."""
+    digits = re.sub(r"\D", "", text)
+    only_digits = re.fullmatch(r"[\d\s()./,-]*", text) is not None
+    if region in _EIGHT and only_digits and len(digits) in (22, 33):
+        parts = [digits[at : at + 11] for at in range(0, len(digits), 11)]
+        if all(part[0] in "78" for part in parts):
+            yield ", ".join(parts)
+    yield text
+    if only_digits and digits.startswith("00"):
+        yield "+" + digits[2:]
+    if only_digits and digits.startswith(str(phonenumbers.country_code_for_region(region))):
+        yield "+" + digits
+    if region in _EIGHT and re.match(r"\s*\+\s*8", text):
+        yield text.replace("+", "", 1)
+
+
+# Where the trunk prefix is 8, and the country code is 7.
+_EIGHT = ("RU", "KZ")
+
+
+def _find(text: str, region: str) -> tuple[PhoneNumber, ...]:
     found: dict[str, PhoneNumber] = {}
-    matcher = phonenumbers.PhoneNumberMatcher(text, region, leniency=phonenumbers.Leniency.POSSIBLE)
-    for match in matcher:
+    for match in phonenumbers.PhoneNumberMatcher(text, region, leniency=phonenumbers.Leniency.POSSIBLE):
         phone = _phone(match.number)
         found.setdefault(phone.number, phone)
         if len(found) == NUMBERS_MOST:
