@@ -11,11 +11,17 @@ from typing import Any
 
 @dataclass(slots=True)
 class Rule:
-    """`what` is a REST method, or `calls.create`, `calls.list`, `calls.fetch`, `calls.update`, `callback`; `number`
-    narrows it. `do` is the vendor's word below. The rule holds `times` times, each with `chance`.
+    """`what` is a REST method, `batch`, `batch/METHOD` for a command inside a batch; or `calls.create`, `calls.list`,
+    `calls.fetch`, `calls.update`, `callback`; `number` narrows it. `do` is the vendor's word below. The rule holds
+    `times` times, each with `chance`.
 
     before: 503, 429, 500_before, drop_before, html · after it was executed: 500_after, drop_after, html_after, garbage
     and hang, slow; for calls also `refuse:CODE`; for callbacks late, twice, shuffled, never
+
+    portal, before: also 401, overload, html_404, error_200, hang_before and `refuse:CODE`, where CODE may be empty ·
+    after: also refuse_after and late: the connection drops at once, and the portal executes it `seconds` later.
+    Of a command inside a batch: 503, 429, 401, overload, 500_before, drop_before, `refuse:CODE` · 500_after,
+    drop_after, refuse_after, and leave_out: executed, and missing in the answer
     """
 
     what: str

@@ -1,10 +1,11 @@
-"""The portal's cards, and `crm.item.list` over them."""
+"""The portal's cards, and `crm.item.list`, `.get` and `.fields` over them."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
-from datetime import date
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import deepcopy
+from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 from dialer.sandbox.people import Person
@@ -12,6 +13,7 @@ from dialer.sandbox.people import Person
 CONTACT, DEAL = 3, 2
 END, FLAG, CITY = "ufCrm_1700000001", "ufCrm_1700000002", "ufCrm_1700000003"
 PAGE = 50
+MOSCOW = timezone(timedelta(hours=3))
 
 
 class RestError(Exception):
@@ -20,133 +22,224 @@ class RestError(Exception):
         self.status, self.code, self.text = status, code, text
 
 
-def _field(type: str, title: str, upper: str, *, own: bool = False, multiple: bool = False) -> dict[str, Any]:
+def field(
+    type: str, title: str, upper: str, *, own: bool = False, multiple: bool = False, items: Iterable[str] = ()
+) -> dict[str, Any]:
+    """As `crm.item.fields` describes it. `items` are a list's, with ids from 41."""
+    labels = {"listLabel": title, "formLabel": title, "filterLabel": title} if own else {}
+    listed = [{"ID": str(id), "VALUE": text} for id, text in enumerate(items, start=41)]
     return {
         "type": type, "isRequired": False, "isReadOnly": False, "isImmutable": False, "isMultiple": multiple,
-        "isDynamic": own, "title": upper if own else title, "upperName": upper,
-        **({"listLabel": title, "formLabel": title, "filterLabel": title} if own else {}),
+        "isDynamic": own, "title": title, **labels, "upperName": upper, **({"items": listed} if listed else {}),
     }  # fmt: skip
 
 
 _OWN = {
-    END: _field("date", "Дата окончания договора", "UF_CRM_1700000001", own=True),
-    FLAG: _field("boolean", "Не звонить", "UF_CRM_1700000002", own=True),
-    CITY: _field("string", "Город", "UF_CRM_1700000003", own=True),
+    END: field("date", "Дата окончания договора", "UF_CRM_1700000001", own=True),
+    FLAG: field("boolean", "Не звонить", "UF_CRM_1700000002", own=True),
+    CITY: field("string", "Город", "UF_CRM_1700000003", own=True),
 }
 _COMMON = {
-    "id": _field("integer", "ID", "ID"),
-    "assignedById": _field("user", "Ответственный", "ASSIGNED_BY_ID"),
-    "createdTime": _field("datetime", "Дата создания", "DATE_CREATE"),
+    "id": field("integer", "ID", "ID"),
+    "assignedById": field("user", "Ответственный", "ASSIGNED_BY_ID"),
+    "createdTime": field("datetime", "Когда создан", "CREATED_TIME"),
+    "updatedTime": field("datetime", "Когда обновлен", "UPDATED_TIME"),
+    "companyId": field("crm_company", "Компания", "COMPANY_ID"),
+    "comments": field("text", "Комментарий", "COMMENTS"),
 }
 FIELDS: dict[int, dict[str, dict[str, Any]]] = {
     CONTACT: {
         **_COMMON,
-        "name": _field("string", "Имя", "NAME"),
-        "lastName": _field("string", "Фамилия", "LAST_NAME"),
-        "fm": _field("crm_multifield", "Телефон", "FM", multiple=True),
+        "name": field("string", "Имя", "NAME"),
+        "lastName": field("string", "Фамилия", "LAST_NAME"),
+        "secondName": field("string", "Отчество", "SECOND_NAME"),
+        "birthdate": field("date", "Дата рождения", "BIRTHDATE"),
+        "fm": field("crm_multifield", "Телефон", "FM", multiple=True),
         **_OWN,
     },
     DEAL: {
         **_COMMON,
-        "title": _field("string", "Название", "TITLE"),
-        "stageId": _field("crm_status", "Стадия", "STAGE_ID"),
-        "categoryId": _field("integer", "Воронка", "CATEGORY_ID"),
-        "contactId": _field("crm_contact", "Контакт", "CONTACT_ID"),
-        "contactIds": _field("crm_contact", "Контакты", "CONTACT_IDS", multiple=True),
-        "closedate": _field("date", "Предполагаемая дата закрытия", "CLOSEDATE"),
+        "title": field("string", "Название", "TITLE"),
+        "stageId": field("crm_status", "Стадия", "STAGE_ID"),
+        "categoryId": field("crm_category", "Воронка", "CATEGORY_ID"),
+        "opportunity": field("double", "Сумма", "OPPORTUNITY"),
+        "contactId": field("crm_contact", "Контакт", "CONTACT_ID"),
+        "contactIds": field("crm_contact", "Контакты", "CONTACT_IDS", multiple=True),
+        "begindate": field("date", "Дата начала", "BEGINDATE"),
+        "closedate": field("date", "Предполагаемая дата закрытия", "CLOSEDATE"),
         **_OWN,
     },
 }
 
 
 class Cards:
-    """Items by type and id. Lists are remembered by filter until any card changes."""
+    """Items by type and id, as they are stored: a date as `2026-12-31`. Lists are remembered until any card changes.
+
+    What the webhook's user may not read is `unreadable` as a type, or `hidden` as (type, id).
+    """
 
     def __init__(self, people: Sequence[Person]) -> None:
+        self.fields = deepcopy(FIELDS)
         self.items: dict[int, dict[int, dict[str, Any]]] = {
             CONTACT: {one.id: _contact(one) for one in people},
-            DEAL: {one.id: _deal(one) for one in people},
+            DEAL: {one["id"]: one for one in [*map(_deal, people), *_odd_deals(people)]},
         }
+        self.unreadable: set[int] = set()
+        self.hidden: set[tuple[int, int]] = set()
         self._lists: dict[Any, list[int]] = {}
 
     def change(self, entity: int, id: int, fields: Mapping[str, Any] | None) -> None:
-        """None deletes the card."""
+        """None deletes the card; an unknown id makes one."""
         if fields is None:
             self.items[entity].pop(id, None)
         else:
-            self.items[entity][id] = {**self.items[entity].get(id, {"id": id}), **fields}
+            self.items[entity][id] = {**self.items[entity].get(id, {"id": id, "assignedById": 1}), **fields}
+        self._lists.clear()
+
+    def is_there(self, entity: int, id: int) -> bool:
+        return id in self.items.get(entity, {})
+
+    def may_read(self, entity: int, id: int) -> bool:
+        return entity not in self.unreadable and (entity, id) not in self.hidden
+
+    def described(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        return {"result": {"fields": self.fields[self._entity(parameters)]}}
+
+    def one(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        entity, id = self._entity(parameters), as_int(parameters.get("id")) or 0
+        if not self.is_there(entity, id):
+            raise RestError(400, "NOT_FOUND", "Элемент не найден")
+        if not self.may_read(entity, id):
+            raise RestError(400, "ACCESS_DENIED", "Доступ запрещен")
+        return {"result": {"item": self._shown(entity, self.items[entity][id], ["*"])}}
+
+    def add(self, people: Sequence[Person]) -> None:
+        self.items[CONTACT] |= {one.id: _contact(one) for one in people}
+        self.items[DEAL] |= {one.id: _deal(one) for one in people}
         self._lists.clear()
 
     def page(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        entity = as_int(parameters.get("entityTypeId"))
-        if entity not in self.items:
-            raise RestError(400, "NOT_FOUND", "SPA not found")
-        conditions = {key: value for key, value in mapping(parameters.get("filter")).items() if key != ">id"}
-        after = mapping(parameters.get("filter")).get(">id", 0)
-        ids = self._matching(entity, conditions)
-        start = as_int(parameters.get("start", 0))
+        entity = self._entity(parameters)
+        conditions = dict(mapping(parameters.get("filter")))
+        after = conditions.pop(">id", 0)
         since = as_int(after)
         if since is None:
-            raise RestError(400, "INVALID_ARG_VALUE", f"Field 'id' has invalid value '{after}'")
-        chosen = ids[bisect_right(ids, since) :]
-        offset = max(start or 0, 0)
-        select = as_list(parameters.get("select")) or ["*"]
-        page = [self._shown(entity, self.items[entity][id], select) for id in chosen[offset : offset + PAGE]]
-        answer: dict[str, Any] = {"result": {"items": page}, "total": 0 if start == -1 else len(chosen)}
-        if start != -1 and offset + PAGE < len(chosen):
+            raise RestError(400, "INVALID_ARG_VALUE", f"Invalid filter: field 'id' has invalid value ({after})")
+        found = self._matching(entity, conditions)
+        found = found[bisect_right(found, since) :]
+        if self.unreadable or self.hidden:
+            found = [id for id in found if self.may_read(entity, id)]
+        found = self._ordered(entity, found, mapping(parameters.get("order")))
+        start = as_int(parameters.get("start", 0)) or 0
+        offset = max(start, 0)
+        select = [str(name) for name in as_list(parameters.get("select"))] or ["*"]
+        page = [self._shown(entity, self.items[entity][id], select) for id in found[offset : offset + PAGE]]
+        answer: dict[str, Any] = {"result": {"items": page}, "total": 0 if start < 0 else len(found)}
+        if start >= 0 and offset + PAGE < len(found):
             answer["next"] = offset + PAGE
         return answer
 
+    def _entity(self, parameters: Mapping[str, Any]) -> int:
+        entity = as_int(parameters.get("entityTypeId"))
+        if entity not in self.items:
+            raise RestError(400, "NOT_FOUND", "Смарт-процесс не найден")
+        return entity
+
     def _matching(self, entity: int, conditions: Mapping[str, Any]) -> list[int]:
+        tests = [_test(self.fields[entity], name, value) for name, value in conditions.items()]
         key = (entity, repr(sorted(conditions.items())))
         if key not in self._lists:
-            tests = [_test(entity, name, value) for name, value in conditions.items()]
             if len(self._lists) > 200:
                 self._lists.clear()
+            wanted = conditions.get("@id")
+            among = self.items[entity] if wanted is None else {as_int(one) or 0 for one in as_list(wanted)}
             self._lists[key] = sorted(
-                id for id, item in self.items[entity].items() if all(test(item) for test in tests)
+                id for id in among if id in self.items[entity] and all(test(self.items[entity][id]) for test in tests)
             )
         return self._lists[key]
 
+    def _ordered(self, entity: int, found: list[int], order: Mapping[str, Any]) -> list[int]:
+        for name, way in reversed(list(order.items())):
+            if name not in self.fields[entity]:
+                raise RestError(400, "INVALID_ARG_VALUE", f"Invalid order: field '{name}' is not allowed in order")
+            if str(way).upper() not in ("ASC", "DESC"):
+                text = f"Invalid order: allowed sort directions are ASC, DESC. But got '{way}' for field '{name}'"
+                raise RestError(400, "INVALID_ARG_VALUE", text)
+            down = str(way).upper() == "DESC"
+            if name != "id":
+                found = sorted(found, key=lambda id: str(self.items[entity][id].get(name) or ""), reverse=down)
+            elif down:
+                found = found[::-1]
+        return found
+
     def _shown(self, entity: int, item: Mapping[str, Any], select: Sequence[str]) -> dict[str, Any]:
-        names = [name for name in item if name in FIELDS[entity]] if "*" in select else [n for n in select if n in item]
-        shown = {name: _value(name, item[name]) for name in names}
-        if "phone" in select and item.get("fm"):
-            shown["phone"] = next((row["value"] for row in item["fm"]), None)
-        return shown
+        """`fm` comes with `*` alone and cannot be named; `phone` is its first number; unknown names are dropped."""
+        fields = self.fields[entity]
+        names = list(fields) if "*" in select else [name for name in select if name in fields and name != "fm"]
+        shown = {name: _value(fields[name]["type"], item.get(name)) for name in names}
+        if "fm" in fields and "phone" in select:
+            shown["phone"] = next((row["value"] for row in item.get("fm") or [] if row["typeId"] == "PHONE"), None)
+        return {**shown, "id": item["id"]}
 
 
-def _value(name: str, value: Any) -> Any:
-    if name == END:
-        return f"{value}T03:00:00+03:00" if value else ""
+def _value(type: str, value: Any) -> Any:
+    """A date's time is service data; a moment is told in the server's zone."""
+    if isinstance(value, list):
+        return [_value(type, one) for one in value]
+    if type == "date" and value:
+        return f"{value}T03:00:00+03:00"
+    if type == "datetime" and value:
+        return _moment(str(value)).astimezone(MOSCOW).isoformat(timespec="seconds")
     return value
 
 
-def _test(entity: int, name: str, value: Any) -> Any:
+def _test(fields: Mapping[str, Mapping[str, Any]], name: str, value: Any) -> Callable[[Mapping[str, Any]], bool]:
     code = name.lstrip("><=!@%")
     prefix = name[: len(name) - len(code)]
-    if code not in FIELDS[entity]:
-        raise RestError(400, "INVALID_ARG_VALUE", f"Field '{code}' is not allowed in filter")
+    if code not in fields or code == "fm" or prefix not in ("", "=", "!=", "!", ">", ">=", "<", "<=", "@", "!@", "%"):
+        raise RestError(400, "INVALID_ARG_VALUE", f"Invalid filter: field '{name}' is not allowed in filter")
+    type = str(fields[code]["type"])
     if prefix in ("@", "!@"):
         wanted = {str(one) for one in as_list(value)}
         return lambda item: (str(item.get(code)) in wanted) is (prefix == "@")
-    if FIELDS[entity][code]["type"] == "boolean":
+    if type == "boolean":
         yes = str(value) == "1"
         return lambda item: (item.get(code) == "Y") is yes
-    text = str(value)[:10] if FIELDS[entity][code]["type"] == "date" else str(value)
-    compare = {
-        ">=": lambda have: have >= text,
-        "<=": lambda have: have <= text,
-        ">": lambda have: have > text,
-        "<": lambda have: have < text,
-        "=": lambda have: have == text,
-        "": lambda have: have == text,
-        "!=": lambda have: have != text,
-        "!": lambda have: have != text,
-    }.get(prefix)
-    if compare is None:
-        raise RestError(400, "INVALID_ARG_VALUE", f"Field '{name}' is not allowed in filter")
-    return lambda item: bool(item.get(code)) and compare(str(item[code]))
+    comparable = _comparable(type, value)
+    if comparable is None:
+        raise RestError(400, "INVALID_ARG_VALUE", f"Invalid filter: field '{code}' has invalid value ({value})")
+
+    def compare(have: Any) -> bool:
+        if prefix == "%":
+            return str(comparable) in str(have)
+        outcomes: dict[str, bool] = {
+            "": have == comparable, "=": have == comparable, "!": have != comparable, "!=": have != comparable,
+            ">": have > comparable, ">=": have >= comparable, "<": have < comparable, "<=": have <= comparable,
+        }  # fmt: skip
+        return outcomes[prefix]
+
+    def test(item: Mapping[str, Any]) -> bool:
+        had = [one for one in as_list(item.get(code)) if one not in ("", None)]
+        return any(compare(_comparable(type, one)) for one in had) if had else prefix in ("!", "!=")
+
+    return test
+
+
+def _comparable(type: str, value: Any) -> Any:
+    try:
+        if type in ("integer", "user", "double", "crm_contact", "crm_company", "crm_category"):
+            return float(str(value))
+        if type == "date":
+            return date.fromisoformat(str(value)[:10])
+        return _moment(str(value)) if type == "datetime" else str(value)
+    except ValueError:
+        return None
+
+
+def _moment(text: str) -> datetime:
+    """A day is its midnight, and a time without a zone is the server's."""
+    found = datetime.fromisoformat(text)
+    return found if found.tzinfo is not None else found.replace(tzinfo=MOSCOW)
 
 
 def _contact(one: Person) -> dict[str, Any]:
@@ -157,7 +250,7 @@ def _contact(one: Person) -> dict[str, Any]:
     mail = {"id": one.id * 10 + 9, "valueType": "WORK", "value": f"user{one.id}@example.com", "typeId": "EMAIL"}
     return {
         "id": one.id, "name": one.first_name, "lastName": one.last_name, "assignedById": one.responsible,
-        "createdTime": "2026-01-10T12:00:00+03:00", "fm": [*phones, mail], **_own(one),
+        "createdTime": "2026-01-10T12:00:00+03:00", "companyId": 0, "fm": [*phones, mail], **_own(one),
     }  # fmt: skip
 
 
@@ -165,8 +258,19 @@ def _deal(one: Person) -> dict[str, Any]:
     return {
         "id": one.id, "title": f"Договор {one.id}", "stageId": "C1:EXECUTING", "categoryId": 1, "contactId": one.id,
         "contactIds": [one.id], "assignedById": one.responsible, "createdTime": "2026-01-10T12:00:00+03:00",
-        "closedate": "", **_own(one),
+        "companyId": 0, "closedate": "", **_own(one),
     }  # fmt: skip
+
+
+def _odd_deals(people: Sequence[Person]) -> list[dict[str, Any]]:
+    """Two more deals of the first contact, one whose contact is not there, and one without."""
+    if len(people) < 20:
+        return []
+    contacts = [[people[0].id], [people[0].id, people[1].id], [10**6], []]
+    return [
+        {**_deal(people[0]), "id": len(people) + place, "contactId": ids[0] if ids else 0, "contactIds": ids}
+        for place, ids in enumerate(contacts, start=1)
+    ]
 
 
 def _own(one: Person) -> dict[str, Any]:
@@ -186,6 +290,6 @@ def as_list(value: Any) -> list[Any]:
 
 def as_int(value: Any) -> int | None:
     try:
-        return int(str(value))
+        return None if isinstance(value, bool) else int(str(value))
     except (TypeError, ValueError):
         return None

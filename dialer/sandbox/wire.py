@@ -27,6 +27,7 @@ class Response:
     code: int = 200
     body: bytes = b""
     content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 Handler = Callable[[Request], Awaitable[Response | None]]
@@ -67,8 +68,10 @@ async def _request(reader: asyncio.StreamReader) -> Request | None:
 
 
 def _bytes(answer: Response) -> bytes:
+    more = "".join(f"{name}: {value}\r\n" for name, value in answer.headers.items())
     head = (
-        f"HTTP/1.1 {answer.code} X\r\nContent-Type: {answer.content_type}\r\nContent-Length: {len(answer.body)}\r\n\r\n"
+        f"HTTP/1.1 {answer.code} X\r\nContent-Type: {answer.content_type}\r\n{more}"
+        f"Content-Length: {len(answer.body)}\r\n\r\n"
     )
     return head.encode() + answer.body
 
