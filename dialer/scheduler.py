@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from apscheduler.executors.pool import ThreadPoolExecutor
@@ -37,7 +37,9 @@ class Ticks:
             with lock:
                 self._run(name, tick)
 
-        self._scheduler.add_job(run, "interval", seconds=interval.total_seconds(), id=name)
+        self._scheduler.add_job(
+            run, "interval", seconds=interval.total_seconds(), id=name, next_run_time=datetime.now(UTC)
+        )
 
     def start(self) -> None:
         self._scheduler.start()

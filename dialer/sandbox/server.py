@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from dialer.sandbox.portal import Portal
 from dialer.sandbox.telephone import Telephone
 from dialer.sandbox.wire import Handler, listen
+
+T = TypeVar("T")
 
 
 class Sandbox:
@@ -26,6 +29,15 @@ class Sandbox:
     def webhook_url(self) -> str:
         """What DIALER_BITRIX24_WEBHOOK_URL is to be."""
         return f"http://127.0.0.1:{self._ports[0]}/rest/1/{self.portal.secret}/"
+
+    def environment(self) -> dict[str, str]:
+        """The settings that point the program at this sandbox."""
+        return {
+            "DIALER_BITRIX24_WEBHOOK_URL": self.webhook_url,
+            "DIALER_TWILIO_API_URL": self.telephone_url,
+            "TWILIO_ACCOUNT_SID": self.telephone.exchange.account_sid,
+            "TWILIO_AUTH_TOKEN": self.telephone.exchange.auth_token,
+        }
 
     @property
     def portal_url(self) -> str:
@@ -49,6 +61,14 @@ class Sandbox:
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stop.set)
             self._thread.join(timeout=10)
+
+    def do(self, change: Callable[[], T]) -> T:
+        """In the sandbox's own thread, between two requests."""
+
+        async def run() -> T:
+            return change()
+
+        return asyncio.run_coroutine_threadsafe(run(), self._loop).result()
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)

@@ -1,0 +1,135 @@
+"""`dialer serve` with an injected stop: this process is stopped for good, or frozen, at one numbered point.
+
+    python -m tests.faults.node
+
+DIALER_… as ever; FAULT_AT names the point, "name" or "name#3" for its third time; FAULT_SIGNAL is KILL or STOP;
+FAULT_POINTS is a file to which every point that was reached is added once.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from dialer import log
+from dialer.app import build
+from dialer.commands.running import Stopping, running_service
+from dialer.crm.base import Audience, Contact, Crm, Entry, Result
+from dialer.database import Database, sole_service
+from dialer.migrate import migrate
+from dialer.providers.base import Order, Placed, Provider
+from dialer.settings import read_settings
+
+
+class Points:
+    def __init__(self, at: str, number: int, seen: Path) -> None:
+        self._at, self._signal, self._seen = at, number, seen
+        self._lock = threading.Lock()
+        self._count: Counter[str] = Counter()
+
+    def reach(self, name: str) -> None:
+        with self._lock:
+            self._count[name] += 1
+            if self._count[name] == 1:
+                with self._seen.open("a") as file:
+                    file.write(name + "\n")
+            here = self._at in (name, f"{name}#{self._count[name]}")
+            if here:
+                self._at = ""
+        if here:
+            os.kill(os.getpid(), self._signal)
+
+
+class WatchedDatabase(Database):
+    def __init__(self, url: str, points: Points) -> None:
+        super().__init__(url)
+        self._points = points
+
+    def write(self, work: Callable[[sa.Connection], Any]) -> Any:
+        name = work.__qualname__.replace(".<locals>", "").replace(".<lambda>", "").replace(".work", "")
+
+        def watched(connection: sa.Connection) -> Any:
+            result = work(connection)
+            self._points.reach(f"before commit: {name}")
+            return result
+
+        result = super().write(watched)
+        self._points.reach(f"after commit: {name}")
+        return result
+
+
+class Watched:
+    """Any collaborator: the named methods have a point before and after."""
+
+    def __init__(self, inner: Any, points: Points, *names: str) -> None:
+        self._inner, self._points, self._names = inner, points, names
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._inner, name)
+        if name not in self._names:
+            return found
+
+        def call(*args: Any, **more: Any) -> Any:
+            self._points.reach(f"before request: {name}")
+            result = found(*args, **more)
+            self._points.reach(f"after request: {name}")
+            return result
+
+        return call
+
+
+class WatchedProvider(Watched):
+    def place(self, order: Order) -> Placed:
+        def gate() -> None:
+            self._points.reach("before the gate")
+            order.gate()
+            self._points.reach("between the gate and the socket")
+
+        placed: Placed = self._inner.place(replace(order, gate=gate))
+        self._points.reach("after request: place")
+        return placed
+
+
+class WatchedCrm(Watched):
+    def read(self, audience: Audience, *, first: date, last: date) -> Iterator[list[Contact]]:
+        for page in self._inner.read(audience, first=first, last=last):
+            self._points.reach("after request: read")
+            yield page
+
+    def write(self, entries: Sequence[Entry], *, now: datetime) -> Mapping[int, Result]:
+        self._points.reach("before request: write")
+        result: Mapping[int, Result] = self._inner.write(entries, now=now)
+        self._points.reach("after request: write")
+        return result
+
+
+def main() -> None:
+    settings = read_settings()
+    log.set_up(json=False, level=os.environ.get("FAULT_LOG", "info"))
+    number = {"KILL": signal.SIGKILL, "STOP": signal.SIGSTOP}[os.environ.get("FAULT_SIGNAL", "KILL")]
+    points = Points(os.environ.get("FAULT_AT", ""), number, Path(os.environ["FAULT_POINTS"]))
+    stopping = Stopping()
+    with WatchedDatabase(settings.database_url, points) as database:
+        migrate(database)
+        with sole_service(database), stopping.listening():
+            parts = build(settings, database)
+            crm: Crm = WatchedCrm(parts.crm, points, "read_again", "look_for")  # type: ignore[assignment]
+            provider: Provider = WatchedProvider(parts.desk.provider, points, "look_up", "cancel")  # type: ignore[assignment]
+            parts = replace(parts, crm=crm, desk=replace(parts.desk, provider=provider))
+            with running_service(settings, parts, kind="serve") as service:
+                stopping.asked.wait()
+                service.stop_dialing()
+                service.drain(settings.drain, stopping.hurry)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""The telephone company's and the portal's own books against the database: what was really done, and how often."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+from urllib.parse import urlsplit
+
+import sqlalchemy as sa
+
+from dialer.sandbox.telephone_call import Call
+from dialer.tables import attempts, do_not_call, entries
+from tests.faults.world import World
+
+ANSWERS = {"1": "renew", "2": "talk"}
+
+
+@dataclass(slots=True)
+class Verdict:
+    """Every list is to be empty. `calls`, `records` and `notes` are counts; `most_lines`, `most_a_second` maxima."""
+
+    rung_twice: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    doubled: list[str] = field(default_factory=list)
+    overrun: list[str] = field(default_factory=list)
+    unsure: int = 0
+    calls: int = 0
+    records: int = 0
+    notes: int = 0
+    most_lines: int = 0
+    most_a_second: int = 0
+
+    @property
+    def complaints(self) -> list[str]:
+        return [*self.rung_twice, *self.lost, *self.doubled, *self.overrun]
+
+    def __str__(self) -> str:
+        return (
+            f"{self.calls} calls, {self.records} records, {self.notes} notes; rung twice {len(self.rung_twice)},"
+            f" lost {len(self.lost)}, doubled {len(self.doubled)}, overruns {len(self.overrun)};"
+            f" most lines {self.most_lines}, most calls in a second {self.most_a_second}, for a person {self.unsure}"
+        )
+
+
+def judge(world: World) -> Verdict:
+    verdict = Verdict()
+    calls = sorted(world.sandbox.telephone.calls.values(), key=lambda call: call.created)
+    rows = {row.id: row for row in world.database.read(lambda c: c.execute(sa.select(attempts)).all())}
+    verdict.calls = len(calls)
+    verdict.unsure = sum(row.disposition == "lost" or row.keys_unheard for row in rows.values())
+    _rung_twice(verdict, calls, rows)
+    _lost(verdict, calls, rows, world)
+    _doubled(verdict, world)
+    _overrun(verdict, calls, world)
+    return verdict
+
+
+def ref_of(call: Call) -> str:
+    return urlsplit(str(call.asked["StatusCallback"])).path.split("/")[3]
+
+
+def _rung_twice(verdict: Verdict, calls: list[Call], rows: dict[int, Any]) -> None:
+    for ref, count in Counter(ref_of(call) for call in calls).items():
+        if count > 1:
+            verdict.rung_twice.append(f"{ref} was placed {count} times")
+    by_number: dict[str, list[Call]] = defaultdict(list)
+    by_reason: dict[Any, list[Call]] = defaultdict(list)
+    for call in calls:
+        by_number[call.to].append(call)
+        row = rows.get(int(ref_of(call).rpartition("-")[2]))
+        if row is None:
+            verdict.rung_twice.append(f"{call.to} was rung for an attempt that nobody knows: {ref_of(call)}")
+        elif call.rang_at is not None:
+            by_reason[row.target_id].append(call)
+    for number, some in by_number.items():
+        for one, other in pairwise(some):
+            if one.ended_at is None or other.created < one.ended_at:
+                verdict.rung_twice.append(f"{number} had two calls at once: {ref_of(one)}, {ref_of(other)}")
+    for target, some in by_reason.items():
+        settled = next((place for place, call in enumerate(some) if call.acknowledged), len(some))
+        for call in some[settled + 1 :]:
+            verdict.rung_twice.append(f"target {target} was rung again after an answer: {ref_of(call)}")
+        if len(some) > 3:
+            verdict.rung_twice.append(f"target {target} was rung {len(some)} times of at most 3")
+
+
+def _lost(verdict: Verdict, calls: list[Call], rows: dict[int, Any], world: World) -> None:
+    records = {str(one.get("ORIGIN_ID")): str(one) for one in world.sandbox.portal.activities.values()}
+    noted = {str(one["COMMENT"]).split()[-1] for one in world.sandbox.portal.comments.values()}
+    verdict.records, verdict.notes = len(records), len(noted)
+    suppressed = set(world.database.read(lambda c: c.execute(sa.select(do_not_call.c.number)).scalars()))
+    for call in calls:
+        ref = ref_of(call)
+        row = rows.get(int(ref.rpartition("-")[2]))
+        if row is None or call.rang_at is None:
+            continue
+        record = records.get(ref)
+        if record is None:
+            verdict.lost.append(f"{ref} was rung ({call.status}) and has no record; attempt: {row.disposition}")
+            continue
+        if f"#{ref.rpartition('-')[0]}-t{row.target_id}" not in noted:
+            verdict.lost.append(f"target {row.target_id} was rung and has no note")
+        for key in call.acknowledged:
+            if key in ANSWERS and f"«{ANSWERS[key]}»" not in record:
+                verdict.lost.append(f"{ref} answered {ANSWERS[key]}, and its record does not say so")
+            if key == "9" and call.to not in suppressed:
+                verdict.lost.append(f"{ref} opted out, and {call.to} may be called")
+    stuck = world.database.read(lambda c: c.execute(sa.select(entries).where(entries.c.state != "written")).all())
+    verdict.lost += [f"entry {row.id} is {row.state}: {row.why}" for row in stuck]
+
+
+def _doubled(verdict: Verdict, world: World) -> None:
+    portal = world.sandbox.portal
+    records = Counter(str(one.get("ORIGIN_ID")) for one in portal.activities.values())
+    notes = Counter(str(one["COMMENT"]).split()[-1] for one in portal.comments.values())
+    verdict.doubled += [f"{ref} has {n} entries" for ref, n in (*records.items(), *notes.items()) if n > 1]
+
+
+def _overrun(verdict: Verdict, calls: list[Call], world: World) -> None:
+    changes = sorted(
+        change
+        for call in calls
+        for change in ((call.created, 1), (call.ended_at if call.ended_at is not None else float("inf"), -1))
+    )
+    live = 0
+    for _, change in changes:
+        live += change
+        verdict.most_lines = max(verdict.most_lines, live)
+    if verdict.most_lines > world.lines:
+        verdict.overrun.append(f"{verdict.most_lines} lines of {world.lines}")
+    sent = sorted(at for at, _, _ in world.sandbox.telephone.log)
+    first = 0
+    for last, at in enumerate(sent):
+        while at - sent[first] >= 1.0:
+            first += 1
+        verdict.most_a_second = max(verdict.most_a_second, last - first + 1)
+    if verdict.most_a_second > world.rate:
+        verdict.overrun.append(f"{verdict.most_a_second} calls in a second of {world.rate}")

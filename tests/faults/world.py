@@ -1,0 +1,211 @@
+"""A portal, a telephone company, a database, and nodes of the real program that can be killed and frozen."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+
+from dialer.database import Database
+from dialer.sandbox.people import make_people
+from dialer.sandbox.portal import Portal
+from dialer.sandbox.portal_cards import CONTACT, END
+from dialer.sandbox.server import Sandbox
+from dialer.sandbox.telephone import Telephone
+from tests.faults.proxy import Proxy
+
+ROOT = Path(__file__).resolve().parents[2]
+CALLER_ID = "+74955550100"
+CAMPAIGN = """\
+purpose: service
+audience: {card: contact, contract_end: Дата окончания договора, do_not_call: Не звонить, time_zone: Город}
+call_days_before: [30, 14, 3]
+read_at: 00:00
+time_zone: Europe/Moscow
+window: {mon-sun: 00:00-24:00, holidays: none}
+caller_id: +74955550100
+attempts:
+  at_most: 3
+  wait: {busy: 1 second, no_answer: 1 second, voicemail: 1 second, hung_up: 1 second, failed: 1 second,
+    not_placed: 1 second}
+limits: {per_person: {1 day: 100}}
+template: renewal.ru.j2
+script:
+  wait: 5 seconds
+  keys:
+    1: {answer: renew}
+    2: {answer: talk, connect: +74955550101}
+"""
+SHORT = {
+    "DIALER_SEND_WITHIN": "1", "DIALER_TWILIO_TIMEOUT": "2", "DIALER_TWILIO_LISTS_LAG": "1.5",
+    "DIALER_SILENT_AFTER": "2", "DIALER_WRAP_UP": "0.5", "DIALER_LINGER": "0.3", "DIALER_DOUBT_AFTER": "2",
+    "DIALER_DEAD_AFTER": "3", "DIALER_DRAIN": "10",
+}  # fmt: skip
+
+
+class World:
+    """Entered, it has a sandbox and no node yet. A wave is a campaign of its own, with people of its own."""
+
+    def __init__(
+        self, folder: Path, database_url: str, *, people: int = 12, nodes: int = 1, lines: int = 6, rate: float = 10.0,
+        speed: float = 40.0, seed: int = 7, settings: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
+        self.folder, self.lines, self.rate = folder, lines, rate
+        self.database = Database(database_url)
+        self._people, self._seed = people, seed
+        portal = Portal([], secret="p" * 16, seed=seed)
+        portal.limits.rate = portal.limits.burst = 10_000
+        telephone = Telephone(
+            account_sid="AC" + "0" * 32, auth_token="t" * 32, caller_ids=[CALLER_ID], seed=seed, speed=speed,
+            answer_after=0.05, lists_lag=0.5,
+        )  # fmt: skip
+        self.sandbox = Sandbox(portal, telephone)
+        self.ports = [_free_port() for _ in range(nodes)]
+        self.proxy = Proxy(self.ports)
+        self.points = folder / "points.txt"
+        self._settings, self._waves = dict(settings or {}), 0
+        self.alive: list[Node] = []
+        (folder / "campaigns").mkdir(parents=True)
+
+    def __enter__(self) -> Self:
+        self.sandbox.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for node in self.alive:
+            node.kill()
+        self.sandbox.__exit__(kind, error, trace)
+        self.proxy.close()
+        self.database.close()
+
+    def add_wave(self) -> str:
+        self._waves += 1
+        name = f"wave-{self._waves}"
+        self.sandbox.do(self._add_people)
+        path = self.folder / "campaigns" / f"{name}.yaml"
+        path.with_suffix(".new").write_text(CAMPAIGN, encoding="utf-8")
+        path.with_suffix(".new").rename(path)
+        return name
+
+    def _add_people(self) -> None:
+        """The contracts of those before end too late for the new wave's reading."""
+        cards = self.sandbox.portal.cards
+        for id in list(cards.items[CONTACT]):
+            cards.change(CONTACT, id, {END: "2099-01-01"})
+        today = datetime.now(ZoneInfo("Europe/Moscow")).date()
+        new = make_people(self._people, today=today, seed=self._seed * 1000 + self._waves, special=False)
+        cards.add([replace(one, id=one.id + self._waves * self._people) for one in new])
+
+    def start(self, place: int = 0, *, at: str = "", number: str = "KILL", plain: bool = False, **more: str) -> Node:
+        """`plain`: the installed command itself, without a point to stop at."""
+        environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("DIALER_", "TWILIO_"))},
+            **SHORT,
+            "DIALER_DATABASE_URL": self.database.url.render_as_string(hide_password=False),
+            "DIALER_CAMPAIGNS": str(self.folder / "campaigns"),
+            "DIALER_TEMPLATES": str(ROOT / "templates"),
+            "DIALER_SECRET": "s" * 32,
+            "DIALER_LISTEN": f"127.0.0.1:{self.ports[place]}",
+            "DIALER_PUBLIC_URL": self.proxy.url,
+            "DIALER_TWILIO_LINES": str(self.lines),
+            "DIALER_TWILIO_CALLS_PER_SECOND": str(self.rate),
+            "DIALER_BITRIX24_REQUESTS_PER_SECOND": "50",
+            "DIALER_BITRIX24_BURST": "250",
+            **self.sandbox.environment(),
+            **self._settings,
+            "FAULT_AT": at,
+            "FAULT_SIGNAL": number,
+            "FAULT_POINTS": str(self.points),
+            "PYTHONPATH": str(ROOT),
+            **more,
+        }
+        program = ["dialer.cli", "serve"] if plain else ["tests.faults.node"]
+        with (self.folder / "nodes.log").open("ab") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", *program], env=environment, cwd=self.folder, stdout=output, stderr=output
+            )
+        node = Node(process)
+        self.alive.append(node)
+        return node
+
+    def wait_until_settled(self, within: float = 90.0) -> bool:
+        """Nothing is live, planned or owed any more: what is left is the referee's."""
+        until = time.monotonic() + within
+        quiet = 0
+        while time.monotonic() < until:
+            quiet = quiet + 1 if not self.database.read(_unsettled) else 0
+            if quiet >= 4:
+                return True
+            time.sleep(0.25)
+        return False
+
+    def points_seen(self) -> list[str]:
+        """In the order in which they were first reached, by any node."""
+        return list(dict.fromkeys(self.points.read_text().splitlines())) if self.points.exists() else []
+
+    def log(self) -> str:
+        return (self.folder / "nodes.log").read_text(encoding="utf-8", errors="replace")
+
+
+class Node:
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
+
+    @property
+    def is_up(self) -> bool:
+        return self.process.poll() is None
+
+    def wait(self, within: float) -> bool:
+        """Did it end by itself?"""
+        try:
+            self.process.wait(within)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def kill(self) -> None:
+        if self.is_up:
+            self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def freeze(self) -> None:
+        self.process.send_signal(signal.SIGSTOP)
+
+    def wake(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
+
+    def terminate(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+
+
+UNSETTLED = (
+    "SELECT count(*) FROM attempt WHERE phase <> 'ended' OR plan_at IS NOT NULL OR owes_at IS NOT NULL",
+    "SELECT count(*) FROM target WHERE state = 'open'",
+    "SELECT count(*) FROM entry WHERE state IN ('owed', 'writing', 'doubtful')",
+    "SELECT count(*) FROM reading WHERE state <> 'done'",
+    "SELECT count(*) FROM campaign WHERE name NOT IN (SELECT campaign FROM reading)",
+)
+
+
+def _unsettled(c: sa.Connection) -> int:
+    return sum(int(c.execute(sa.text(query)).scalar_one()) for query in UNSETTLED)
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
