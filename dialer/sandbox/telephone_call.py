@@ -58,6 +58,8 @@ class Call:
     talked: float = 0.0
     said: list[str] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
+    acknowledged: list[str] = field(default_factory=list)
+    """Keys whose page was answered by the account's web address itself."""
     fallbacks: int = 0
     _sequence: int = 0
     _end: asyncio.Event = field(default_factory=asyncio.Event)
@@ -121,6 +123,7 @@ class Call:
         try:
             status, body = await self._post(url, form)
             if 200 <= status < 300:
+                self.acknowledged += [form["Digits"]] if form.get("Digits") else []
                 return body.decode()
             why = f"HTTP {status}"
         except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
