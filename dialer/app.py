@@ -7,8 +7,8 @@ import math
 import sqlalchemy as sa
 
 from dialer import log
+from dialer.budgets import Budget
 from dialer.campaign_store import Store
-from dialer.claiming import Budget
 from dialer.clock import Clock
 from dialer.crm.bitrix24 import Bitrix24
 from dialer.database import Database

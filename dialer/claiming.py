@@ -6,16 +6,15 @@ counted, then permission is asked with the facts of this very transaction, then 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
 from dialer import log
+from dialer.budgets import Budget, Share, live_by_campaign, shares, slots_ahead
 from dialer.campaign_store import Running
 from dialer.cancelling import LIVE
 from dialer.database import Database
@@ -25,30 +24,6 @@ from dialer.script import Script, from_json, to_json
 from dialer.tables import attempts, campaigns, numbers, targets, trunks
 from dialer.templates import WordsError
 from dialer.wording import write_script
-
-# Starts spaced at exactly the limit overshoot it in some sliding second.
-MARGIN = 1.028
-LEAD = timedelta(milliseconds=20)
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """What all nodes together may use of one trunk. `silence` to `ask_after`: see `settings`."""
-
-    trunk: str
-    lines: int
-    calls_per_second: float
-    send_within: timedelta
-    ask_after: timedelta
-    """How long after `send_before` the provider's lists would show the call."""
-    fresh_for: timedelta
-    only: tuple[str, ...] = ()
-    key: str = ""
-    """The installation, for references that are unique for ever."""
-
-    @property
-    def spacing(self) -> timedelta:
-        return timedelta(seconds=MARGIN / self.calls_per_second)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,94 +75,34 @@ def claim_due(
         trunk = c.execute(sa.select(trunks).where(trunks.c.name == budget.trunk).with_for_update()).one()
         if trunk.paused_until is not None and trunk.paused_until > now:
             return []
-        live = _live_by_campaign(c, budget.trunk)
-        slots = _slots(trunk.next_slot_at, budget, now=now, until=until, most=min(most, budget.lines - live.total()))
+        live = live_by_campaign(c, budget.trunk)
+        slots = slots_ahead(
+            trunk.next_slot_at, budget, now=now, until=until, most=min(most, budget.lines - live.total())
+        )
         if not slots:
             return []
-        desks = _open_campaigns(c, running, live, scope, now=now)
-        due = _lock_due(c, budget, desks, scope, now=now, most=len(slots))
+        open_to = shares(c, running, live, slots, only=scope.campaign, now=now)
+        due = _lock_due(c, budget, open_to, scope, now=now, most=len(slots))
         allowed = _permitted(c, due, running, budget, now=now)
-        taken = list(_deal(allowed, slots, desks))
-        return _take(c, taken, running, budget, desks, node=node, now=now)
+        taken = list(_deal(allowed, slots, open_to))
+        return _take(c, taken, running, budget, open_to, node=node, now=now)
 
     return database.write(work)
 
 
-@dataclass(slots=True)
-class _Desk:
-    """What is left of one campaign's own budget."""
-
-    room: int
-    next_slot_at: datetime
-    spacing: timedelta
-    first_dialed_at: datetime | None
-    took: bool = False
-
-
-def _live_by_campaign(c: sa.Connection, trunk: str) -> Counter[str]:
-    rows = c.execute(
-        sa.select(attempts.c.campaign, sa.func.count())
-        .where(attempts.c.trunk == trunk, attempts.c.phase.in_(LIVE))
-        .group_by(attempts.c.campaign)
-    )
-    return Counter({name: count for name, count in rows})
-
-
-def _slots(next_at: datetime, budget: Budget, *, now: datetime, until: datetime, most: int) -> list[datetime]:
-    first = max(next_at, now + LEAD)
-    slots: list[datetime] = []
-    while len(slots) < most and first + len(slots) * budget.spacing < until:
-        slots.append(first + len(slots) * budget.spacing)
-    return slots
-
-
-def _open_campaigns(
-    c: sa.Connection, running: Mapping[str, Running], live: Counter[str], scope: Scope, *, now: datetime
-) -> dict[str, _Desk]:
-    desks = {}
-    for row in c.execute(sa.select(campaigns).order_by(campaigns.c.name)):
-        here = running.get(row.name)
-        if here is None or here.stopped or row.stopped or scope.campaign not in (None, row.name):
-            continue
-        pacing = here.campaign.pacing
-        room = 1_000_000 if pacing is None or pacing.lines is None else pacing.lines - live[row.name]
-        rate = None if pacing is None else pacing.calls_per_second
-        room = min(room, _rehearsal_room(c, row, here, now=now))
-        if room > 0:
-            spacing = timedelta(0) if rate is None else timedelta(seconds=MARGIN / rate)
-            desks[row.name] = _Desk(room, row.next_slot_at, spacing, row.first_dialed_at)
-    return desks
-
-
-def _rehearsal_room(c: sa.Connection, row: Any, here: Running, *, now: datetime) -> int:
-    most = here.campaign.first_day_at_most
-    if most is None:
-        return 1_000_000
-    zone = ZoneInfo(here.campaign.time_zone)
-    today = now.astimezone(zone).date()
-    if row.first_dialed_at is not None and row.first_dialed_at.astimezone(zone).date() != today:
-        return 1_000_000
-    since = datetime.combine(today, time(), zone).astimezone(ZoneInfo("UTC"))
-    dialed = c.execute(
-        sa.select(sa.func.count()).where(
-            attempts.c.campaign == row.name, attempts.c.counts, attempts.c.claimed_at >= since
-        )
-    ).scalar_one()
-    return int(most - dialed)
-
-
 def _lock_due(
-    c: sa.Connection, budget: Budget, desks: Mapping[str, _Desk], scope: Scope, *, now: datetime, most: int
+    c: sa.Connection, budget: Budget, open_to: Mapping[str, Share], scope: Scope, *, now: datetime, most: int
 ) -> list[Any]:
     """The first due attempts of each campaign with room, targets locked before attempts, oldest first."""
     busy = attempts.alias("busy")
     wanted: list[Any] = []
-    for name, desk in desks.items():
+    for name, share in open_to.items():
         where = [
             attempts.c.trunk == budget.trunk,
             attempts.c.campaign == name,
             attempts.c.phase == "planned",
             attempts.c.due_at <= now,
+            targets.c.state == "open",
             targets.c.seen_at >= now - budget.fresh_for,
             ~sa.exists().where(busy.c.number == attempts.c.number, busy.c.phase.in_(LIVE)),
         ]
@@ -198,7 +113,7 @@ def _lock_due(
             .join(targets, targets.c.id == attempts.c.target_id)
             .where(*where)
             .order_by(attempts.c.due_at, attempts.c.id)
-            .limit(min(most, desk.room))
+            .limit(min(most, share.room))
             .with_for_update(skip_locked=True, of=targets)
         ).all()
     order = [row.id for row in sorted(wanted)[:most]]
@@ -249,17 +164,17 @@ def _permitted(
 
 
 def _deal(
-    allowed: Sequence[Any], slots: Sequence[datetime], desks: Mapping[str, _Desk]
+    allowed: Sequence[Any], slots: Sequence[datetime], open_to: Mapping[str, Share]
 ) -> Iterable[tuple[Any, datetime]]:
     """Each slot to the first whose campaign may still call then."""
     waiting = list(allowed)
     for slot in slots:
         for row in waiting:
-            desk = desks[row.campaign]
-            if desk.room > 0 and desk.next_slot_at <= slot:
-                desk.room -= 1
-                desk.next_slot_at = slot + desk.spacing
-                desk.took = True
+            share = open_to[row.campaign]
+            if share.room > 0 and share.next_slot_at <= slot:
+                share.room -= 1
+                share.next_slot_at = slot + share.spacing
+                share.took = True
                 waiting.remove(row)
                 yield row, slot
                 break
@@ -270,7 +185,7 @@ def _take(
     taken: Sequence[tuple[Any, datetime]],
     running: Mapping[str, Running],
     budget: Budget,
-    desks: Mapping[str, _Desk],
+    open_to: Mapping[str, Share],
     *,
     node: str,
     now: datetime,
@@ -308,12 +223,9 @@ def _take(
         .where(trunks.c.name == budget.trunk)
         .values(next_slot_at=claims[-1].slot + budget.spacing, paused_until=None, reason="")
     )
-    for name, desk in sorted(desks.items()):
-        if desk.took:
-            first = {"first_dialed_at": now} if desk.first_dialed_at is None else {}
-            c.execute(
-                sa.update(campaigns).where(campaigns.c.name == name).values(next_slot_at=desk.next_slot_at, **first)
-            )
+    for name, share in sorted(open_to.items()):
+        if share.took:
+            c.execute(sa.update(campaigns).where(campaigns.c.name == name).values(next_slot_at=share.next_slot_at))
     return claims
 
 
@@ -341,9 +253,10 @@ def _pinned(c: sa.Connection, row: Any, here: Running, *, now: datetime) -> Scri
 
 
 def pause_trunk(database: Database, trunk: str, *, until: datetime, reason: str) -> None:
+    longer = sa.or_(trunks.c.paused_until.is_(None), trunks.c.paused_until < until)
     database.write(
         lambda c: c.execute(
-            sa.update(trunks).where(trunks.c.name == trunk).values(paused_until=until, reason=reason[:300])
+            sa.update(trunks).where(trunks.c.name == trunk, longer).values(paused_until=until, reason=reason[:300])
         )
     )
 

@@ -50,7 +50,6 @@ class CampaignRow(SQLModel, table=True):
     version_id: int | None = None
     stopped: str | None = None
     next_slot_at: datetime
-    first_dialed_at: datetime | None = None
 
 
 class CampaignVersion(SQLModel, table=True):
@@ -89,7 +88,7 @@ class Target(SQLModel, table=True):
 
     __table_args__ = (
         UniqueConstraint("campaign", "card_type", "card_id", "contract_end", "touch"),
-        Index("target_to_plan", "plan_at", sqlite_where=text("plan_at IS NOT NULL"),
+        Index("target_to_plan", "campaign", "plan_at", sqlite_where=text("plan_at IS NOT NULL"),
               postgresql_where=text("plan_at IS NOT NULL")),
         Index("target_by_card", "card_type", "card_id"),
     )  # fmt: skip
@@ -152,6 +151,8 @@ class Attempt(SQLModel, table=True):
               postgresql_where=text("owes_at IS NOT NULL")),
         Index("attempt_to_cancel", "cancel", sqlite_where=text("cancel IS NOT NULL"),
               postgresql_where=text("cancel IS NOT NULL")),
+        Index("attempt_dialed", "campaign", "claimed_at", sqlite_where=text("claimed_at IS NOT NULL"),
+              postgresql_where=text("claimed_at IS NOT NULL")),
         Index("attempt_by_target", "target_id"),
         Index("attempt_by_number", "number", "claimed_at"),
         Index("attempt_by_call", "call_id"),

@@ -19,8 +19,8 @@ NOUNS = {
 }  # fmt: skip
 SHAPES = {"crm.base", "providers.base"}
 MEMORY = {
-    "campaign_store", "cancelling", "claiming", "clock", "database", "group_writer", "history", "log", "migrate",
-    "migrations", "tables",
+    "budgets", "campaign_store", "cancelling", "claiming", "clock", "database", "group_writer", "history", "log",
+    "migrate", "migrations", "tables",
 }  # fmt: skip
 WAYS_IN = {"app", "cli", "commands", "scheduler", "service", "settings", "web"}
 

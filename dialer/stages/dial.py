@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from dialer import log
+from dialer.budgets import Budget
 from dialer.call import Hangup, Phase, Progress
 from dialer.campaign_store import Running
-from dialer.claiming import EVERYTHING, Budget, Claim, Scope, anything_due, claim_due, pause_trunk
+from dialer.claiming import EVERYTHING, Claim, Scope, anything_due, claim_due, pause_trunk
 from dialer.clock import Clock
 from dialer.database import Database
 from dialer.errors import CallRefused, Fault, TryLater

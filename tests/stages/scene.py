@@ -9,10 +9,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from dialer.budgets import Budget
 from dialer.call import Phase, Progress
 from dialer.campaign_files import read_campaigns
 from dialer.campaign_store import Running, Store, take_in
-from dialer.claiming import EVERYTHING, Budget, Claim, Scope, claim_due
+from dialer.claiming import EVERYTHING, Claim, Scope, claim_due
 from dialer.database import Database
 from dialer.providers.base import Heard, News, TakenBack
 from dialer.stages.plan import plan_due
@@ -59,7 +60,7 @@ class Scene:
         self.database, self._folder = database, folder
         self.words("plain.en.j2", TEMPLATE)
         self.store = Store(database)
-        self._number = 0
+        self._number = self._card = 100
         add_trunk(database)
         self.campaign()
 
@@ -86,8 +87,10 @@ class Scene:
         return f"+7916100{self._number:04d}"
 
     def target(self, number: str | None = None, *, now: datetime = NOON, **more: Any) -> int:
-        phone = number or self.a_number()
-        return add_target(self.database, now, phone, **{"card_id": self._number + 100, "plan_at": now, **more})
+        self._card += 1
+        return add_target(
+            self.database, now, number or self.a_number(), **{"card_id": self._card, "plan_at": now, **more}
+        )
 
     def planned(self, number: str | None = None, *, now: datetime = NOON, **more: Any) -> int:
         """An attempt that is due."""

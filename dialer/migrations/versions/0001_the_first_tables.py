@@ -15,7 +15,6 @@ def upgrade() -> None:
         sa.Column("version_id", sa.Integer(), nullable=True),
         sa.Column("stopped", sa.String(), nullable=True),
         sa.Column("next_slot_at", UTCDateTime(), nullable=False),
-        sa.Column("first_dialed_at", UTCDateTime(), nullable=True),
         sa.PrimaryKeyConstraint("name"),
     )
     op.create_table(
@@ -96,7 +95,7 @@ def upgrade() -> None:
     op.create_index(
         "target_to_plan",
         "target",
-        ["plan_at"],
+        ["campaign", "plan_at"],
         unique=False,
         sqlite_where=sa.text("plan_at IS NOT NULL"),
         postgresql_where=sa.text("plan_at IS NOT NULL"),
@@ -153,6 +152,14 @@ def upgrade() -> None:
     op.create_index("attempt_by_call", "attempt", ["call_id"], unique=False)
     op.create_index("attempt_by_number", "attempt", ["number", "claimed_at"], unique=False)
     op.create_index("attempt_by_target", "attempt", ["target_id"], unique=False)
+    op.create_index(
+        "attempt_dialed",
+        "attempt",
+        ["campaign", "claimed_at"],
+        unique=False,
+        sqlite_where=sa.text("claimed_at IS NOT NULL"),
+        postgresql_where=sa.text("claimed_at IS NOT NULL"),
+    )
     op.create_index(
         "attempt_live",
         "attempt",
