@@ -6,11 +6,12 @@ to the second and half open: at the closing time it is closed.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
 import holidays as public_holidays
@@ -89,12 +90,21 @@ def open_on(zones: Zones, day: date) -> timedelta:
 
 
 def zone_named(text: str) -> str | None:
-    """An IANA name in any case, the city at its end, or one of the cities people write. None for anything else."""
-    return _names().get(" ".join(text.strip().casefold().replace("ё", "е").split())) if len(text) < 80 else None
+    """An IANA name in any case, the city at its end, one of the cities people write, or UTC+5. None for all else."""
+    if len(text) > 80:
+        return None
+    plain = " ".join(text.casefold().replace("ё", "е").split())
+    offset = _OFFSET.match(plain)
+    if offset is not None:
+        return _zone_by_offset(*offset.groups())
+    if plain in _names():
+        return _names()[plain]
+    found = {_names().get(_CITY.sub("", part.strip())) for part in plain.split(",")} - {None}
+    return found.pop() if len(found) == 1 else None
 
 
 def known_zone(name: str) -> bool:
-    return name in available_timezones()
+    return name in _zones()
 
 
 def known_holidays(text: str) -> bool:
@@ -105,6 +115,13 @@ def known_holidays(text: str) -> bool:
 
 _DAYS = 7
 
+_CITY = re.compile(r"^(г\.|город |г )\s*")
+_OFFSET = re.compile(r"\(?(utc|gmt|мск|msk) ?([+\-−]) ?(\d{1,2})(?::?(\d\d))?\b")
+_NO_PLACES = {"Factory", "localtime"}
+_CONTINENTS = {"Africa", "America", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific"}
+# Names that are no cities, and cities of which another is better known.
+_NO_CITIES = {"north", "south", "west", "victoria"}
+
 
 @lru_cache(maxsize=20_000)
 def _by_number(window: Window, zones: tuple[str, ...], campaign_zone: str, unclear: str, day: date) -> Zones:
@@ -113,10 +130,10 @@ def _by_number(window: Window, zones: tuple[str, ...], campaign_zone: str, uncle
         return Zones(window, known, known[0])
     home = campaign_zone
     if known:
-        together = Zones(window, known, home)
+        together = Zones(replace(window, holidays=None, closed=frozenset()), known, home)
         usual = [open_on(together, day + timedelta(days=ahead)) for ahead in range(_DAYS)]
         if max(usual) >= TOGETHER:
-            return together
+            return Zones(window, known, home)
     if unclear == "skip":
         return Zones(window, known, home, unclear=True, skip=True)
     if unclear == "intersection" and known:
@@ -186,21 +203,31 @@ def _holidays(region: str | None, year: int) -> frozenset[date]:
     return frozenset(public_holidays.country_holidays(country, subdiv=subdivision or None, years=[year]))
 
 
-@lru_cache(maxsize=1)
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones() - _NO_PLACES)
+
+
+@cache
 def _names() -> dict[str, str]:
-    found: dict[str, str] = {}
-    ambiguous: set[str] = set()
-    for zone in sorted(available_timezones()):
-        found[zone.casefold()] = zone
-        if "/" in zone and not zone.startswith(("Etc/", "SystemV/", "posix/", "right/")):
-            city = zone.rpartition("/")[2].replace("_", " ").casefold()
-            if found.setdefault(city, zone) != zone:
-                ambiguous.add(city)
-    for city in ambiguous:
-        found.pop(city, None)
-    for zone, cities in CITIES.items():
-        found.update({city: zone for city in _listed(cities)})
+    found = {zone.casefold(): zone for zone in _zones()}
+    cities: dict[str, set[str]] = {}
+    for zone in _zones():
+        # not America/Indiana/Petersburg: far more people mean another place by the last part of three
+        continent, _, city = zone.partition("/")
+        if continent in _CONTINENTS and "/" not in city:
+            cities.setdefault(city.replace("_", " ").casefold(), set()).add(zone)
+    found.update({city: zones.pop() for city, zones in cities.items() if len(zones) == 1 and city not in _NO_CITIES})
+    for zone, written in CITIES.items():
+        found.update({city: zone for city in _listed(written)})
     return found
+
+
+def _zone_by_offset(base: str, sign: str, hours: str, minutes: str | None) -> str | None:
+    offset = (1 if sign == "+" else -1) * int(hours) + (3 if base in ("мск", "msk") else 0)
+    # the names of these zones have the sign the other way round
+    name = f"Etc/GMT{-offset:+d}" if offset else "UTC"
+    return name if minutes in (None, "00") and known_zone(name) else None
 
 
 def _listed(cities: str) -> Iterable[str]:
@@ -212,7 +239,8 @@ CITIES = {
     "Europe/Moscow": "Москва, Санкт-Петербург, СПб, Питер, Казань, Нижний Новгород, Ростов-на-Дону, Краснодар, Воронеж,"
     " Ярославль, Тула, Рязань, Липецк, Пенза, Тверь, Сочи, Махачкала, Чебоксары, Ставрополь, Иваново, Брянск, Курск,"
     " Белгород, Владимир, Калуга, Смоленск, Орёл, Мурманск, Архангельск, Вологда, Сыктывкар, Петрозаводск, Волгоград,"
-    " Псков, Великий Новгород, Саранск, Йошкар-Ола, Киров, Симферополь, Севастополь, Moscow, Saint Petersburg",
+    " Псков, Великий Новгород, Саранск, Йошкар-Ола, Киров, Симферополь, Севастополь, Набережные Челны,"
+    " МСК, MSK, Moscow, Saint Petersburg",
     "Europe/Samara": "Самара, Тольятти, Ижевск, Samara",
     "Europe/Saratov": "Саратов",
     "Europe/Ulyanovsk": "Ульяновск",

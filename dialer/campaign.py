@@ -54,6 +54,7 @@ RETRIED = {
     Disposition.voicemail: timedelta(hours=4),
     Disposition.hung_up: timedelta(days=1),
     Disposition.failed: timedelta(hours=1),
+    Disposition.not_placed: timedelta(minutes=10),
 }
 MAY_BE_RETRIED = (*RETRIED, Disposition.declined)
 
@@ -76,17 +77,20 @@ class Attempts(Part):
         return {name: None if text == "never" else words.duration(str(text)) for name, text in value.items()}
 
 
-class Limits(Part):
-    """Calls a person over all campaigns: days → at most."""
+USUAL_CAPS = {1: 1, 7: 3, 30: 6}
 
-    per_person: tuple[tuple[int, int], ...] = ((1, 1), (7, 3), (30, 6))
+
+class Limits(Part):
+    """Calls a person over all campaigns: days → at most. A span that the file does not name keeps its usual cap."""
+
+    per_person: tuple[tuple[int, int], ...] = tuple(USUAL_CAPS.items())
 
     @field_validator("per_person", mode="before")
     @classmethod
     def _read_caps(cls, value: Any) -> Any:
         if not isinstance(value, dict):
             return value
-        caps = []
+        caps = dict(USUAL_CAPS)
         for span, most in value.items():
             days = words.duration(span)
             if days < timedelta(days=1) or days % timedelta(days=1) or days > timedelta(days=30):
@@ -94,8 +98,8 @@ class Limits(Part):
             calls = words.whole_number(str(most))
             if not 1 <= calls <= 100:
                 raise ValueError(f"'{most}' is not 1 to 100 calls")
-            caps.append((days.days, calls))
-        return tuple(sorted(caps))
+            caps[days.days] = calls
+        return tuple(sorted(caps.items()))
 
 
 class Key(Part):

@@ -6,10 +6,10 @@ One pure function of facts. Planning, the claim, `plan`, `call` and `check` ask 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from dialer.calling_window import Opening, Zones, choose_zones, next_opening
+from dialer.calling_window import Zones, choose_zones, next_opening
 from dialer.campaign import Campaign
 
 ROUNDS = 6  # each rule can push the moment into another's way; a plan that does not settle is refused
@@ -46,24 +46,27 @@ class Verdict:
 
 
 def ask_permission(campaign: Campaign, facts: Facts, now: datetime) -> Verdict:
-    forbidden = _forbidden(campaign, facts)
-    if forbidden:
-        return Verdict(None, None, tuple(forbidden))
     zones = zones_of(campaign, facts.zones, facts.zone, now)
-    home = ZoneInfo(zones.home)
+    forbidden = [*_forbidden(campaign, facts), *_over(campaign, facts, now, zones)]
+    if forbidden:
+        return Verdict(None, None, tuple(forbidden), zones.unclear)
     at, reasons = now, dict[str, None]()
     for _ in range(ROUNDS):
-        rested, why = _rested(campaign, facts, at, home)
-        if why:
-            reasons[why] = None
+        rested, why = _rested(campaign, facts, at, ZoneInfo(zones.home))
+        reasons.update(dict.fromkeys(why))
         opening = next_opening(zones, rested)
         if opening.at is None:
             return Verdict(None, None, (*reasons, opening.why), zones.unclear)
         if opening.at > rested and opening.why:
             reasons[opening.why] = None
         if opening.at == at:
-            return _before_the_end(campaign, facts, opening, tuple(reasons), zones, now)
+            over = _over(campaign, facts, at, zones)
+            if over:
+                return Verdict(None, None, (*reasons, *over), zones.unclear)
+            return Verdict(at, opening.closes, tuple(reasons), zones.unclear)
         at = opening.at
+        # clocks change: where the number's zones are open together may be another matter then
+        zones = zones_of(campaign, facts.zones, facts.zone, at)
     return Verdict(None, None, (*reasons, "the rules leave no moment"), zones.unclear)
 
 
@@ -86,37 +89,34 @@ def _forbidden(campaign: Campaign, facts: Facts) -> list[str]:
     return reasons
 
 
-def _rested(campaign: Campaign, facts: Facts, at: datetime, home: ZoneInfo) -> tuple[datetime, str]:
+def _over(campaign: Campaign, facts: Facts, at: datetime, zones: Zones) -> list[str]:
+    """What ended before the person's day at that moment. A last day itself still counts."""
+    day = at.astimezone(ZoneInfo(zones.home)).date()
+    reasons = []
+    if day > facts.contract_end:
+        reasons.append(f"the contract's last day is {facts.contract_end}")
+    if campaign.ends is not None and day > campaign.ends:
+        reasons.append(f"the campaign ends on {campaign.ends}")
+    return reasons
+
+
+def _rested(campaign: Campaign, facts: Facts, at: datetime, home: ZoneInfo) -> tuple[datetime, list[str]]:
     """The first moment from `at` on at which no cap on calls a person is full, by the person's own calendar days."""
+    reasons = []
     if campaign.starts is not None and at.astimezone(home).date() < campaign.starts:
         at = _midnight(campaign.starts, home)
+        reasons.append(f"the campaign starts on {campaign.starts}")
     days = sorted(moment.astimezone(home).date() for moment in facts.dialed_at)
-    why = ""
+    asked = at
     for span, most in campaign.caps:
-        today = at.astimezone(home).date()
+        today = asked.astimezone(home).date()
         recent = [day for day in days if day > today - timedelta(days=span)]
         if len(recent) >= most:
             at = max(at, _midnight(recent[-most] + timedelta(days=span), home))
-            why = (
-                f"at most {most} calls a person in {span} days" if span > 1 else f"at most {most} calls a person a day"
-            )
-    return at, why
-
-
-def _before_the_end(
-    campaign: Campaign, facts: Facts, opening: Opening, reasons: tuple[str, ...], zones: Zones, now: datetime
-) -> Verdict:
-    assert opening.at is not None
-    home = ZoneInfo(zones.home)
-    last = facts.contract_end
-    why = f"the contract's last day is {facts.contract_end}"
-    if campaign.ends is not None and campaign.ends < last:
-        last, why = campaign.ends, f"the campaign ends on {campaign.ends}"
-    if opening.at.astimezone(home).date() > last:
-        return Verdict(None, None, (*reasons, why), zones.unclear)
-    return Verdict(opening.at, opening.closes, reasons, zones.unclear)
+            reasons.append(f"at most {most} calls a person " + (f"in {span} days" if span > 1 else "a day"))
+    return at, reasons
 
 
 def _midnight(day: date, home: ZoneInfo) -> datetime:
-    # of two midnights the later: never a call too many on the day before
-    return datetime.combine(day, time(), home).replace(fold=1).astimezone(ZoneInfo("UTC"))
+    # of two midnights the later, and after one that the clock leaves out: never a call too many on the day before
+    return max(datetime.combine(day, time(), home).replace(fold=fold).astimezone(UTC) for fold in (0, 1))

@@ -139,9 +139,11 @@ def _phone(parsed: phonenumbers.PhoneNumber) -> PhoneNumber:
 
 def _zones(parsed: phonenumbers.PhoneNumber, region: str) -> tuple[str, ...]:
     """The zones of a prefix, without those of other countries: +7 is said to lie in Bucharest, too."""
-    said = timezone.time_zones_for_number(parsed)
     at_home = _zones_of(region)
-    return tuple(sorted(zone for zone in said if zone in at_home)) or tuple(sorted(at_home))
+    said = tuple(sorted(zone for zone in timezone.time_zones_for_number(parsed) if zone in at_home))
+    # a mobile of a country with several zones may be in any: the table forgets Kaliningrad
+    roams = len(said) > 1 and phonenumbers.number_type(parsed) == PhoneNumberType.MOBILE
+    return tuple(sorted(at_home)) if roams or not said else said
 
 
 @cache

@@ -132,7 +132,7 @@ def test_digits_in_any_disorder_are_read_into_numbers_of_one_form(text: str) -> 
 def test_zones_are_those_of_the_numbers_own_country() -> None:
     (moscow,), (mobile,) = read_all("+74951234567", region="RU"), read_all(MOBILE, region="DE")
     assert moscow.zones == ("Europe/Moscow",)
-    assert len(mobile.zones) > 9
+    assert {"Europe/Kaliningrad", "Europe/Moscow", "Asia/Kamchatka"} <= set(mobile.zones)
     assert "Europe/Bucharest" not in mobile.zones
     assert read_all("+37129123456", region="RU")[0].zones == ("Europe/Riga",)
 
