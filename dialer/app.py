@@ -62,8 +62,9 @@ def build(settings: Settings, database: Database) -> Parts:
 def crm(settings: Settings, clock: Clock) -> Bitrix24:
     url = need(settings.bitrix24_webhook_url, "DIALER_BITRIX24_WEBHOOK_URL", "people are read from Bitrix24")
     return Bitrix24(
-        url, clock=clock.now, rate=settings.bitrix24_requests_per_second, burst=settings.bitrix24_burst, log=log.warn
-    )
+        url, clock=clock.now, rate=settings.bitrix24_requests_per_second, burst=settings.bitrix24_burst,
+        send_within=settings.send_within, log=log.warn,
+    )  # fmt: skip
 
 
 def provider(settings: Settings, key: str) -> Twilio:

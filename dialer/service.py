@@ -213,9 +213,12 @@ class Service:
         parts = self._parts
         while owe_entries(parts.database, parts.store, key=parts.key, now=parts.clock.now()):
             pass
+        fallback = {name: one.campaign.fallback_user for name, one in parts.store.running().items()}
         for _ in range(WRITES_AT_ONCE):
             now = parts.clock.now()
-            if not write_owed(parts.database, parts.crm, parts.manners, node=parts.node, now=now):
+            if not write_owed(
+                parts.database, parts.crm, parts.manners, node=parts.node, now=now, fallback_users=fallback
+            ):
                 break
         look_for_doubtful(parts.database, parts.crm, parts.manners, now=parts.clock.now())
 

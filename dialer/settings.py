@@ -68,7 +68,7 @@ class Settings(BaseModel):
 
     drain: Seconds = timedelta(seconds=60)
     send_within: Seconds = timedelta(seconds=5)
-    """How long after its claim a call may still be sent."""
+    """How long after its claim a call, or an entry, may still be sent."""
     silent_after: Seconds = timedelta(seconds=45)
     """How long a live call may be silent before the provider is asked about it."""
     give_up_after: Seconds = timedelta(hours=2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
@@ -59,6 +59,7 @@ class Entry:
     responsible_id: int | None
     remote_id: int | None
     first_sent_at: datetime | None
+    fallback_user: int | None = None
 
 
 class Outcome(StrEnum):
@@ -66,21 +67,27 @@ class Outcome(StrEnum):
     later = "later"  # certainly not written; try again not before `again_at`
     refused = "refused"  # certainly not written, and will not be: a person must look
     doubtful = "doubtful"  # may have been written: look before writing again
-    absent = "absent"  # looked for and not there: may be written again
+    absent = "absent"  # looked for: may be written again, with a `remote_id` as an update of what stands there
     gone = "gone"  # the card is not there any more
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
+    """`sent_at` is when a doubtful entry left."""
+
     outcome: Outcome
     remote_id: int | None = None
     why: str = ""
     again_at: datetime | None = None
+    sent_at: datetime | None = None
 
 
 class Crm(Protocol):
     batch: int
     """How many entries one request carries."""
+
+    send_within: timedelta
+    """An entry leaves within this after `write` was called, or does not leave."""
 
     def examine(self, audience: Audience) -> list[str]:
         """What is wrong with the audience on this portal, each line with its remedy. Raises CrmError."""
@@ -89,7 +96,8 @@ class Crm(Protocol):
         """Everybody whose contract ends on `first` to `last`, both included, in pages. Raises CrmError."""
 
     def read_again(self, audience: Audience, card_ids: Sequence[int]) -> dict[int, Contact]:
-        """By id, one request for up to `batch` × 50 cards; who is missing is gone. Raises CrmError."""
+        """By id: 2,500 cards a request, and one more where people stand on other cards. Who is missing is gone, or may
+        not be read any more. Raises CrmError."""
 
     def write(self, entries: Sequence[Entry], *, now: datetime) -> dict[int, Result]:
         """By entry id: written, later, refused, doubtful or gone. Never raises for a vendor's answer."""

@@ -7,10 +7,13 @@ from datetime import UTC, date, datetime, timedelta
 
 from dialer.audience import Audience
 from dialer.crm.base import Contact, Entry, Result
+from dialer.crm.bitrix24_errors import Refused
 from dialer.crm.bitrix24_fields import ENTITY, Fields
-from dialer.crm.bitrix24_reading import read_by_id, read_pages, resolve
-from dialer.crm.bitrix24_rest import COMMANDS_MOST, Rest
-from dialer.crm.bitrix24_writing import Users, Writer
+from dialer.crm.bitrix24_looking import look_for
+from dialer.crm.bitrix24_reading import DATES, read_by_id, read_pages, resolve_flag, resolve_zone
+from dialer.crm.bitrix24_rest import ANSWER_WITHIN, Rest
+from dialer.crm.bitrix24_users import Users
+from dialer.crm.bitrix24_writing import ENTRIES_MOST, write
 from dialer.errors import CrmError
 from dialer.finding import Finding
 
@@ -18,7 +21,7 @@ CLOCK_MAY_DIFFER = timedelta(seconds=30)
 
 
 class Bitrix24:
-    batch = COMMANDS_MOST
+    batch = ENTRIES_MOST
 
     def __init__(
         self,
@@ -27,42 +30,49 @@ class Bitrix24:
         clock: Callable[[], datetime],
         rate: float = 2.0,
         burst: int = 45,
-        answer_within: float = 65.0,
+        answer_within: float = ANSWER_WITHIN,
+        send_within: timedelta = timedelta(seconds=5),
         log: Callable[[str], None] = lambda text: None,
     ) -> None:
-        self._clock = clock
-        self._rest = Rest(webhook_url, clock=clock, rate=rate, burst=burst, answer_within=answer_within, log=log)
+        self._clock, self.send_within = clock, send_within
+        self._rest = Rest(webhook_url, clock=clock, rate=rate, burst=burst, answer_within=answer_within, say=log)
         self._fields = Fields(self._rest, clock)
         self._users = Users(self._rest)
-        self._writer = Writer(self._rest, self._users)
 
     def __repr__(self) -> str:
         return f"Bitrix24({self._rest.shown})"
 
     def examine(self, audience: Audience) -> list[str]:
-        try:
-            resolve(self._fields, audience)
-        except CrmError as error:
-            return [str(error)]
-        return []
+        def need_end() -> None:
+            self._fields.need(audience.card, audience.contract_end, DATES)
+
+        def need_fallback() -> None:
+            user = audience.fallback_user
+            if user is not None and user not in self._users.active({user}, self._clock()):
+                raise Refused(f"fallback_user {user} is not an active user of the portal: name one who is")
+
+        wrong = []
+        for need in (
+            need_end, lambda: resolve_flag(self._fields, audience), lambda: resolve_zone(self._fields, audience),
+            need_fallback,
+        ):  # fmt: skip
+            try:
+                need()
+            except Refused as error:
+                wrong.append(str(error))
+        return list(dict.fromkeys(wrong))
 
     def read(self, audience: Audience, *, first: date, last: date) -> Iterator[list[Contact]]:
-        self._users.fallback = audience.fallback_user or self._users.fallback
-        for page in read_pages(self._rest, self._fields, audience, first, last):
-            self._writer.saw(audience.card, [one.card_id for one in page], self._clock())
-            yield page
+        return read_pages(self._rest, self._fields, audience, first, last)
 
     def read_again(self, audience: Audience, card_ids: Sequence[int]) -> dict[int, Contact]:
-        self._users.fallback = audience.fallback_user or self._users.fallback
-        found = read_by_id(self._rest, self._fields, audience, card_ids)
-        self._writer.saw(audience.card, list(found), self._clock())
-        return found
+        return read_by_id(self._rest, self._fields, audience, card_ids)
 
     def write(self, entries: Sequence[Entry], *, now: datetime) -> dict[int, Result]:
-        return self._writer.write(entries, now=now)
+        return write(self._rest, self._users, entries, within=self.send_within, now=now)
 
     def look_for(self, entries: Sequence[Entry], *, now: datetime) -> dict[int, Result]:
-        return self._writer.look_for(entries, now=now)
+        return look_for(self._rest, entries, now=now)
 
     def findings(self) -> list[Finding]:
         try:

@@ -5,26 +5,32 @@ from __future__ import annotations
 import difflib
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from dialer.audience import CardType
-from dialer.crm.bitrix24_rest import Refused, Rest
+from dialer.crm.bitrix24_errors import Doubt, Refused
+from dialer.crm.bitrix24_rest import Rest
 
 ENTITY = {CardType.deal: 2, CardType.contact: 3}
 REMEMBERED = timedelta(minutes=10)
-YES = {"y", "1", "true", "yes", "да"}
+YES = {"y", "1", "1.0", "true", "yes", "да"}
+NO = {"", "n", "0", "false", "no", "нет", "-"}
+LISTS, TEXTS = ("enumeration",), ("string", "text", "char")
 
 
 @dataclass(frozen=True, slots=True)
 class CardField:
-    """`yes_ids` are the ids of a list's items that mean yes."""
+    """`options` are a list's items: their texts by id."""
 
     code: str
     type: str
-    is_multiple: bool = False
-    yes_ids: frozenset[str] = frozenset()
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def yes_options(self) -> set[str]:
+        return {id for id, text in self.options.items() if text.strip().casefold() in YES}
 
 
 class Fields:
@@ -34,13 +40,22 @@ class Fields:
         self._known: dict[CardType, tuple[datetime, dict[str, Any]]] = {}
 
     def all(self, card: CardType) -> dict[str, Any]:
+        """Raises Doubt, Later, Refused."""
         with self._lock:
             at, fields = self._known.get(card, (None, {}))
             if at is None or self._clock() - at > REMEMBERED:
                 found = self._rest.call("crm.item.fields", {"entityTypeId": ENTITY[card]})
-                fields = found.get("fields", {}) if isinstance(found, dict) else {}
+                told = found.get("fields") if isinstance(found, dict) else None
+                if not isinstance(told, dict) or not told:
+                    raise Doubt(f"Bitrix24 does not say which fields a {card} has")
+                fields = told
                 self._known[card] = (self._clock(), fields)
             return fields
+
+    def forget(self) -> None:
+        """What was remembered may be out of date."""
+        with self._lock:
+            self._known.clear()
 
     def find(self, card: CardType, name: str) -> CardField | None:
         """Raises Refused where two fields have one label."""
@@ -50,31 +65,53 @@ class Fields:
         by_label = [code for code, one in fields.items() if wanted in _labels(one)]
         found = by_code[:1] or by_label
         if len(found) > 1:
-            raise Refused(
-                "", f"two fields of the {card} are called '{name}': name one by its code, {' or '.join(found)}"
-            )
+            raise Refused(f"two fields of the {card} are called '{name}': name one by its code, {' or '.join(found)}")
         return None if not found else _field(found[0], fields[found[0]])
 
     def need(self, card: CardType, name: str, types: tuple[str, ...]) -> CardField:
         """Raises Refused, with a remedy."""
-        field = self.find(card, name)
-        if field is None:
-            labels = sorted({str(_text(one.get("listLabel") or one.get("title"))) for one in self.all(card).values()})
-            near = difflib.get_close_matches(name, labels, n=3, cutoff=0.4)
-            hint = (
-                f"; did you mean {' or '.join(repr(one) for one in near)}?" if near else "; make it in Bitrix24 first"
-            )
-            raise Refused("", f"the {card} has no field '{name}'{hint}")
-        if types and field.type not in types:
-            raise Refused(
-                "", f"the field '{name}' of the {card} is of type {field.type}; it must be {' or '.join(types)}"
-            )
-        return field
+        found = self.find(card, name)
+        if found is None:
+            raise Refused(f"the {card} has no field '{name}'{self._hint(card, name)}")
+        if found.type not in types:
+            raise Refused(f"the field '{name}' of the {card} is of type {found.type}; it must be {' or '.join(types)}")
+        return found
+
+    def _hint(self, card: CardType, name: str) -> str:
+        labels = {_text(_get(one, "listLabel")) or _text(_get(one, "title")) for one in self.all(card).values()}
+        by_folded = {label.casefold(): label for label in sorted(labels - {""})}
+        near = difflib.get_close_matches(name.strip().casefold(), by_folded, n=3, cutoff=0.4)
+        if not near:
+            return "; make it in Bitrix24 first"
+        return f"; did you mean {' or '.join(repr(by_folded[one]) for one in near)}?"
 
 
 def day_of(value: Any, field: CardField) -> date | None:
+    """Of several dates the last. None where there is none."""
+    days = [_day(one, field) for one in (value if isinstance(value, list) else [value])]
+    return max((day for day in days if day is not None), default=None)
+
+
+def is_yes(value: Any, field: CardField) -> bool:
+    """A text that does not say no is a reason not to ring."""
+    if isinstance(value, list):
+        return any(is_yes(one, field) for one in value)
+    text = str(value if value is not None else "").strip().casefold()
+    if field.type in LISTS:
+        return text in field.yes_options
+    return text not in NO if field.type in TEXTS else text in YES
+
+
+def text_of(value: Any, field: CardField) -> str | None:
+    """What people see: of a list's item its text."""
+    if isinstance(value, list):
+        value = next(iter(value), None)
+    return field.options.get(str(value), str(value)) if value not in (None, "", False) else None
+
+
+def _day(value: Any, field: CardField) -> date | None:
     """A date field's time is service data: exactly 00:00 UTC names the UTC day, anything else the day as written."""
-    text = str(value[0] if isinstance(value, list) and value else value or "")
+    text = str(value or "")
     try:
         if len(text) == 10:
             return date.fromisoformat(text)
@@ -88,26 +125,15 @@ def day_of(value: Any, field: CardField) -> date | None:
     return moment.date()
 
 
-def is_yes(value: Any, field: CardField) -> bool:
-    if isinstance(value, list):
-        return any(is_yes(one, field) for one in value)
-    text = str(value if value is not None else "").strip().casefold()
-    return text in field.yes_ids if field.yes_ids else text in YES
-
-
-def _field(code: str, one: Mapping[str, Any]) -> CardField:
-    items = one.get("items") or one.get("ITEMS") or []
-    listed = items if isinstance(items, list) else []
-    yes = frozenset(
-        str(item.get("ID"))
-        for item in listed
-        if isinstance(item, dict) and str(item.get("VALUE", "")).strip().casefold() in YES
-    )
-    return CardField(code, str(one.get("type", "")), bool(one.get("isMultiple")), yes)
+def _field(code: str, one: Any) -> CardField:
+    items = _get(one, "items") or _get(one, "ITEMS")
+    listed = [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+    options = {str(item.get("ID")): str(item.get("VALUE", "")) for item in listed}
+    return CardField(code, _text(_get(one, "type")), options)
 
 
 def _codes(code: str, one: Any) -> set[str]:
-    return {code.casefold(), str(_get(one, "upperName")).casefold()}
+    return {code.casefold(), _text(_get(one, "upperName")).casefold()} - {""}
 
 
 def _labels(one: Any) -> set[str]:

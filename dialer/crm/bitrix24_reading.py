@@ -1,4 +1,7 @@
-"""Cards → contacts, at the portal's speed: no counting, chains of pages in one batch, then everybody again by id."""
+"""Cards → contacts, at the portal's speed: no counting, chains of pages in one batch, then everybody again by id.
+
+What fails is asked for again from where it failed; an incomplete answer never passes for "there is nobody".
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,17 @@ from typing import Any
 
 from dialer.audience import Audience, CardType
 from dialer.crm.base import Contact
-from dialer.crm.bitrix24_fields import ENTITY, CardField, Fields, day_of, is_yes
-from dialer.crm.bitrix24_rest import COMMANDS_MOST, Doubt, Rest
+from dialer.crm.bitrix24_errors import Doubt, Later, Refused
+from dialer.crm.bitrix24_fields import ENTITY, LISTS, TEXTS, CardField, Fields, day_of, is_yes, text_of
+from dialer.crm.bitrix24_rest import COMMANDS_MOST, Command, Reference, Rest
 
 PAGE = 50
+TRIES = 5
 PHONES_MOST, FACTS_MOST, FACT_LENGTH_MOST = 10, 60, 300
+FEW, SHARE = 20, 0.2
 NOT_DIALED = {"FAX", "PAGER"}
 DATES = ("date", "datetime")
-FLAGS = ("boolean", "enumeration", "string", "char", "integer", "double")
+FLAGS = ("boolean", "integer", "double", *LISTS, *TEXTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,27 +36,52 @@ class Resolved:
     zone: CardField | None
     zone_on_contact: bool
 
+    @property
+    def codes(self) -> list[str]:
+        """Those on the card itself."""
+        flag = None if self.flag_on_contact else self.do_not_call
+        zone = None if self.zone_on_contact else self.zone
+        return [one.code for one in (self.contract_end, flag, zone) if one is not None]
+
+    @property
+    def select(self) -> list[str]:
+        """A contact's phones come with `*` alone."""
+        return ["*"] if self.audience.card is CardType.contact else ["*", *self.codes]
+
 
 def resolve(fields: Fields, audience: Audience) -> Resolved:
     """Raises Refused for the first field that is wrong."""
     end = fields.need(audience.card, audience.contract_end, DATES)
-    flag, flag_on_contact = _either(fields, audience, audience.do_not_call, FLAGS)
-    zone, zone_on_contact = _either(fields, audience, audience.time_zone, ("string", "enumeration", "char", "text"))
-    return Resolved(audience, end, flag, flag_on_contact, zone, zone_on_contact)
+    return Resolved(audience, end, *resolve_flag(fields, audience), *resolve_zone(fields, audience))
+
+
+def resolve_flag(fields: Fields, audience: Audience) -> tuple[CardField | None, bool]:
+    flag, on_contact = _either(fields, audience, audience.do_not_call, FLAGS)
+    if flag is not None and flag.type in LISTS and not flag.yes_options:
+        raise Refused(f"no item of the list '{audience.do_not_call}' means yes: call one 'Да', or take a yes/no field")
+    return flag, on_contact
+
+
+def resolve_zone(fields: Fields, audience: Audience) -> tuple[CardField | None, bool]:
+    return _either(fields, audience, audience.time_zone, (*TEXTS, *LISTS))
 
 
 def read_pages(rest: Rest, fields: Fields, audience: Audience, first: date, last: date) -> Iterator[list[Contact]]:
     resolved = resolve(fields, audience)
+    # a day wider at both ends: the portal's idea of a day's edge is its server's
     for items in _chained(rest, resolved, first - timedelta(days=1), last + timedelta(days=1)):
+        resolved = _sure(fields, resolved, items)
+        if not any(resolved.contract_end.code in item for item in items):
+            raise Doubt(f"Bitrix24 filters by the field '{audience.contract_end}' and answers without it")
         people = _contacts(rest, resolved, items)
-        # the filter was a day wider at both ends: the portal's idea of a day's edge is its server's
         yield [one for one in people if one.contract_end is not None and first <= one.contract_end <= last]
 
 
 def read_by_id(rest: Rest, fields: Fields, audience: Audience, ids: Sequence[int]) -> dict[int, Contact]:
     resolved = resolve(fields, audience)
-    items = _by_id(rest, audience.card, ids, _select(resolved))
-    return {one.card_id: one for one in _contacts(rest, resolved, list(items.values()))}
+    items = list(_by_id(rest, audience.card, ids, resolved.select).values())
+    resolved = _sure(fields, resolved, items)
+    return {one.card_id: one for one in _contacts(rest, resolved, items)}
 
 
 def _either(
@@ -58,89 +89,124 @@ def _either(
 ) -> tuple[CardField | None, bool]:
     if name is None:
         return None, False
-    if audience.card is CardType.deal and fields.find(CardType.deal, name) is None:
-        on_contact = fields.find(CardType.contact, name)
-        if on_contact is not None:
-            return on_contact, True
-    return fields.need(audience.card, name, types), False
+    on_contact = (
+        audience.card is CardType.deal
+        and fields.find(CardType.deal, name) is None
+        and fields.find(CardType.contact, name) is not None
+    )
+    return fields.need(CardType.contact if on_contact else audience.card, name, types), on_contact
 
 
-def _select(resolved: Resolved) -> list[str]:
-    if resolved.audience.card is CardType.contact:
-        return ["*"]  # only so does a contact come with all its phones
-    named = [resolved.contract_end, resolved.do_not_call, resolved.zone]
-    own = [field.code for field in named if field is not None]
-    return ["id", "title", "stageId", "categoryId", "contactId", "contactIds", "assignedById", *own]
+def _sure(fields: Fields, resolved: Resolved, items: Sequence[Mapping[str, Any]]) -> Resolved:
+    """The portal drops a field that it does not know from the answer without a word: is it still there?"""
+    if not items or all(any(code in item for item in items) for code in resolved.codes):
+        return resolved
+    fields.forget()
+    return resolve(fields, resolved.audience)
 
 
 def _chained(rest: Rest, resolved: Resolved, first: date, last: date) -> Iterator[list[dict[str, Any]]]:
     """Up to 50 pages a request, each beginning where the one before ended."""
-    end = resolved.contract_end.code
-    since, pages = 0, 1
+    since, pages, failed = 0, COMMANDS_MOST, 0
     while True:
-        commands = {}
-        for place in range(pages):
-            after = since if place == 0 else f"$result[p{place - 1}][items][{PAGE - 1}][id]"
-            commands[f"p{place}"] = (
-                "crm.item.list",
-                {
-                    "entityTypeId": ENTITY[resolved.audience.card],
-                    "select": _select(resolved),
-                    "filter": {f">={end}": first.isoformat(), f"<={end}": last.isoformat(), ">id": after},
-                    "order": {"id": "ASC"},
-                    "start": -1,
-                },
-            )
+        items, is_last, error = _one_chain(rest, resolved, first, last, since=since, pages=pages)
+        if items:
+            yield items
+            since, failed = items[-1]["id"], 0
+        if is_last:
+            return
+        if error is not None:
+            failed += 1
+            if not _may_be_asked_again(error, failed):
+                raise error
+            # fifty pages may be more than a slow portal can answer in its sixty seconds
+            pages = max(1, pages // 3)
+            rest.sleep(min(failed, 5))
+
+
+def _one_chain(
+    rest: Rest, resolved: Resolved, first: date, last: date, *, since: int, pages: int
+) -> tuple[list[dict[str, Any]], bool, Later | Refused | Doubt | None]:
+    """What came, whether it is the end, and what went wrong. Raises Later and Refused for the whole."""
+    end, card = resolved.contract_end.code, resolved.audience.card
+    commands: dict[str, Command] = {}
+    for place in range(pages):
+        after = since if place == 0 else Reference(f"$result[p{place - 1}][items][{PAGE - 1}][id]")
+        window = {f">={end}": first.isoformat(), f"<={end}": last.isoformat(), ">id": after}
+        commands[f"p{place}"] = _listing(card, resolved.select, window)
+    try:
         answer = rest.batch(commands, halt=True)
-        for place in range(pages):
-            name = f"p{place}"
-            if name not in answer.results:
-                # behind a full page the reference to its last row holds: a missing page is never the end
-                raise answer.errors.get(name) or Doubt("Bitrix24 left out a page")
-            items = _items(answer.results[name])
-            fresh = [item for item in items if item["id"] > since]
-            if fresh:
-                yield fresh
-                since = max(item["id"] for item in fresh)
-            if len(items) < PAGE or not fresh:
-                return
-        # a small audience costs one page; a large one at once as much as a request may carry
-        pages = COMMANDS_MOST
+    except Doubt as error:
+        return [], False, error
+    items: list[dict[str, Any]] = []
+    for name in commands:
+        if name not in answer.results:
+            # behind a full page the reference to its last row holds: a missing page is never the end
+            return items, False, answer.failure(name)
+        try:
+            rows = _items(answer.results[name])
+        except Doubt as error:
+            return items, False, error
+        fresh = [row for row in rows if row["id"] > since]
+        items += fresh
+        since = max((row["id"] for row in fresh), default=since)
+        if len(rows) < PAGE or not fresh:
+            return items, True, None
+    return items, False, None
+
+
+def _may_be_asked_again(error: Later | Refused | Doubt, failed: int) -> bool:
+    return failed < TRIES and not isinstance(error, Refused) and not (isinstance(error, Later) and error.at is not None)
 
 
 def _by_id(rest: Rest, card: CardType, ids: Sequence[int], select: Sequence[str]) -> dict[int, dict[str, Any]]:
-    """Whoever is missing from a complete answer is gone; an incomplete one raises."""
+    """Whoever is missing from a complete answer is gone; an incomplete one is completed, or raises."""
     wanted = sorted(set(ids))
     found: dict[int, dict[str, Any]] = {}
     for start in range(0, len(wanted), PAGE * COMMANDS_MOST):
         some = wanted[start : start + PAGE * COMMANDS_MOST]
         commands = {
-            f"i{place}": (
-                "crm.item.list",
-                {
-                    "entityTypeId": ENTITY[card], "select": list(select), "order": {"id": "ASC"}, "start": -1,
-                    "filter": {"@id": some[place : place + PAGE]},
-                },
-            )
+            f"i{place}": _listing(card, select, {"@id": some[place : place + PAGE]})
             for place in range(0, len(some), PAGE)
-        }  # fmt: skip
-        answer = rest.batch(commands, halt=False)
-        for name in commands:
-            if name not in answer.results:
-                raise answer.errors.get(name) or Doubt("Bitrix24 left out a part of the answer")
-            found |= {item["id"]: item for item in _items(answer.results[name])}
+        }
+        failed = 0
+        while commands:
+            error: Later | Refused | Doubt | None = None
+            try:
+                answer = rest.batch(commands, halt=False)
+            except Doubt as doubt:
+                error = doubt
+            else:
+                came = [name for name in commands if name in answer.results]
+                for name in came:
+                    found |= {item["id"]: item for item in _items(answer.results[name])}
+                    del commands[name]
+                error = answer.failure(next(iter(commands))) if commands else None
+            if error is not None:
+                failed += 1
+                if not _may_be_asked_again(error, failed):
+                    raise error
+                rest.sleep(min(failed, 5))
     return {id: found[id] for id in wanted if id in found}
 
 
+def _listing(card: CardType, select: Sequence[str], wanted: Mapping[str, Any]) -> Command:
+    """`*` is the only way to a contact's phones, and to everything that templates may say."""
+    how = {"select": list(select), "filter": dict(wanted), "order": {"id": "ASC"}, "start": -1}
+    return "crm.item.list", {"entityTypeId": ENTITY[card], **how}
+
+
 def _items(result: Any) -> list[dict[str, Any]]:
+    """Raises Doubt for rows that are none: dropped, they would make a full page look like the last."""
     items = result.get("items") if isinstance(result, dict) else None
     if not isinstance(items, list):
         raise Doubt("Bitrix24 answered a list without items")
     kept = []
     for item in items:
         id = whole(item.get("id")) if isinstance(item, dict) else None
-        if id is not None:
-            kept.append({**item, "id": id})
+        if id is None:
+            raise Doubt("Bitrix24 answered a list with a row without an id")
+        kept.append({**item, "id": id})
     return kept
 
 
@@ -148,10 +214,19 @@ def _contacts(rest: Rest, resolved: Resolved, items: Sequence[dict[str, Any]]) -
     if resolved.audience.card is CardType.contact:
         return [_contact(resolved, item, item) for item in items]
     primary = {item["id"]: _primary(item) for item in items}
-    people = (
-        _by_id(rest, CardType.contact, [id for id in primary.values() if id], ["*"]) if any(primary.values()) else {}
-    )
+    wanted = {id for id in primary.values() if id}
+    people = _by_id(rest, CardType.contact, sorted(wanted), ["*"]) if wanted else {}
+    if are_many(len(wanted) - len(people), len(wanted)):
+        rest.say(
+            f"{len(wanted) - len(people)} of {len(wanted)} contacts of deals cannot be read: they are gone, or the"
+            " webhook's user has lost the right to read them; nobody is rung for those deals"
+        )
     return [_contact(resolved, item, people.get(primary[item["id"]] or 0)) for item in items]
+
+
+def are_many(missing: int, asked: int) -> bool:
+    """More than people delete in a moment: rights may have shrunk, and rows that may not be read are just missing."""
+    return missing > FEW and missing > asked * SHARE
 
 
 def _primary(deal: Mapping[str, Any]) -> int | None:
@@ -163,7 +238,7 @@ def _contact(resolved: Resolved, card: Mapping[str, Any], person: Mapping[str, A
     known: Mapping[str, Any] = person or {}
     flag, zone = resolved.do_not_call, resolved.zone
     flagged = flag is not None and is_yes((known if resolved.flag_on_contact else card).get(flag.code), flag)
-    named = None if zone is None else (known if resolved.zone_on_contact else card).get(zone.code)
+    named = None if zone is None else text_of((known if resolved.zone_on_contact else card).get(zone.code), zone)
     facts = _facts(card)
     if person is not None and person is not card:
         facts |= {f"contact_{code}": value for code, value in _facts(person).items()}
@@ -175,7 +250,7 @@ def _contact(resolved: Resolved, card: Mapping[str, Any], person: Mapping[str, A
         phones=_phones(known),
         responsible_id=whole(card.get("assignedById")) or None,
         do_not_call=flagged,
-        zone=str(named) if named else None,
+        zone=named,
         first_name=str(known.get("name") or "")[:100],
         last_name=str(known.get("lastName") or "")[:100],
         facts=facts,
@@ -188,7 +263,7 @@ def _phones(person: Mapping[str, Any]) -> tuple[str, ...]:
         return (str(person["phone"])[:100],) if person.get("phone") else ()
     return tuple(
         str(one["value"])[:100]
-        for one in listed[: PHONES_MOST * 3]
+        for one in listed
         if isinstance(one, dict)
         and one.get("typeId") == "PHONE"
         and one.get("value")

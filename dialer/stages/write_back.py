@@ -28,6 +28,7 @@ OWING_AT_ONCE = 50
 LOOKING_LEASE = timedelta(minutes=5)
 TRY_AGAIN_AFTER = (timedelta(seconds=5), timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=10))
 SET_ASIDE_AFTER = timedelta(days=1)
+NOBODY: Mapping[str, int | None] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +44,29 @@ def owe_entries(database: Database, store: Store, *, key: str, now: datetime) ->
     return database.write(lambda c: _owe(c, store, versions, key=key, now=now))
 
 
-def write_owed(database: Database, crm: Crm, manners: Manners, *, node: str, now: datetime) -> int:
-    """One request. Returns how many entries it carried."""
+def write_owed(
+    database: Database,
+    crm: Crm,
+    manners: Manners,
+    *,
+    node: str,
+    now: datetime,
+    fallback_users: Mapping[str, int | None] = NOBODY,
+) -> int:
+    """One request. `fallback_users` are by campaign. Returns how many entries it carried."""
     claimed = database.write(lambda c: _claim_owed(c, crm.batch, manners, node=node, now=now))
     if not claimed:
         return 0
-    results = crm.write([_entry(row) for row in claimed], now=now)
+    results = crm.write([_entry(row, fallback_users.get(row.campaign)) for row in claimed], now=now)
     database.write(lambda c: _keep_results(c, claimed, results, manners, node=node, now=now))
     return len(claimed)
 
 
 def look_for_doubtful(database: Database, crm: Crm, manners: Manners, *, now: datetime) -> int:
     """Returns how many entries were looked for."""
-    doubted = database.write(lambda c: _claim_doubtful(c, crm.batch, manners, now=now))
+    # an entry may have left as late as `send_within` after it was claimed
+    since = now - manners.doubt_after - crm.send_within
+    doubted = database.write(lambda c: _claim_doubtful(c, crm.batch, manners, sent_before=since, now=now))
     if not doubted:
         return 0
     results = crm.look_for([_entry(row) for row in doubted], now=now)
@@ -125,7 +136,7 @@ def _owe_entry(
 
 
 _with_card = sa.select(
-    entries, targets.c.card_type, targets.c.card_id, targets.c.contact_id, targets.c.responsible_id
+    entries, targets.c.campaign, targets.c.card_type, targets.c.card_id, targets.c.contact_id, targets.c.responsible_id
 ).join(targets, targets.c.id == entries.c.target_id)
 
 
@@ -148,12 +159,12 @@ def _claim_owed(c: sa.Connection, most: int, manners: Manners, *, node: str, now
     return list(rows)
 
 
-def _entry(row: Any) -> Entry:
+def _entry(row: Any, fallback_user: int | None = None) -> Entry:
     return Entry(
         id=row.id, kind=EntryKind(row.kind), ref=row.ref, card_type=CardType(row.card_type), card_id=row.card_id,
         contact_id=row.contact_id, number=row.number, subject=row.subject, text=row.text, started_at=row.started_at,
         ended_at=row.ended_at, responsible_id=row.responsible_id, remote_id=row.remote_id,
-        first_sent_at=row.first_sent_at,
+        first_sent_at=row.first_sent_at, fallback_user=fallback_user,
     )  # fmt: skip
 
 
@@ -179,9 +190,7 @@ def _after_write(row: Any, result: Result, manners: Manners, *, now: datetime) -
         return _written(row, result, row.hash)
     if result.outcome is Outcome.doubtful:
         log.warn(f"entry={row.id} may stand already ({result.why}): looked for before it is written again")
-        return {"state": "doubtful", "due_at": now + manners.doubt_after, "why": result.why[:300]}
-    if result.outcome is Outcome.absent:  # an update of what somebody has deleted
-        return {"state": "owed", "remote_id": None, "due_at": now, "why": result.why[:300]}
+        return {"state": "doubtful", "due_at": (result.sent_at or now) + manners.doubt_after, "why": result.why[:300]}
     if result.outcome is Outcome.later:
         return _later(row, result, "owed", now=now)
     log.alarm(f"entry={row.id} is set aside: {result.why}")
@@ -198,18 +207,21 @@ def _written(row: Any, result: Result, sent_hash: str | None) -> dict[str, Any]:
 
 def _later(row: Any, result: Result, state: str, *, now: datetime) -> dict[str, Any]:
     if now - row.owed_since >= SET_ASIDE_AFTER:
-        log.alarm(f"entry={row.id} is set aside after a day of trying: {result.why}")
-        return {"state": "set_aside", "why": result.why[:300]}
+        why = result.why or row.why
+        log.alarm(f"entry={row.id} is set aside after a day of trying: {why}")
+        return {"state": "set_aside", "why": why[:300]}
     at = result.again_at or now + TRY_AGAIN_AFTER[min(row.tries, len(TRY_AGAIN_AFTER) - 1)]
     log.warn(f"entry={row.id} waits for the CRM until {at:%H:%M:%S}: {result.why}")
     return {"state": state, "due_at": at, "why": result.why[:300]}
 
 
-def _claim_doubtful(c: sa.Connection, most: int, manners: Manners, *, now: datetime) -> list[Any]:
+def _claim_doubtful(
+    c: sa.Connection, most: int, manners: Manners, *, sent_before: datetime, now: datetime
+) -> list[Any]:
     alive = sa.select(nodes.c.name).where(nodes.c.seen_at > now - manners.dead_after)
     abandoned = sa.and_(
         entries.c.state == "writing",
-        entries.c.sent_at <= now - manners.doubt_after,
+        entries.c.sent_at <= sent_before,
         sa.or_(entries.c.node.not_in(alive), entries.c.sent_at <= now - LOOKING_LEASE),
     )
     doubtful = sa.and_(entries.c.state == "doubtful", entries.c.due_at <= now)
@@ -238,9 +250,11 @@ def _keep_findings(c: sa.Connection, doubted: Sequence[Any], results: Mapping[in
 def _after_look(row: Any, result: Result, *, now: datetime) -> dict[str, Any]:
     if result.outcome is Outcome.written:
         return _written(row, result, row.sent_hash)
-    if result.outcome is Outcome.absent:
-        return {"state": "owed", "due_at": now, "why": ""}
-    if result.outcome is Outcome.later:
+    if result.outcome is Outcome.absent and now - row.owed_since < SET_ASIDE_AFTER:
+        # at once when it was sent for the first time; what fails again and again waits between
+        at = now if row.tries <= 1 else now + TRY_AGAIN_AFTER[min(row.tries - 2, len(TRY_AGAIN_AFTER) - 1)]
+        return {"state": "owed", "remote_id": result.remote_id, "due_at": at, "why": ""}
+    if result.outcome in (Outcome.absent, Outcome.later):
         return _later(row, result, "doubtful", now=now)
     log.alarm(f"entry={row.id} is set aside: {result.why}")
     return {"state": "set_aside", "why": result.why[:300]}

@@ -1,0 +1,94 @@
+"""What an error of Bitrix24 means. A request ends in an answer or in one of three ways:
+
+`Later`    certainly not executed, or only read: ask again;
+`Refused`  a no. It is certain where the code or a fixed English text says so; else it may have been executed;
+`Doubt`    it may have been executed.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from dialer.errors import CrmRefused, CrmUnavailable
+
+_NEW = "make a new one and set DIALER_BITRIX24_WEBHOOK_URL"
+
+# Refused before execution; an operator can mend it.
+WHOLE_WEBHOOK = {
+    "NO_AUTH_FOUND": f"the webhook is wrong or has expired: {_NEW}",
+    "EXPIRED_TOKEN": f"the webhook has expired: {_NEW}",
+    "INVALID_TOKEN": f"the webhook's address is wrong: {_NEW}",
+    "AUTHORIZATION_ERROR": f"the webhook is wrong, or its user was dismissed: {_NEW}",
+    "INVALID_CREDENTIALS": "the webhook's user lacks rights: give them in the CRM's access settings",
+    "ACCESS_DENIED": "the webhook's user lacks the right, or the portal's plan has no REST",
+    "INSUFFICIENT_SCOPE": "the webhook lacks a scope: give it crm and user_brief",
+    "USER_ACCESS_ERROR": "the webhook's user may not use it: an administrator must allow it",
+    "OVERLOAD_LIMIT": "the portal's REST is blocked by hand: ask Bitrix24's support",
+    "PORTAL_DELETED": "the portal is closed or deleted",
+    "PAYMENT_REQUIRED": "the portal's plan has no REST: renew it",
+    "METHOD_CONFIRM_WAITING": "an administrator of the portal must confirm this method",
+    "METHOD_CONFIRM_DENIED": "an administrator of the portal has forbidden this method",
+    "ALLOWED_ONLY_INTRANET_USER": "the webhook belongs to an extranet user: make one as an employee",
+    "ERROR_METHOD_NOT_FOUND": "the portal lacks this method: is its CRM switched on?",
+    "INVALID_REQUEST": "the portal wants https://: set DIALER_BITRIX24_WEBHOOK_URL so",
+}
+CERTAIN = {
+    "NOT_FOUND", "OWNER_NOT_FOUND", "INVALID_ARG_VALUE", "100", "ERROR_BATCH_METHOD_NOT_ALLOWED",
+    "ERROR_BATCH_LENGTH_EXCEEDED", *WHOLE_WEBHOOK,
+}  # fmt: skip
+# These methods often have no code; other texts may be in the portal's language.
+CERTAIN_TEXTS = ("the field ", "the only one communication", "could not build binding", "access denied",
+                 "activity is not found", "not found")  # fmt: skip
+PERHAPS_EXECUTED = {"INTERNAL_SERVER_ERROR", "ERROR_UNEXPECTED_ANSWER"}
+BEFORE_EXECUTION = (401, 403, 404, 405)
+RESPONSIBLE_IS_WRONG = "the field responsible_id"
+
+
+class Later(CrmUnavailable):
+    """`at` is when to ask again, where the portal said so."""
+
+    def __init__(self, text: str, at: datetime | None = None) -> None:
+        super().__init__(text)
+        self.at = at
+
+
+class TooFast(Later):
+    def __init__(self) -> None:
+        super().__init__("Bitrix24: QUERY_LIMIT_EXCEEDED")
+
+
+class Refused(CrmRefused):
+    """`code` is upper-case and may be empty; None where the no is our own. `sent_at` is when the request left."""
+
+    def __init__(self, text: str, *, code: str | None = None, status: int = 200) -> None:
+        remedy = WHOLE_WEBHOOK.get(code or "", "")
+        said = text[:200] if code is None else f"{code or 'refused'}: {text[:200]}"
+        super().__init__(f"Bitrix24: {said}" + (f"; {remedy}" if remedy else ""))
+        self.code, self.text = code, text
+        self.is_certain = code is None or code in CERTAIN or status in BEFORE_EXECUTION or _starts(text, *CERTAIN_TEXTS)
+        self.can_be_mended = code is None or code in WHOLE_WEBHOOK or _starts(text, "access denied")
+        self.blames_responsible = _starts(text, RESPONSIBLE_IS_WRONG)
+        self.sent_at: datetime | None = None
+
+
+class Doubt(CrmUnavailable):
+    """The request left at `sent_at`, and nobody knows what became of it."""
+
+    def __init__(self, text: str, sent_at: datetime | None = None) -> None:
+        super().__init__(text)
+        self.sent_at = sent_at
+
+
+def meaning(code: str, text: str, method: str, status: int) -> Later | Refused | Doubt:
+    """By the code first: 503 is both a limit that refuses before execution, and a block by hand."""
+    if code == "QUERY_LIMIT_EXCEEDED":
+        return TooFast()
+    if code == "OPERATION_TIME_LIMIT":
+        return Later(f"Bitrix24: OPERATION_TIME_LIMIT for {method}")
+    if code in PERHAPS_EXECUTED or (status >= 500 and code not in WHOLE_WEBHOOK):
+        return Doubt(f"Bitrix24 {status} {code}: {text[:200]}")
+    return Refused(text, code=code, status=status)
+
+
+def _starts(text: str, *beginnings: str) -> bool:
+    return text.strip().lower().startswith(beginnings)

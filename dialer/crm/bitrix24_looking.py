@@ -1,0 +1,102 @@
+"""Doubtful entries looked for: a call record by our ORIGIN_ID, a note by its mark among the card's newest comments.
+
+What is not found may be written again. What cannot be told now is asked again later: a guess would stand there twice.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from dialer.crm.base import Entry, EntryKind, Outcome, Result
+from dialer.crm.bitrix24_errors import Doubt, Later
+from dialer.crm.bitrix24_reading import PAGE, are_many, whole
+from dialer.crm.bitrix24_rest import Batch, Command, Rest
+from dialer.crm.bitrix24_writing import ENTRIES_MOST, ORIGINATOR, again, ask_for_cards, gone, mark, missing_cards
+from dialer.errors import CrmError
+
+CLOCKS_DIFFER = timedelta(days=1)
+PAGES_MOST = 20
+
+
+def look_for(rest: Rest, entries: Sequence[Entry], *, now: datetime) -> dict[int, Result]:
+    results: dict[int, Result] = {}
+    for start in range(0, len(entries), ENTRIES_MOST):
+        some = entries[start : start + ENTRIES_MOST]
+        try:
+            results |= _look_for_some(rest, some, now)
+        except CrmError as error:
+            results |= {one.id: _cannot_tell(error, now) for one in some}
+    return results
+
+
+def _look_for_some(rest: Rest, some: Sequence[Entry], now: datetime) -> dict[int, Result]:
+    cards = ask_for_cards({(one.card_type, one.card_id) for one in some})
+    answer = rest.batch(cards | {f"e{one.id}": _search(one, 0) for one in some}, halt=False)
+    for name in cards:
+        if name not in answer.results:
+            raise answer.failure(name)
+    missing = missing_cards(cards, answer)
+    if are_many(len(missing), len({(one.card_type, one.card_id) for one in some})):
+        raise Later(f"{len(missing)} cards at once cannot be read: has the webhook's user lost rights?")
+    results = {one.id: gone(one) for one in some if (one.card_type, one.card_id) in missing}
+    looking = [one for one in some if one.id not in results]
+    for page in range(1, PAGES_MOST + 1):
+        found = {one.id: _found(rest, one, answer, now) for one in looking}
+        results |= {id: result for id, result in found.items() if result is not None}
+        looking = [one for one in looking if one.id not in results]
+        if not looking:
+            return results
+        answer = rest.batch({f"e{one.id}": _search(one, page) for one in looking}, halt=False)
+    too_many = Later("the card has more comments than can be searched")
+    return results | {one.id: _cannot_tell(too_many, now) for one in looking}
+
+
+def _search(entry: Entry, page: int) -> Command:
+    if entry.kind is EntryKind.call:
+        wanted = {"ORIGINATOR_ID": ORIGINATOR, "ORIGIN_ID": entry.ref}
+        return "crm.activity.list", {"filter": wanted, "select": ["ID", "ORIGIN_ID"], "order": {"ID": "ASC"}}
+    card = {"ENTITY_ID": entry.card_id, "ENTITY_TYPE": entry.card_type.value}
+    how = {"select": ["ID", "COMMENT", "CREATED"], "order": {"ID": "DESC"}, "start": page * PAGE}
+    return "crm.timeline.comment.list", {"filter": card, **how}
+
+
+def _found(rest: Rest, entry: Entry, answer: Batch, now: datetime) -> Result | None:
+    """None where the next page must be asked for."""
+    name = f"e{entry.id}"
+    listed = answer.results.get(name)
+    if not isinstance(listed, list):
+        error = answer.failure(name) if name not in answer.results else Doubt("Bitrix24 answered a list with none")
+        return _cannot_tell(error, now)
+    rows = [row for row in listed if isinstance(row, dict)]
+    ids = sorted(id for row in rows if _is_ours(entry, row) and (id := whole(row.get("ID"))) is not None)
+    if len(ids) > 1:
+        rest.say(f"entry={entry.id} stands {len(ids)} times on the {entry.card_type} {entry.card_id}: {ids}")
+    if ids:
+        # an update may be repeated without harm, and may not have been done
+        return Result(Outcome.written if entry.remote_id is None else Outcome.absent, remote_id=ids[0])
+    since = (entry.first_sent_at or entry.ended_at) - CLOCKS_DIFFER
+    if entry.kind is EntryKind.call or len(rows) < PAGE or _is_before(rows[-1].get("CREATED"), since):
+        return Result(Outcome.absent)
+    return None
+
+
+def _is_ours(entry: Entry, row: Mapping[str, Any]) -> bool:
+    """The portal may have put mark-up around the text."""
+    if entry.kind is EntryKind.call:
+        return row.get("ORIGIN_ID") == entry.ref
+    return re.search(rf"{re.escape(mark(entry.ref))}(?![\w-])", str(row.get("COMMENT", ""))) is not None
+
+
+def _cannot_tell(error: Exception, now: datetime) -> Result:
+    return Result(Outcome.later, why=str(error), again_at=again(error, now))
+
+
+def _is_before(created: Any, moment: datetime) -> bool:
+    try:
+        found = datetime.fromisoformat(str(created))
+    except ValueError:
+        return False
+    return found.tzinfo is not None and found < moment
