@@ -253,10 +253,23 @@ def _pinned(c: sa.Connection, row: Any, here: Running, *, now: datetime) -> Scri
 
 
 def pause_trunk(database: Database, trunk: str, *, until: datetime, reason: str) -> None:
-    longer = sa.or_(trunks.c.paused_until.is_(None), trunks.c.paused_until < until)
+    """Never shortens a longer pause."""
+    shorter = sa.or_(trunks.c.paused_until.is_(None), trunks.c.paused_until < until)
     database.write(
         lambda c: c.execute(
-            sa.update(trunks).where(trunks.c.name == trunk, longer).values(paused_until=until, reason=reason[:300])
+            sa.update(trunks).where(trunks.c.name == trunk, shorter).values(paused_until=until, reason=reason[:300])
+        )
+    )
+
+
+def pause_campaign(database: Database, attempt: int, *, until: datetime) -> None:
+    """That of the attempt; the others go on."""
+    mine = sa.select(attempts.c.campaign).where(attempts.c.id == attempt).scalar_subquery()
+    database.write(
+        lambda c: c.execute(
+            sa.update(campaigns)
+            .where(campaigns.c.name == mine, campaigns.c.next_slot_at < until)
+            .values(next_slot_at=until)
         )
     )
 

@@ -10,12 +10,13 @@
     ├── ProviderError
     │   ├── CallRefused         this number will never work from here
     │   ├── TryLater            certainly not placed; back to planned
+    │   ├── PerhapsPlaced       nobody can say
     │   └── ProviderUnavailable a look-up or a cancel found nobody to ask
     └── WebhookError
         ├── Forged              403
         └── Malformed           400
 
-`place` may raise anything else: that means *perhaps placed*.
+Anything else that `place` raises means *perhaps placed* too.
 """
 
 from __future__ import annotations
@@ -86,7 +87,9 @@ class Fault(StrEnum):
 
     ours = "ours"  # too late for the slot, connection not made: nothing left this node
     busy = "busy"  # the provider asks for patience
-    account = "account"  # credentials, money, permission, caller ID: pause the trunk and say so
+    number = "number"  # this number or its country: the others need not wait
+    campaign = "campaign"  # its caller ID or its words: the other campaigns need not wait
+    account = "account"  # credentials, money, permission: pause the trunk and say so
 
 
 class TryLater(ProviderError):
@@ -94,6 +97,10 @@ class TryLater(ProviderError):
         super().__init__(text)
         self.fault = fault
         self.after = after
+
+
+class PerhapsPlaced(ProviderError):
+    pass
 
 
 class ProviderUnavailable(ProviderError):

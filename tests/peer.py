@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -19,11 +20,16 @@ def json_answer(code: int, body: str) -> bytes:
 
 
 class Peer:
-    """Answers the n-th request with the n-th answer, the last one for ever. `requests` are whole, in order."""
+    """Answers the n-th request with the n-th answer, the last one for ever. `requests` are whole, in order.
+
+    `connections` counts those that were opened; `hang_up` closes those that are open.
+    """
 
     def __init__(self, *answers: Answer) -> None:
         self._answers = list(answers)
         self.requests: list[bytes] = []
+        self.connections = 0
+        self._open: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self._thread = threading.Thread(target=self._accept, daemon=True)
@@ -35,7 +41,15 @@ class Peer:
     def __exit__(
         self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
+        with suppress(OSError):  # wakes whoever waits in accept, who would else take one more
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        self._thread.join(timeout=5)
+
+    def hang_up(self) -> None:
+        for connection in self._open:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def _accept(self) -> None:
         while True:
@@ -43,10 +57,12 @@ class Peer:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
+            self.connections += 1
+            self._open.append(connection)
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        with connection:
+        with connection, suppress(ConnectionError):  # whoever has waited long enough resets the connection
             while request := _whole_request(connection):
                 self.requests.append(request)
                 answer = self._answers[min(len(self.requests), len(self._answers)) - 1]

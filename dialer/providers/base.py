@@ -51,13 +51,17 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """One message about one call. `key` identifies the content, so that a repetition is seen as one."""
+    """One message about one call. `key` identifies the content, so that a repetition is seen as one.
+
+    `unknown` are the vendor's words that the adapter does not know: they prove nothing, and are logged.
+    """
 
     attempt: int
     key: str
     progress: Progress
     call_id: str | None = None
     raw: str = ""
+    unknown: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,12 +143,12 @@ class Provider(Protocol):
     """First part of the path of this provider's webhooks."""
 
     def warm(self) -> None:
-        """Make this thread ready, so that the first placement takes no longer than the others."""
+        """Make this thread ready, so that its next placement takes no longer than the others. Sends no request."""
 
     def place(self, order: Order) -> Placed: ...
 
     def look_up(self, asked: Asked) -> News | None:
-        """None: the provider's lists do not hold such a call. Raises ProviderUnavailable."""
+        """None: the provider does not know such a call, and would. Raises ProviderUnavailable."""
 
     def cancel(self, call_id: str, *, talking_too: bool) -> None:
         """End a call that is queued or ringing; with `talking_too` any call. Raises ProviderUnavailable."""
@@ -154,8 +158,8 @@ class Provider(Protocol):
 
     def receive(self, letter: Letter, script: Script | None) -> tuple[News | None, Reply]: ...
 
-    def regrets(self, letter: Letter, script: Script | None) -> Reply:
-        """The answer when the news could not be stored in time, or the attempt is not ours any more."""
+    def regrets(self, letter: Letter, script: Script | None, *, again: bool) -> Reply:
+        """The answer when the news is not stored yet; with `again` it never will be, unless it comes again."""
 
     def findings(self, caller_ids: set[str]) -> list[Finding]:
         """Account and caller IDs, for `doctor`."""

@@ -16,7 +16,7 @@ from dialer import log
 from dialer.budgets import Budget
 from dialer.call import Hangup, Phase, Progress
 from dialer.campaign_store import Running
-from dialer.claiming import EVERYTHING, Claim, Scope, anything_due, claim_due, pause_trunk
+from dialer.claiming import EVERYTHING, Claim, Scope, anything_due, claim_due, pause_campaign, pause_trunk
 from dialer.clock import Clock
 from dialer.database import Database
 from dialer.errors import CallRefused, Fault, TryLater
@@ -27,12 +27,16 @@ from dialer.providers.base import Heard, News, Order, Placed, Provider, TakenBac
 SLACK = timedelta(milliseconds=18)
 HORIZON = timedelta(milliseconds=300)
 
-# What a trouble of the account or the line costs before the next call tries again.
+# What a trouble costs before the next call tries again.
 PATIENCE = {
     Fault.ours: timedelta(0),
+    Fault.number: timedelta(0),
     Fault.busy: timedelta(seconds=2),
+    Fault.campaign: timedelta(minutes=5),
     Fault.account: timedelta(minutes=5),
 }
+IN_A_ROW = 5
+"""So many numbers one after another that are not to be rung from here are no longer the numbers' trouble."""
 QUEUED_TOO_LONG = timedelta(seconds=3)
 
 
@@ -61,7 +65,7 @@ class Dialer:
         self._database, self._desk, self._node, self._clock = database, desk, node, clock
         self._writer, self._remember = writer, remember
         self._stopping = threading.Event()
-        self._in_flight = 0
+        self._in_flight = self._in_vain = 0
         self._guard = threading.Lock()
         ready = threading.Barrier(desk.placements + 1)
         self._pool = ThreadPoolExecutor(desk.placements, thread_name_prefix="place")
@@ -101,7 +105,11 @@ class Dialer:
 
     def _place(self, claim: Claim) -> None:
         try:
-            self._tell(claim, self._ask_provider(claim))
+            became = self._ask_provider(claim)
+            self._tell(claim, became)
+            if isinstance(became, TakenBack):
+                # its connection is closed, or older than the provider likes, and a new one may take longer than a slot
+                self._desk.provider.warm()
         except Exception as error:
             log.alarm(f"attempt={claim.attempt} its answer could not be written down: {error!r}; chase will ask")
         finally:
@@ -127,6 +135,7 @@ class Dialer:
         return self._placed(claim, placed)
 
     def _placed(self, claim: Claim, placed: Placed) -> Heard:
+        self._in_vain = 0
         if placed.queued > QUEUED_TOO_LONG:
             why = f"the provider holds calls back for {placed.queued.total_seconds():.0f} s: our pace is above its own"
             log.warn(f"trunk={self._desk.budget.trunk} {why}")
@@ -135,11 +144,22 @@ class Dialer:
 
     def _take_back(self, claim: Claim, reason: TryLater) -> TakenBack:
         now = self._clock.now()
-        pause = PATIENCE[reason.fault]
+        wait = max(PATIENCE[reason.fault], reason.after)
         if reason.fault is not Fault.ours:
-            log.warn(f"attempt={claim.attempt} put off: {reason}")
-            self._pause(now + pause, str(reason))
-        return TakenBack(claim.attempt, self._node, claim.claimed_at, now + max(pause, reason.after), str(reason))
+            log.warn(f"attempt={claim.attempt} {mask(claim.number)} put off: {reason}")
+        match reason.fault:
+            case Fault.busy | Fault.account:
+                self._pause(now + wait, str(reason))
+            case Fault.campaign:
+                pause_campaign(self._database, claim.attempt, until=now + wait)
+            case Fault.number if self._is_everybodys():
+                self._pause(now + PATIENCE[Fault.account], str(reason))
+        return TakenBack(claim.attempt, self._node, claim.claimed_at, now + wait, str(reason))
+
+    def _is_everybodys(self) -> bool:
+        with self._guard:
+            self._in_vain = (self._in_vain + 1) % IN_A_ROW
+            return self._in_vain == 0
 
     def _pause(self, until: datetime, why: str) -> None:
         pause_trunk(self._database, self._desk.budget.trunk, until=until, reason=why)

@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from dialer import log
 from dialer.errors import Forged, Malformed
 from dialer.group_writer import GroupWriter
-from dialer.providers.base import Heard, Letter, Provider, Reply, TakenBack, Webhook
+from dialer.providers.base import Heard, Letter, News, Provider, Reply, TakenBack, Webhook
 from dialer.script import Script
 
 COMMIT_WITHIN = 5.0
@@ -50,8 +50,10 @@ class Hooks:
         scripts: Scripts,
         *,
         is_well: Callable[[], str],
+        commit_within: float = COMMIT_WITHIN,
     ) -> None:
         self._provider, self._writer, self._scripts, self._is_well = provider, writer, scripts, is_well
+        self._commit_within = commit_within
         self._prefix = f"/{provider.hook}/"
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -93,14 +95,21 @@ class Hooks:
             if letter.wants_script:
                 script = await self._scripts.get(letter.attempt)
             news, reply = self._provider.receive(letter, script)
-            if news is not None and news.attempt:
-                await self._writer.put_and_wait(Heard(news), within=COMMIT_WITHIN)
+            if news is not None and news.attempt and not await self._is_stored(news):
+                log.alarm(f"attempt={letter.attempt} its news takes too long to store: it is written late")
+                return self._provider.regrets(letter, script, again=False)
             return reply
-        except TimeoutError:
-            log.alarm(f"attempt={letter.attempt} its news takes too long to store: the person hears an apology")
         except Exception as error:
-            log.alarm(f"attempt={letter.attempt} its news could not be stored: {error!r}")
-        return self._provider.regrets(letter, script)
+            log.alarm(f"attempt={letter.attempt} its news could not be stored: {type(error).__name__}: {error}"[:500])
+            return self._provider.regrets(letter, script, again=True)
+
+    async def _is_stored(self, news: News) -> bool:
+        """False: not yet."""
+        try:
+            await self._writer.put_and_wait(Heard(news), within=self._commit_within)
+        except TimeoutError:
+            return False
+        return True
 
 
 def _plain(code: int) -> Reply:

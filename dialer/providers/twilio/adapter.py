@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -13,11 +13,11 @@ from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioS
 from twilio.rest import Client
 
 from dialer.call import AnsweredBy, Hangup, Progress, merge
-from dialer.errors import CallRefused, Fault, ProviderUnavailable, TryLater
+from dialer.errors import CallRefused, Fault, Malformed, PerhapsPlaced, ProviderUnavailable, TryLater
 from dialer.finding import Finding
 from dialer.providers.base import Ability, Asked, Letter, News, Order, Placed, Reply, Webhook
 from dialer.providers.twilio import twiml, words
-from dialer.providers.twilio.gated_http import departure, gated_client
+from dialer.providers.twilio.gated_http import GatedClient, departure
 from dialer.providers.twilio.webhooks import Webhooks
 from dialer.script import Script
 
@@ -25,8 +25,12 @@ T = TypeVar("T")
 
 EVENTS = ["initiated", "ringing", "answered", "completed"]
 TALK_MOST = timedelta(hours=1)
-LISTEN_MOST = timedelta(minutes=5)
+LISTEN_LEAST = timedelta(minutes=5)
+LASTS_MOST = timedelta(hours=4)
 TWIML_MOST = 4_000
+MESSAGE_WITHIN = 59
+"""Seconds a machine's greeting may take before the message; Twilio's default of 30 cuts long ones to `unknown`."""
+PAGE, PAGES_MOST = 200, 20
 
 
 class Twilio:
@@ -52,10 +56,10 @@ class Twilio:
         self._mine = threading.local()
 
     def warm(self) -> None:
-        # the SDK imports its API at the first use, for longer than a slot lasts
+        # the SDK imports its API at the first use, for longer than a slot lasts; so does a handshake far away
         client = self._client()
         _ = client.calls
-        self._asking(lambda: client.api.accounts(self._account_sid).fetch())
+        client.http_client.connect_ahead(client.api.base_url)
 
     def place(self, order: Order) -> Placed:
         parameters = self._parameters(order)
@@ -64,44 +68,46 @@ class Twilio:
         try:
             call = client.calls.create(**parameters)
         except (TwilioRestException, TwilioServiceException) as error:
-            raise _verdict(error) from error
+            raise _verdict(error, departure.status) from error
         except requests.RequestException as error:
             if departure.left:
-                raise
+                raise PerhapsPlaced(f"Twilio gave no answer: {type(error).__name__}") from error
             raise TryLater(f"Twilio cannot be reached: {type(error).__name__}", fault=Fault.busy) from error
         finally:
             departure.gate = None
-        if not isinstance(call.sid, str) or not call.sid:
-            raise ValueError("Twilio's answer names no call")
-        queued = int(call.queue_time) if str(call.queue_time or "").isdigit() else 0
-        return Placed(call.sid, timedelta(milliseconds=queued))
+        if not isinstance(call.sid, str) or not call.sid.isascii() or not call.sid:
+            raise PerhapsPlaced("Twilio's answer names no call")
+        return Placed(call.sid, timedelta(milliseconds=words.whole(str(call.queue_time)) or 0))
 
     def look_up(self, asked: Asked) -> News | None:
         client = self._client()
         if asked.call_id is not None:
             call_id = asked.call_id
             call = self._asking(lambda: client.calls(call_id).fetch())
+            if call is not None and call.sid != call_id:
+                raise ProviderUnavailable("Twilio tells of another call than the one that was asked about")
         else:
-            listed = self._asking(lambda: client.calls.list(to=asked.number, page_size=200, limit=200))
-            call = min((one for one in listed or () if _may_be(one, asked)), key=_created, default=None)
+            call = self._asking(lambda: _ours(client, asked), gone=frozenset())
         return None if call is None else _news(call, asked)
 
     def cancel(self, call_id: str, *, talking_too: bool) -> None:
         client = self._client()
         status = "completed" if talking_too else "canceled"
-        self._asking(lambda: client.calls(call_id).update(status=status), benign={21220})
+        # 21220: it has ended, or is answered and may go on; 20404: nobody rings under this id
+        self._asking(lambda: client.calls(call_id).update(status=status), gone=frozenset({20404, 21220}))
 
     def open(self, webhook: Webhook) -> Letter:
-        assert self._webhooks is not None
+        if self._webhooks is None:
+            raise Malformed("this node has no DIALER_PUBLIC_URL: Twilio was never told an address")
         return self._webhooks.open(webhook)
 
     def receive(self, letter: Letter, script: Script | None) -> tuple[News | None, Reply]:
         assert self._webhooks is not None
         return self._webhooks.receive(letter, script)
 
-    def regrets(self, letter: Letter, script: Script | None) -> Reply:
+    def regrets(self, letter: Letter, script: Script | None, *, again: bool) -> Reply:
         assert self._webhooks is not None
-        return self._webhooks.regrets(letter, script)
+        return self._webhooks.regrets(letter, script, again=again)
 
     def findings(self, caller_ids: set[str]) -> list[Finding]:
         client = self._client()
@@ -130,8 +136,10 @@ class Twilio:
         """One a thread: each holds one session."""
         client: Client | None = getattr(self._mine, "client", None)
         if client is None:
-            http = gated_client(self.request_timeout.total_seconds())
-            client = Client(self._account_sid, self._auth_token, http_client=http)
+            http = GatedClient(self.request_timeout.total_seconds())
+            # with an environment of its own the SDK does not read ours, which could send it to another region
+            own = {"TWILIO_ACCOUNT_SID": self._account_sid}
+            client = Client(self._account_sid, self._auth_token, http_client=http, environment=own)
             if self._api_url is not None:
                 client.api.base_url = self._api_url
             self._mine.client = client
@@ -140,20 +148,22 @@ class Twilio:
     def _parameters(self, order: Order) -> dict[str, Any]:
         asks = order.script.ask
         connects = asks is not None and any(choice.connect for choice in asks.choices)
+        lasts = twiml.lasts_at_most(order.script) + (TALK_MOST if connects else timedelta(0))
         parameters: dict[str, Any] = {
             "to": order.number,
             "from_": order.caller_id,
             "timeout": round(order.ring_for.total_seconds()),
-            "time_limit": round((TALK_MOST if connects else LISTEN_MOST).total_seconds()),
+            "time_limit": round(min(max(lasts, LISTEN_LEAST), LASTS_MOST).total_seconds()),
         }
-        if order.machine_detection:
-            parameters["machine_detection"] = "DetectMessageEnd" if order.script.voicemail else "Enable"
+        if order.machine_detection and order.script.voicemail:
+            parameters |= {"machine_detection": "DetectMessageEnd", "machine_detection_timeout": MESSAGE_WITHIN}
+        elif order.machine_detection:
+            parameters["machine_detection"] = "Enable"
         if self._webhooks is None:
             text = twiml.opening(order.script, None)
             if asks is not None or len(text) > TWIML_MOST:
-                raise TryLater(
-                    "this script needs DIALER_PUBLIC_URL: Twilio must ask for its pages", fault=Fault.account
-                )
+                said = "this script needs DIALER_PUBLIC_URL: Twilio must ask for its pages"
+                raise TryLater(said, fault=Fault.campaign)
             return {**parameters, "twiml": text}
         address = self._webhooks.address
         return {
@@ -164,39 +174,81 @@ class Twilio:
             "status_callback_event": EVENTS,
         }
 
-    def _asking(self, ask: Callable[[], T], *, benign: frozenset[int] | set[int] = frozenset()) -> T | None:
-        """None where Twilio does not know the object. Raises ProviderUnavailable."""
-        departure.gate = None
+    def _asking(self, ask: Callable[[], T], *, gone: frozenset[int] = frozenset({20404})) -> T | None:
+        """None where Twilio says with one of `gone` that there is nothing to ask about. Raises ProviderUnavailable."""
+        departure.gate, departure.status = None, 0
         try:
             return ask()
-        except (TwilioException, requests.RequestException, ValueError, KeyError, TypeError) as error:
-            code, status = getattr(error, "code", None), getattr(error, "status", None)
-            if code == 20404 or code in benign:
+        except _UNANSWERED as error:
+            code = getattr(error, "code", None)
+            if code in gone and departure.status in (400, 404):
                 return None
-            said = f"{status or ''} {code or ''} {str(error)[:150] if status else type(error).__name__}".strip()
-            raise ProviderUnavailable(f"Twilio: {said}") from error
+            what = words.without_secrets(_message(error)) or type(error).__name__
+            raise ProviderUnavailable(f"Twilio {_number(departure.status, code)}: {what}") from error
 
 
-def _verdict(error: TwilioRestException | TwilioServiceException) -> Exception:
-    """What a definite answer means; anything else is the error itself, which means *perhaps*."""
-    code, status = error.code or 0, error.status
-    said = f"Twilio {status}/{code}: {str(getattr(error, 'msg', '') or getattr(error, 'detail', ''))[:150]}"
-    if code in words.BUSY or status == 429:
-        return TryLater(said, fault=Fault.busy, after=timedelta(seconds=5))
-    if status >= 500 or status < 300 or status == 408:
-        return error
+# What the network, the SDK and an answer that is not Twilio's raise.
+_UNANSWERED = (
+    TwilioException, requests.RequestException, ValueError, LookupError, TypeError, AttributeError, RecursionError,
+)  # fmt: skip
+
+
+def _verdict(error: TwilioRestException | TwilioServiceException, status: int) -> Exception:
+    """What a definite answer means. `status` is HTTP's own: an answer may claim another one in its text."""
+    code = error.code if isinstance(error.code, int) else 0
+    said = f"Twilio {_number(status, code)}: {words.without_secrets(_message(error))}"
+    if code in words.BUSY and status >= 400:
+        return TryLater(said, fault=Fault.busy, after=words.BUSY[code])
+    if not 300 <= status < 500 or (code < 10_000 and status not in words.DEFINITE_WITHOUT_CODE):
+        return PerhapsPlaced(said)
     if code in words.REFUSED:
         return CallRefused(said, hangup=words.REFUSED[code].value)
     if code in words.DESTINATION:
-        return TryLater(said, fault=Fault.account, after=words.DESTINATION_AFTER)
-    if code >= 10_000 or status < 400 or status in words.DEFINITE_WITHOUT_CODE:
-        return TryLater(said, fault=Fault.account)
-    return error
+        return TryLater(f"Twilio {code}: {words.DESTINATION[code]}", fault=Fault.number, after=words.DESTINATION_AFTER)
+    if code in words.CALLER_ID:
+        return TryLater(f"Twilio {code}: {words.CALLER_ID[code]}", fault=Fault.campaign)
+    if code in words.ACCOUNT:
+        return TryLater(f"Twilio {code}: {words.ACCOUNT[code]}", fault=Fault.account)
+    if code < 10_000:
+        return TryLater(f"{said}; it is not Twilio that answers", fault=Fault.account)
+    # a word we do not know: perhaps this number's trouble, perhaps everybody's
+    return TryLater(said, fault=Fault.number, after=words.DESTINATION_AFTER)
+
+
+def _message(error: Exception) -> str:
+    """Never `str(error)`: on a terminal the SDK paints a page of colours with the whole address."""
+    return str(getattr(error, "msg", None) or getattr(error, "detail", None) or getattr(error, "title", None) or "")
+
+
+def _number(status: int, code: object) -> str:
+    return f"{status}" if code in (None, 0, status) else f"{status}/{code}" if status else "gave no answer"
+
+
+def _ours(client: Client, asked: Asked) -> Any:
+    """The call of this attempt among all to its number."""
+    calls = (call for call in _listed(client, asked.number) if _may_be(call, asked))
+    return min(calls, key=_created, default=None)
+
+
+def _listed(client: Client, number: str) -> Iterator[Any]:
+    # no filter by time: a queued call has no start, and dates are whole days
+    page: Any = client.calls.page(to=number, page_size=PAGE)
+    for _ in range(PAGES_MOST):
+        # an empty list would mean "not placed": only Twilio's own kind is believed
+        if not isinstance(page._payload["calls"], list):
+            raise ValueError("not a list of calls")
+        yield from page
+        following = page.next_page()
+        if following is None:
+            return
+        page = following
+    raise ProviderUnavailable(f"more than {PAGES_MOST * PAGE} calls to one number are listed")
 
 
 def _may_be(call: Any, asked: Asked) -> bool:
     return (
-        getattr(call, "_from", None) in (asked.caller_id, None)
+        call.to in (asked.number, None)
+        and getattr(call, "_from", None) in (asked.caller_id, None)
         and call.direction in ("outbound-api", None)
         and (call.date_created is None or asked.sent_after <= call.date_created <= asked.sent_before)
         and not asked.known(call.sid)
@@ -215,12 +267,13 @@ def _news(call: Any, asked: Asked) -> News:
         "CallDuration": str(call.duration or ""),
     }
     known = words.progress(fields)
-    ended = known.hangup is not None
+    talked = known.hangup is Hangup.completed and known.talked is not None and call.end_time is not None
     proven = merge(
         known,
         Progress(
-            ended_at=call.end_time if ended else None,
-            answered_at=call.start_time if known.hangup is Hangup.completed else None,
+            ended_at=call.end_time if known.hangup is not None else None,
+            # its start_time is when it was dialled
+            answered_at=call.end_time - known.talked if talked else None,
             keys_unheard=asked.has_keys
             and known.hangup is Hangup.completed
             and known.answered_by is not AnsweredBy.machine,
@@ -228,4 +281,4 @@ def _news(call: Any, asked: Asked) -> News:
     )
     content = f"{call.sid} {fields}"
     key = "look_up:" + hashlib.blake2b(content.encode(), digest_size=8).hexdigest()
-    return News(asked.attempt, key, proven, call_id=call.sid, raw=content)
+    return News(asked.attempt, key, proven, call_id=call.sid, raw=content, unknown=words.unknown(fields))

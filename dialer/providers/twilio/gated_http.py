@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import struct
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
+import requests
 from requests.adapters import HTTPAdapter
 from twilio.http.http_client import TwilioHttpClient
+from twilio.http.response import Response
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import HTTPError
 from urllib3.util import is_connection_dropped
 
 from dialer.errors import Fault, TryLater
 
+ANSWER_MOST = 4 * 1024 * 1024
+
 
 class Departure(threading.local):
-    """What this thread's next request must ask, and whether anything of it has left."""
+    """What this thread's next request must ask, whether anything of it has left, and the status it was answered."""
 
     gate: Callable[[], None] | None = None
     left: bool = True
+    status: int = 0
 
     def prepare(self, gate: Callable[[], None]) -> None:
-        self.gate, self.left = gate, False
+        self.gate, self.left, self.status = gate, False, 0
 
     def allow(self, connection: Any) -> None:
         gate, self.gate = self.gate, None
@@ -51,25 +61,83 @@ class _GatedTlsConnection(HTTPSConnection):
         super().send(data)
 
 
-class _GatedPool(HTTPConnectionPool):
+class _Ahead(HTTPConnectionPool):
+    def connect_ahead(self, timeout: float) -> None:
+        """Leaves the connection open that the next request takes."""
+        connection = self._get_conn()
+        try:
+            if connection.is_closed:
+                connection.timeout = timeout
+                connection.connect()
+        finally:
+            self._put_conn(connection)
+
+
+class _GatedPool(_Ahead):
     ConnectionCls = _GatedConnection
 
 
-class _GatedTlsPool(HTTPSConnectionPool):
+class _GatedTlsPool(_Ahead, HTTPSConnectionPool):
     ConnectionCls = _GatedTlsConnection
 
 
 class _GatedAdapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
+        super().init_poolmanager(*args, **kwargs, socket_options=[*HTTPConnection.default_socket_options, *_OPTIONS])
         self.poolmanager.pool_classes_by_scheme = {"http": _GatedPool, "https": _GatedTlsPool}
 
+    def send(self, request: requests.PreparedRequest, stream: bool = False, *rest: Any, **more: Any) -> Any:
+        answer = super().send(request, True, *rest, **more)
+        try:
+            body = answer.raw.read(ANSWER_MOST + 1, decode_content=True)
+        except HTTPError as error:
+            raise requests.ConnectionError(f"the answer broke off: {type(error).__name__}", request=request) from error
+        if len(body) > ANSWER_MOST:
+            answer.close()
+            raise requests.ConnectionError("the answer is longer than any of Twilio's", request=request)
+        answer._content = body
+        return answer
 
-def gated_client(timeout: float) -> TwilioHttpClient:
+    def connect_ahead(self, url: str, timeout: float) -> None:
+        pool = self.get_connection_with_tls_context(requests.Request("POST", url).prepare(), verify=True)
+        assert isinstance(pool, _Ahead)
+        pool.connect_ahead(timeout)
+
+
+class GatedClient(TwilioHttpClient):  # type: ignore[misc]
     """For one thread. Never retries, never follows a redirect, knows no proxy."""
-    client = TwilioHttpClient(timeout=timeout)
-    assert client.session is not None
-    client.session.trust_env = False
-    client.session.mount("https://", _GatedAdapter(max_retries=0))
-    client.session.mount("http://", _GatedAdapter(max_retries=0))
-    return client
+
+    def __init__(self, timeout: float) -> None:
+        super().__init__(timeout=timeout)
+        self._gated, self._seconds = _GatedAdapter(max_retries=0), timeout
+        assert self.session is not None
+        self.session.trust_env = False
+        self.session.mount("https://", self._gated)
+        self.session.mount("http://", self._gated)
+
+    def request(self, *args: Any, **kwargs: Any) -> Response:
+        answer = super().request(*args, **kwargs)
+        departure.status = answer.status_code
+        return answer
+
+    def connect_ahead(self, url: str) -> None:
+        """Only to save time: what cannot be opened now is opened, and complained of, by the next request."""
+        with suppress(OSError, HTTPError):
+            self._gated.connect_ahead(url, self._seconds)
+
+
+def _socket_options() -> list[tuple[int, int, int | bytes]]:
+    # a request that has timed out is taken back from the kernel too, which would go on delivering it for minutes
+    abort = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
+    options: list[tuple[int, int, int | bytes]] = [
+        (socket.SOL_SOCKET, socket.SO_LINGER, abort),
+        (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    ]
+    # firewalls forget a connection that is idle; a call sent into one that is gone would be in doubt
+    for name, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
+        if hasattr(socket, name):
+            options.append((socket.IPPROTO_TCP, getattr(socket, name), value))
+    return options
+
+
+_OPTIONS = _socket_options()

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from urllib.parse import quote_plus
 
 from twilio.twiml.voice_response import Gather, VoiceResponse
 
+from dialer.providers.twilio.voices import voice_for
 from dialer.script import Ask, Choice, Connect, Play, Say, Script
 
 Address = Callable[[str, int], str]
 """(kind, step) → a signed URL."""
+
+# A Say with more is not said at all: 3,000 bytes with some voices, and 4,500 characters once it is a URL's.
+SAY_BYTES, SAY_ENCODED = 3_000, 4_400
+SLOWLY = 9  # characters a second
+A_RECORDING = timedelta(minutes=1)
 
 
 def opening(script: Script, address: Address | None) -> str:
@@ -62,12 +71,59 @@ def sorry(script: Script | None) -> str:
     return str(response)
 
 
+def lasts_at_most(script: Script) -> timedelta:
+    """How long a call may take until everything is said and asked, the conversation of a transfer left out."""
+    ask = script.ask
+    total = _lasts(script.greeting) + _lasts(script.voicemail or ()) + _lasts(script.apology) + timedelta(minutes=1)
+    if ask is not None:
+        total += ask.times * (_lasts(ask.menu) + _lasts(ask.not_understood) + timedelta(seconds=ask.wait_seconds))
+        total += _lasts(ask.silent) + max((_choice_lasts(choice) for choice in ask.choices), default=timedelta(0))
+    return total
+
+
+def _choice_lasts(choice: Choice) -> timedelta:
+    connect = choice.connect
+    waits = timedelta(0) if connect is None else timedelta(seconds=connect.ring_seconds) + _lasts(connect.nobody)
+    return _lasts(choice.then) + waits
+
+
+def _lasts(parts: Sequence[Say | Play]) -> timedelta:
+    return sum(
+        (timedelta(seconds=len(part.text) / SLOWLY) if isinstance(part, Say) else A_RECORDING for part in parts),
+        timedelta(0),
+    )
+
+
 def _speak(response: VoiceResponse | Gather, script: Script, parts: Sequence[Say | Play]) -> None:
+    voice, language = voice_for(script.language, script.voice)
     for part in parts:
         if isinstance(part, Say):
-            response.say(part.text, language=script.language, voice=script.voice)
+            for piece in pieces(part.text):
+                response.say(piece, language=language, voice=voice)
         else:
             response.play(part.url)
+
+
+def pieces(text: str) -> Iterator[str]:
+    """The text in parts that are short enough to be said, cut after sentences, or between words."""
+    while text := text.strip():
+        most = _fits(text)
+        if most < len(text):
+            ends = [match.end() for match in re.finditer(r"[.!?…]+\s", text[:most])]
+            most = ends[-1] if ends else text.rfind(" ", 0, most) + 1 or most
+        yield text[:most].rstrip()
+        text = text[most:]
+
+
+def _fits(text: str) -> int:
+    """How many characters from the beginning may be said at once."""
+    octets = encoded = 0
+    for place, character in enumerate(text):
+        octets += len(character.encode())
+        encoded += len(quote_plus(character))
+        if octets > SAY_BYTES or encoded > SAY_ENCODED:
+            return place
+    return len(text)
 
 
 def _ask(

@@ -1,6 +1,8 @@
 """Twilio's webhooks → letters → news and replies. Two signatures: Twilio's, and ours in the path.
 
 /twilio/{kind}/{ref}/{step}/{mac}      kind: voice, keys, dial, leg, status, fallback
+
+`fallback` is asked when a page could not be had: it tells which, with the page's fields, and gets that page's reply.
 """
 
 from __future__ import annotations
@@ -8,16 +10,18 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 from collections.abc import Sequence
-from urllib.parse import unquote_plus
+from dataclasses import replace
+from urllib.parse import unquote_plus, urlsplit
 
 from twilio.request_validator import RequestValidator
 
 from dialer.call import AnsweredBy, Phase, Progress, Transfer, merge
-from dialer.errors import Forged, Malformed
+from dialer.errors import Forged, Malformed, SettingsError, WebhookError
 from dialer.providers.base import Letter, News, Reply, Webhook
 from dialer.providers.twilio import twiml, words
-from dialer.script import Script
+from dialer.script import Choice, Script
 
 KINDS = {"voice": True, "keys": True, "dial": True, "leg": False, "status": False, "fallback": True}
 """Kind → is its reply spoken, so that it needs the script?"""
@@ -26,16 +30,20 @@ KINDS = {"voice": True, "keys": True, "dial": True, "leg": False, "status": Fals
 CONNECTION = "#rc=5&rp=5xx,ct,rt"
 FIELDS_MOST = 200
 BODY_MOST = 64 * 1024
-NOTHING = '<?xml version="1.0" encoding="UTF-8"?><Response />'
+RETRIEVAL = re.compile(r"11[0-6]\d\d")
+"""Error codes of a page that could not be had. The others are about what it said: the same would fail again."""
+NO_WORDS = '<?xml version="1.0" encoding="UTF-8"?><Response />'
 
 
 class Webhooks:
     """`tokens` and `secrets`: the current one first, then those still accepted."""
 
-    def __init__(
-        self, public_url: str, key: str, *, tokens: Sequence[str], secrets: Sequence[str], caller_id: str = ""
-    ):
-        self._public_url, self._key, self._caller_id = public_url, key, caller_id
+    def __init__(self, public_url: str, key: str, *, tokens: Sequence[str], secrets: Sequence[str]) -> None:
+        if "_" in (urlsplit(public_url).hostname or "") or "?" in public_url or "#" in public_url:
+            raise SettingsError(
+                "DIALER_PUBLIC_URL: Twilio takes no host name with '_', and no '?' or '#'; give another name"
+            )
+        self._public_url, self._key = public_url, key
         self._tokens = [token.encode() for token in tokens]
         self._validators = [RequestValidator(token) for token in tokens]
         self._secrets = [secret.encode() for secret in secrets]
@@ -56,15 +64,30 @@ class Webhooks:
 
     def receive(self, letter: Letter, script: Script | None) -> tuple[News | None, Reply]:
         """`script` is None for an attempt that is not ours: it is hung up on."""
-        proven, choice_place = self._proves(letter, script)
-        parent = letter.fields.get("ParentCallSid") or letter.fields.get("CallSid")
-        news = News(letter.attempt, letter.key, proven, call_id=parent or None, raw=_raw(letter))
-        return news, self._reply(letter, script, choice_place)
+        page = self._page_that_failed(letter) if letter.kind == "fallback" else letter
+        call_id = _clean(letter.fields.get("ParentCallSid") or letter.fields.get("CallSid") or "")[:64]
+        news = News(
+            letter.attempt, letter.key, self._proves(page, script), call_id=call_id or None, raw=_raw(letter),
+            unknown=words.unknown(letter.fields),
+        )  # fmt: skip
+        return news, self._reply(page, script)
 
-    def regrets(self, letter: Letter, script: Script | None) -> Reply:
-        if letter.wants_script:
+    def regrets(self, letter: Letter, script: Script | None, *, again: bool) -> Reply:
+        # a page that fails is asked for again, and then the fallback, which is the last to speak
+        if letter.wants_script and not (again and letter.kind != "fallback"):
             return _spoken(twiml.sorry(script))
         return Reply(code=503, content_type="text/plain")
+
+    def _page_that_failed(self, letter: Letter) -> Letter:
+        """The letter which that page would have got; the fallback's own where nothing but an apology is left."""
+        try:
+            path = urlsplit(letter.fields.get("ErrorUrl", "")).path
+            kind, ref, step = self._open_path(path[path.find("/twilio/") :])
+        except (WebhookError, ValueError):
+            return letter
+        if ref != f"{self._key}-{letter.attempt}" or not KINDS[kind]:
+            return letter
+        return replace(letter, kind=kind, step=step)
 
     def _open_path(self, path: str) -> tuple[str, str, int]:
         parts = path.split("/")
@@ -73,7 +96,8 @@ class Webhooks:
         if len(parts[3]) > 40 or len(parts[4]) > 6:
             raise Malformed("no such address")
         kind, ref, step = parts[2], parts[3], int(parts[4])
-        if not any(hmac.compare_digest(self._mac(secret, kind, ref, step), parts[5]) for secret in self._secrets):
+        mac = parts[5].encode()
+        if not any(hmac.compare_digest(self._mac(secret, kind, ref, step).encode(), mac) for secret in self._secrets):
             raise Forged("the address does not bear our signature")
         return kind, ref, step
 
@@ -98,7 +122,7 @@ class Webhooks:
                 if hmac.compare_digest(mine, signature):
                     return True
         # repeated keys, and the port that Twilio signs or does not
-        several: dict[str, list[str]] = {}
+        several = _Several()
         for name, value in pairs:
             several.setdefault(name, []).append(value)
         return any(validator.validate(url, several, signature) for validator in self._validators)
@@ -107,62 +131,76 @@ class Webhooks:
         digest = hmac.digest(secret, f"{kind}/{ref}/{step}".encode(), "sha256")
         return base64.urlsafe_b64encode(digest[:18]).decode()
 
-    def _proves(self, letter: Letter, script: Script | None) -> tuple[Progress, int]:
-        """Progress, and the place of the chosen key (0: none)."""
-        fields = letter.fields
-        if letter.kind in ("leg", "dial"):
-            name = "DialCallStatus" if letter.kind == "dial" else "CallStatus"
-            transfer = words.TRANSFERS.get(fields.get(name, ""), Transfer.none)
-            own = words.progress(fields) if letter.kind == "dial" else Progress()
-            return merge(Progress(phase=Phase.answered, transfer=transfer), own), 0
+    def _proves(self, page: Letter, script: Script | None) -> Progress:
+        fields = page.fields
         known = words.progress(fields)
-        if fields.get("ParentCallSid"):
-            return Progress(transfer=words.TRANSFERS.get(fields.get("CallStatus", ""), Transfer.none)), 0
-        if letter.kind == "voice":
-            return merge(Progress(phase=Phase.answered), known), 0
-        if letter.kind == "fallback" and "/twilio/keys/" in fields.get("ErrorUrl", "") and not fields.get("Digits"):
-            return merge(Progress(phase=Phase.answered, keys_unheard=True), known), 0
-        if letter.kind == "keys":
-            choice = None if script is None or script.ask is None else script.ask.choice(fields.get("Digits", ""))
-            heard = Progress(phase=Phase.answered, answer_step=letter.step)
-            if choice is not None:
-                heard = Progress(
-                    phase=Phase.answered, answer=choice.answer, answer_step=letter.step, answer_key=choice.place,
-                    opted_out=choice.opts_out,
-                )  # fmt: skip
-            return merge(heard, known), choice.place if choice is not None else 0
-        return known, 0
+        if page.kind == "leg" or fields.get("ParentCallSid"):
+            # the other leg's end is not the call's
+            return Progress(phase=Phase.answered, transfer=_transfer(fields.get("CallStatus", "")))
+        if page.kind == "dial":
+            return merge(Progress(phase=Phase.answered, transfer=_transfer(fields.get("DialCallStatus", ""))), known)
+        if page.kind == "voice":
+            return merge(Progress(phase=Phase.answered), known)
+        if page.kind == "keys":
+            return merge(self._heard(page, script), known)
+        return known
 
-    def _reply(self, letter: Letter, script: Script | None, place: int) -> Reply:
-        if not letter.wants_script:
-            return _spoken(NOTHING)
-        if script is None:
-            return _spoken(twiml.sorry(None))
-        ref = f"{self._key}-{letter.attempt}"
+    def _heard(self, page: Letter, script: Script | None) -> Progress:
+        if "Digits" not in page.fields:
+            return Progress(phase=Phase.answered, keys_unheard=True)
+        choice = _choice(page, script)
+        if choice is None:
+            return Progress(phase=Phase.answered, answer_step=page.step)
+        return Progress(
+            phase=Phase.answered, answer=choice.answer, answer_step=page.step, answer_key=choice.place,
+            opted_out=choice.opts_out,
+        )  # fmt: skip
+
+    def _reply(self, page: Letter, script: Script | None) -> Reply:
+        if not page.wants_script:
+            return _spoken(NO_WORDS)
+        fields = page.fields
+        failed = fields.get("ErrorCode") if "ErrorUrl" in fields else None
+        if script is None or page.kind == "fallback" or (failed and RETRIEVAL.fullmatch(failed) is None):
+            return _spoken(twiml.sorry(script))
+        ref = f"{self._key}-{page.attempt}"
 
         def address(kind: str, step: int) -> str:
             return self.address(kind, ref, step)
 
-        if letter.kind == "keys":
-            keys = letter.fields.get("Digits", "")
-            choice = None if script.ask is None else script.ask.choice(keys)
-            own = letter.fields.get("From", "")
-            return _spoken(twiml.after_keys(script, choice, keys, letter.step, address, own))
-        if letter.kind == "dial":
-            if letter.fields.get("DialCallStatus") in ("completed", "answered"):
+        if page.kind == "keys":
+            if "Digits" not in fields:
+                return _spoken(twiml.sorry(script))
+            own = fields.get("From", "")
+            return _spoken(twiml.after_keys(script, _choice(page, script), fields["Digits"], page.step, address, own))
+        if page.kind == "dial":
+            if fields.get("DialCallStatus") in ("completed", "answered"):
                 return _spoken(twiml.sorry(None))
             choices = script.ask.choices if script.ask is not None else ()
-            connect = next((choice.connect for choice in choices if choice.place == letter.step), None)
+            connect = next((choice.connect for choice in choices if choice.place == page.step), None)
             return _spoken(twiml.nobody_free(script, connect))
-        if letter.kind == "fallback" and "/twilio/voice/" not in letter.fields.get("ErrorUrl", "/twilio/voice/"):
-            return _spoken(twiml.sorry(script))
-        if words.ANSWERED_BY.get(letter.fields.get("AnsweredBy", "")) is AnsweredBy.machine:
+        if words.ANSWERED_BY.get(fields.get("AnsweredBy", "")) is AnsweredBy.machine:
             return _spoken(twiml.machine(script))
         return _spoken(twiml.opening(script, address))
 
 
+def _transfer(word: str) -> Transfer:
+    return words.TRANSFERS.get(word, Transfer.none)
+
+
+def _choice(page: Letter, script: Script | None) -> Choice | None:
+    return None if script is None or script.ask is None else script.ask.choice(page.fields.get("Digits", ""))
+
+
 _KEPT = ("CallSid", "CallStatus", "SequenceNumber", "Timestamp", "CallDuration", "AnsweredBy", "SipResponseCode",
-         "Digits", "DialCallStatus", "DialCallDuration", "ErrorCode", "ErrorUrl", "QueueTime")  # fmt: skip
+         "Digits", "DialCallStatus", "DialCallDuration", "ErrorCode", "QueueTime")  # fmt: skip
+
+
+class _Several(dict[str, list[str]]):
+    """A form whose keys repeat, as the SDK asks for it."""
+
+    def getall(self, name: str) -> list[str]:
+        return self[name]
 
 
 def _form(body: bytes) -> list[tuple[str, str]]:
@@ -185,8 +223,13 @@ def _form(body: bytes) -> list[tuple[str, str]]:
 
 
 def _raw(letter: Letter) -> str:
-    kept = [f"{name}={letter.fields[name][:120]}" for name in _KEPT if name in letter.fields]
+    kept = [f"{name}={_clean(letter.fields[name][:120])}" for name in _KEPT if name in letter.fields]
     return f"{letter.kind}/{letter.step} " + " ".join(kept)
+
+
+def _clean(text: str) -> str:
+    """Without what a database does not take."""
+    return text.replace("\0", "\ufffd")
 
 
 def _spoken(text: str) -> Reply:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -30,6 +31,9 @@ HANGUPS = {
 
 # A final SIP code says more than `failed` and `no-answer` do.
 SIP = {
+    "408": Hangup.no_answer,
+    "480": Hangup.no_answer,
+    "487": Hangup.no_answer,
     "404": Hangup.bad_number,
     "410": Hangup.bad_number,
     "484": Hangup.bad_number,
@@ -73,15 +77,45 @@ REFUSED = {
     21214: Hangup.failed,
 }
 
-# Certainly not placed; patience.
-BUSY = {429, 20429, 22005, 10004}
+# Certainly not placed; patience, and how much.
+BUSY = {
+    429: timedelta(seconds=5),
+    20429: timedelta(seconds=5),
+    10004: timedelta(seconds=15),
+    22005: timedelta(minutes=30),
+}
 
-# These concern this destination more than the account: it waits longer, the others need not.
-DESTINATION = {21215, 21203, 21219, 573005}
+# The account, or what we send for every call: nobody can be rung. With what to do.
+ACCOUNT = {
+    10001: "the account is suspended: pay or reactivate it in the Twilio console",
+    20003: "check TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN, and that the account is not suspended",
+    20005: "the account is not active: reactivate it in the Twilio console",
+    20006: "these credentials may not place calls",
+    20403: "these credentials may not place calls",
+    20404: "check TWILIO_ACCOUNT_SID",
+    21205: "check DIALER_PUBLIC_URL",
+    21609: "check DIALER_PUBLIC_URL",
+    70051: "these credentials may not place calls",
+}
+
+# One campaign's own trouble.
+CALLER_ID = {
+    21210: "buy or verify the caller_id in the Twilio console",
+    21212: "check the caller_id",
+    21213: "check the caller_id",
+}
+
+# One country's, or one number's.
+DESTINATION = {
+    21203: "calls abroad are not enabled: allow the country under Voice, Geo permissions in the Twilio console",
+    21215: "calls to this country are not enabled: allow it under Voice, Geo permissions in the Twilio console",
+    21219: "a trial account rings verified numbers only: upgrade it",
+    573005: "a trial account rings verified numbers only: upgrade it",
+}
 DESTINATION_AFTER = timedelta(hours=1)
 
 # Definite even when it is not Twilio's own JSON: somebody on the way, or a wrong address.
-DEFINITE_WITHOUT_CODE = {401, 403, 404, 405, 407, 413, 414, 431, 451}
+DEFINITE_WITHOUT_CODE = {301, 302, 307, 308, 401, 403, 404, 405, 407, 413, 414, 431, 451}
 
 
 def progress(fields: Mapping[str, str]) -> Progress:
@@ -105,13 +139,33 @@ def progress(fields: Mapping[str, str]) -> Progress:
 
 
 def seconds(text: str) -> timedelta | None:
-    return timedelta(seconds=int(text)) if text.isascii() and text.isdigit() and len(text) < 7 else None
+    number = whole(text)
+    return None if number is None else timedelta(seconds=number)
+
+
+def whole(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
 def moment(text: str) -> datetime | None:
     """RFC 2822, as Twilio writes times. None for anything else."""
     try:
         found = parsedate_to_datetime(text)
+        return found.astimezone(UTC) if found.tzinfo is not None else found.replace(tzinfo=UTC)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    return found.astimezone(UTC) if found.tzinfo is not None else found.replace(tzinfo=UTC)
+
+
+def unknown(fields: Mapping[str, str]) -> str:
+    """The words that are not in the tables above, for people."""
+    tables: Mapping[str, Mapping[str, object]] = {
+        "CallStatus": PHASES, "AnsweredBy": ANSWERED_BY, "DialCallStatus": TRANSFERS,
+    }  # fmt: skip
+    return ", ".join(
+        f"{name}={fields[name][:40]!r}" for name, table in tables.items() if fields.get(name, "") not in ("", *table)
+    )
+
+
+def without_secrets(text: str) -> str:
+    """For logs and rows: Twilio repeats numbers and addresses in its messages, and ours are signed."""
+    return re.sub(r"\+?\d{7,}", "…", re.sub(r"[a-z]+://\S+", "…", text))[:150]
