@@ -125,8 +125,8 @@ def test_another_trunk_has_budgets_of_its_own(scene: Scene) -> None:
 
 
 def test_a_number_rings_for_one_campaign_at_a_time(scene: Scene) -> None:
-    scene.campaign("other", limits="{per_person: {1 day: 9}}")
-    scene.campaign(limits="{per_person: {1 day: 9}}")
+    scene.campaign("other", limits="{per_person: {1 day: 9, 7 days: 9, 30 days: 9}}")
+    scene.campaign(limits="{per_person: {1 day: 9, 7 days: 9, 30 days: 9}}")
     scene.planned("+79161234567")
     scene.planned("+79161234567", campaign="other")
     [claim] = scene.claim()
@@ -202,7 +202,7 @@ def test_a_campaign_that_has_not_started_yet_waits(scene: Scene) -> None:
 
 
 def test_the_dials_of_a_target_are_counted_at_the_claim(scene: Scene) -> None:
-    scene.campaign(attempts="{at_most: 1}", limits="{per_person: {1 day: 9}}")
+    scene.campaign(attempts="{at_most: 1}", limits="{per_person: {1 day: 9, 7 days: 9, 30 days: 9}}")
     first = scene.live("+79161234567", now=NOON - 2 * DAY)
     scene.end(first, now=NOON - 2 * DAY, hangup=Hangup.busy)
     again = add_attempt(scene.database, scene.attempt(first).target_id, NOON, "+79161234567", phase="planned")
@@ -272,7 +272,7 @@ def test_a_claim_is_written_down_before_anything_is_sent(scene: Scene) -> None:
 
 
 def test_words_are_pinned_at_the_first_dial_and_everything_else_is_of_the_newest_version(scene: Scene) -> None:
-    scene.campaign(limits="{per_person: {1 day: 9}}")
+    scene.campaign(limits="{per_person: {1 day: 9, 7 days: 9, 30 days: 9}}")
     call = scene.planned()
     [claim] = scene.claim()
     assert "Hello Иван Петров, until December 20, 2026." in claim.script.greeting[0].text

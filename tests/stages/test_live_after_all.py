@@ -34,7 +34,7 @@ def test_a_call_that_lives_after_it_was_given_up_is_hung_up_and_its_replacement_
 
 
 def test_nobody_is_rung_again_while_or_after_such_a_call_is_hung_up(scene: Scene) -> None:
-    scene.campaign(limits="{per_person: {1 day: 9}}")
+    scene.campaign(limits="{per_person: {1 day: 9, 7 days: 9, 30 days: 9}}")
     first, _ = replaced(scene)
     scene.hear(first, RINGING, now=NOON + 2 * MINUTE)
     for later in (2 * MINUTE, HOUR, DAY, 2 * DAY):
@@ -44,7 +44,7 @@ def test_nobody_is_rung_again_while_or_after_such_a_call_is_hung_up(scene: Scene
 
 
 def test_a_replacement_that_rings_already_is_hung_up_too(scene: Scene) -> None:
-    scene.campaign(limits="{per_person: {1 day: 9}}")
+    scene.campaign(limits="{per_person: {1 day: 9, 7 days: 9, 30 days: 9}}")
     first, second = replaced(scene)
     [claim] = scene.claim(NOON + HOUR)
     assert claim.attempt == second
@@ -67,7 +67,7 @@ def test_the_true_end_of_such_a_call_is_written_down(scene: Scene) -> None:
 def test_a_call_that_was_not_placed_but_had_ended_counts_and_its_replacement_waits_as_after_any_other(
     scene: Scene,
 ) -> None:
-    scene.campaign(limits="{per_person: {1 day: 9}}", attempts="{wait: {no_answer: 3 hours}}")
+    scene.campaign(limits="{per_person: {1 day: 9, 7 days: 9, 30 days: 9}}", attempts="{wait: {no_answer: 3 hours}}")
     first, second = replaced(scene)
     scene.hear(first, Progress(phase=Phase.ended, hangup=Hangup.no_answer), now=NOON + 2 * MINUTE)
     scene.plan(NOON + 3 * MINUTE)
@@ -84,7 +84,7 @@ def test_a_lost_call_that_is_heard_of_again_is_hung_up(scene: Scene) -> None:
 
 
 def test_a_call_that_was_taken_back_and_rings_nevertheless_is_hung_up_and_never_rung_again(scene: Scene) -> None:
-    scene.campaign(limits="{per_person: {1 day: 9}}")
+    scene.campaign(limits="{per_person: {1 day: 9, 7 days: 9, 30 days: 9}}")
     call = scene.live()
     scene.record([TakenBack(call, "me", NOON, NOON, "429")])
     scene.hear(call, RINGING, now=NOON + MINUTE)
