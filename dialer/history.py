@@ -35,6 +35,16 @@ def dials_by_number(c: sa.Connection, numbers: Collection[str], *, now: datetime
     return {number: tuple(moments) for number, moments in found.items()}
 
 
+def is_known(number: sa.ColumnElement[str], *, since: sa.ColumnElement[datetime]) -> sa.ColumnElement[bool]:
+    """Do the two above say anything of this number?"""
+    unwanted = sa.select(do_not_call.c.id).where(do_not_call.c.number == number)
+    dialed = sa.select(attempts.c.id).where(
+        attempts.c.number == number, attempts.c.counts, attempts.c.claimed_at > since
+    )
+    # limited, for EXISTS would let the database read all of a table to answer for a few
+    return sa.or_(*(one.limit(1).scalar_subquery().is_not(None) for one in (unwanted, dialed)))
+
+
 def dials_by_target(c: sa.Connection, ids: Collection[int]) -> dict[int, int]:
     rows = c.execute(
         sa.select(attempts.c.target_id, sa.func.count())

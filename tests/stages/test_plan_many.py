@@ -1,0 +1,84 @@
+"""Planning many at once gives each what planning them one by one would give."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from itertools import product
+
+import sqlalchemy as sa
+
+from dialer.history import dials_by_number, why_not_to_call
+from dialer.permission import Facts, ask_permission
+from dialer.tables import do_not_call, numbers, targets
+from tests.rows import CONTRACT_END, add_attempt
+from tests.stages.scene import HOUR, NOON, Scene
+
+ZONES = ("Europe/Moscow", "Asia/Vladivostok", "Europe/Madrid Atlantic/Canary")
+
+
+def test_each_of_many_is_planned_for_the_moment_that_permission_gives_them_alone(scene: Scene) -> None:
+    campaign = scene.campaign(limits="{per_person: {1 day: 1, 7 days: 2}}").campaign
+    everybody = {}
+    for zones, field, ahead, past in product(ZONES, (None, "Asia/Omsk"), (0, 1, 30), ("", "rung", "forbidden")):
+        number = scene.a_number()
+        end = CONTRACT_END if ahead == 30 else NOON.date() + timedelta(days=ahead)
+        id = scene.target(number, contract_end=end, zone=field)
+        everybody[id] = (number, zones, field, end)
+        scene.database.write(
+            lambda c, id=id, zones=zones: c.execute(
+                sa.update(numbers).where(numbers.c.target_id == id).values(zones=zones)
+            )
+        )
+        if past == "rung":
+            rung(scene, number)
+        if past == "forbidden":
+            forbid(scene, number)
+    assert scene.plan() == len(everybody)
+    phones = {number for number, *_ in everybody.values()}
+    forbidden = scene.database.read(lambda c: why_not_to_call(c, phones))
+    dialed = scene.database.read(lambda c: dials_by_number(c, phones, now=NOON))
+    moments = set()
+    for id, (number, zones, field, end) in everybody.items():
+        facts = Facts(number, tuple(zones.split()), field, end, forbidden.get(number), dialed.get(number, ()))
+        verdict = ask_permission(campaign, facts, NOON)
+        target = scene.owed(id)
+        assert target.plan_at is None
+        assert [one.due_at for one in scene.tries(id)] == ([verdict.at] if verdict.at is not None else [])
+        assert (target.state, target.reason) == (
+            ("open", "") if verdict.at else ("left_out", "; ".join(verdict.reasons))
+        )
+        moments.add(verdict.at)
+    assert len(moments) > 3
+
+
+def test_a_target_with_an_open_attempt_gets_no_second_one(scene: Scene) -> None:
+    attempt = scene.planned()
+    target = scene.of_attempt(attempt).id
+    scene.set(targets, target, plan_at=NOON)
+    scene.plan()
+    assert [one.id for one in scene.tries(target)] == [attempt]
+    assert scene.owed(target).plan_at is None
+
+
+def test_two_who_plan_at_once_plan_everybody_once(scene: Scene) -> None:
+    everybody = [scene.target() for _ in range(60)]
+    planners = [threading.Thread(target=scene.plan) for _ in range(3)]
+    for planner in planners:
+        planner.start()
+    for planner in planners:
+        planner.join()
+    assert [len(scene.tries(id)) for id in everybody] == [1] * 60
+
+
+def rung(scene: Scene, number: str) -> None:
+    target = scene.target(number, campaign="before", plan_at=None, state="done")
+    add_attempt(
+        scene.database, target, NOON - 5 * HOUR, number, campaign="before", phase="ended", hangup="no_answer",
+        disposition="no_answer",
+    )  # fmt: skip
+
+
+def forbid(scene: Scene, number: str) -> None:
+    row = {"number": number, "source": "key", "card": "", "reason": "asked us", "since": NOON}
+    scene.database.write(lambda c: c.execute(sa.insert(do_not_call), row))
