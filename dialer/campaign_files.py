@@ -235,7 +235,6 @@ def _words(campaign: Campaign, templates: Mapping[str, str], read: Read, file: s
             tuple(sorted(_used(campaign.template, templates).items())), campaign.template, campaign.language
         )
         write_script(campaign, words, **made_up(campaign))
-        words.note_example()
     except WordsError as error:
         if error.line:
             return [Mistake(error.template or campaign.template, error.line, 1, str(error))]

@@ -1,0 +1,227 @@
+"""Named blocks of Jinja2 templates → words; the one door to Jinja2. Sandboxed, strict, bounded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import date
+from functools import lru_cache
+from types import TracebackType
+from typing import Any
+
+from jinja2 import DictLoader, Template, TemplateError, TemplateSyntaxError, UndefinedError, nodes
+
+from dialer.templates.bounded import Bounded, Reference, near, references, steps
+
+SPOKEN_MOST = 4_000
+NOTE_MOST = 8_000
+TEMPLATE_MOST = 32 * 1024
+
+# What no voice speaks and no portal stores: controls, halves of characters, marks that turn the line about.
+_CONTROL = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
+)
+
+
+class WordsError(Exception):
+    """`template` and `line` say where, when that is known."""
+
+    def __init__(self, text: str, *, template: str | None = None, line: int = 0) -> None:
+        super().__init__(text)
+        self.template, self.line = template, line
+
+
+class Words:
+    """The blocks of one campaign's template over the base of its language."""
+
+    def __init__(self, texts: Mapping[str, str], name: str, language: str) -> None:
+        names, mistakes = referenced(texts, name)
+        if mistakes:
+            raise mistakes[0]
+        self._environment = Bounded(loader=DictLoader({one: texts[one] for one in names}))
+        self._environment.filters["date"] = lambda day: spoken_date(day, language)
+        self._environment.globals["language"] = language
+        for one in names:
+            with _in_words(one):
+                self._environment.get_template(one)
+        parsed = {one: _parse(self._environment, texts, one) for one in names}
+        chain = _chain(parsed, name)
+        self._chain = [self._environment.get_template(one) for one in chain]
+        self.blocks = frozenset(block for template in self._chain for block in template.blocks)
+        self.own_blocks = {block.name: block.lineno for block in parsed[name].find_all(nodes.Block)}
+        self.called = frozenset(_called(parsed.values()))
+        self.outside = [wrong for one in chain for wrong in _outside_of_blocks(parsed[one], one)]
+        """Mistakes: what stands in no block is never said."""
+
+    def say(self, block: str, context: Mapping[str, Any]) -> str:
+        """One line, as it is spoken. Raises WordsError."""
+        return " ".join(self._render(block, context, SPOKEN_MOST).split())
+
+    def note(self, block: str, context: Mapping[str, Any]) -> str:
+        """Lines as a manager reads them, without empty ones at the ends or in a row."""
+        text = self._render(block, context, NOTE_MOST)
+        lines = [line.strip() for line in text.splitlines()]
+        return "\n".join(line for line in lines if line)
+
+    def _render(self, block: str, context: Mapping[str, Any], most: int) -> str:
+        if block not in self.blocks:
+            raise WordsError(f"there is no block '{block}'; write {{% block {block} %}}…{{% endblock %}}")
+        try:
+            with steps():
+                text = _CONTROL.sub(" ", "".join(self._parts(block, context, most)))
+        except WordsError:
+            raise
+        # a template is somebody else's program: whatever it raises is its mistake
+        except Exception as error:
+            template, line = _place(error.__traceback__)
+            raise WordsError(f"the block '{block}': {_plain(error, context)}", template=template, line=line) from error
+        if len(text.strip()) > most:
+            raise WordsError(f"the block '{block}' says more than {most} characters")
+        return text
+
+    def _parts(self, block: str, context: Mapping[str, Any], most: int) -> list[str]:
+        made = self._chain[0].new_context(dict(context))
+        for parent in self._chain[1:]:
+            for name, render in parent.blocks.items():
+                made.blocks.setdefault(name, []).append(render)
+        parts: list[str] = []
+        size = 0
+        for part in made.blocks[block][0](made):
+            size += len(part)
+            if size > 4 * most:
+                raise WordsError(f"the block '{block}' says more than {most} characters")
+            parts.append(part)
+        return parts
+
+
+@lru_cache(maxsize=200)
+def words_of(texts: tuple[tuple[str, str], ...], name: str, language: str) -> Words:
+    """Compiled once for each version. Raises WordsError."""
+    return Words(dict(texts), name, language)
+
+
+def referenced(texts: Mapping[str, str], name: str) -> tuple[list[str], list[WordsError]]:
+    """The template and all that it extends and imports; what is missing, cannot be read, or leads back to itself."""
+    environment = Bounded()
+    done: list[str] = []
+    mistakes: list[WordsError] = []
+
+    def follow(one: str, way: tuple[str, ...], line: int) -> None:
+        if one in way:
+            mistakes.append(WordsError(f"'{one}' leads back to itself", template=way[-1], line=line))
+        elif one not in texts:
+            why = f"there is no '{one}' in the templates folder{near(one, texts)}"
+            mistakes.append(WordsError(why, template=way[-1] if way else None, line=line))
+        elif one not in done:
+            done.append(one)
+            try:
+                parsed = _parse(environment, texts, one)
+            except WordsError as error:
+                mistakes.append(error)
+                return
+            for node in references(parsed):
+                follow(_named(node), (*way, one), node.lineno)
+
+    follow(name, (), 0)
+    return sorted(done), mistakes
+
+
+def _named(reference: Reference) -> str:
+    # that it names the file itself was seen to when it was parsed
+    return str(reference.template.as_const())
+
+
+def _parse(environment: Bounded, texts: Mapping[str, str], name: str) -> nodes.Template:
+    if len(texts[name]) > TEMPLATE_MOST:
+        raise WordsError(f"is over {TEMPLATE_MOST // 1024} KB", template=name, line=1)
+    with _in_words(name):
+        return environment.parse(texts[name], name=name)
+
+
+@contextmanager
+def _in_words(name: str) -> Iterator[None]:
+    try:
+        yield
+    except TemplateSyntaxError as error:
+        raise WordsError(str(error.message), template=error.name or name, line=error.lineno) from error
+    # what only Python's compiler notices
+    except (SyntaxError, RecursionError, MemoryError, ValueError, OverflowError) as error:
+        raise WordsError("is nested too deeply, or holds too large a number", template=name, line=1) from error
+
+
+def _chain(parsed: Mapping[str, nodes.Template], name: str) -> list[str]:
+    """The template and what it extends, nearest first."""
+    chain = [name]
+    while extends := list(parsed[chain[-1]].find_all(nodes.Extends)):
+        chain.append(_named(extends[0]))
+    return chain
+
+
+def _outside_of_blocks(parsed: nodes.Template, name: str) -> Iterator[WordsError]:
+    at_the_top = [node for node in parsed.body if isinstance(node, nodes.Extends)]
+    for extends in parsed.find_all(nodes.Extends):
+        if extends not in at_the_top[:1]:
+            yield WordsError("extends stands once, at the top", template=name, line=extends.lineno)
+    for node in parsed.body:
+        if isinstance(node, nodes.Output):
+            for text in node.nodes:
+                said = text.data if isinstance(text, nodes.TemplateData) else "?"
+                if said.strip():
+                    line = text.lineno + said[: len(said) - len(said.lstrip())].count("\n")
+                    why = "stands outside every block and is never said; put it into a block"
+                    yield WordsError(why, template=name, line=line)
+                    break
+        elif not isinstance(node, nodes.Block | nodes.Extends):
+            why = "stands outside every block and is not seen inside; put it into the block that uses it"
+            yield WordsError(why, template=name, line=node.lineno)
+
+
+def _called(parsed: Iterable[nodes.Template]) -> Iterator[str]:
+    """Blocks that are said by other blocks."""
+    for template in parsed:
+        for block in template.find_all(nodes.Block):
+            yield from (inner.name for inner in block.find_all(nodes.Block))
+        for node in template.find_all(nodes.Getattr):
+            if isinstance(node.node, nodes.Name) and node.node.name == "self":
+                yield node.attr
+
+
+def _place(trace: TracebackType | None) -> tuple[str | None, int]:
+    """The innermost line of a template."""
+    found: tuple[str | None, int] = (None, 0)
+    while trace is not None:
+        template = trace.tb_frame.f_globals.get("__jinja_template__")
+        if isinstance(template, Template):
+            found = template.name, template.get_corresponding_lineno(trace.tb_lineno)
+        trace = trace.tb_next
+    return found
+
+
+def _plain(error: Exception, context: Mapping[str, Any]) -> str:
+    if isinstance(error, UndefinedError):
+        message = str(error.message)
+        return message + near(message.partition("'")[2].rstrip("'"), context)
+    if isinstance(error, TemplateError):
+        return str(error.message or type(error).__name__)
+    if isinstance(error, RecursionError):
+        return "it calls itself without end"
+    return f"it cannot be worked out: {error}"
+
+
+_MONTHS = {
+    "ru": "января февраля марта апреля мая июня июля августа сентября октября ноября декабря",
+    "en": "January February March April May June July August September October November December",
+    "es": "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre",
+}
+
+
+def spoken_date(day: date, language: str) -> str:
+    if not isinstance(day, date):
+        raise TypeError(f"'{day}' is not a date")
+    month = _MONTHS[language].split()[day.month - 1]
+    if language == "en":
+        return f"{month} {day.day}, {day.year}"
+    if language == "es":
+        return f"{day.day} de {month} de {day.year}"
+    return f"{day.day} {month} {day.year} года"

@@ -1,0 +1,299 @@
+"""A Jinja2 in which nothing is endless: what a template may say is listed, and all that it does is counted.
+
+Loops, macros, blocks and filters spend steps; texts and lists have a longest. The rest of the language is refused where
+the template is read.
+"""
+
+from __future__ import annotations
+
+import difflib
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import date
+from functools import wraps
+from typing import Any
+
+from jinja2 import StrictUndefined, TemplateAssertionError, nodes, pass_context
+from jinja2.environment import TemplateModule
+from jinja2.exceptions import SecurityError
+from jinja2.filters import FILTERS
+from jinja2.runtime import Context, LoopContext, Macro, TemplateReference, Undefined
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+STEPS_MOST = 100_000
+CHARACTERS_A_STEP = 50
+TEXT_MOST = 20_000
+LIST_MOST = 1_000
+DEPTH_MOST = 30
+NUMBER_MOST = 10**15
+
+
+class Bounded(ImmutableSandboxedEnvironment):
+    intercepted_binops = frozenset(["//", "%", "+", "*", "-", "/", "**"])
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(undefined=Missing, autoescape=False, finalize=_spoken, **options)
+        self.filters = {name: _measured(FILTERS[name]) for name in _FILTERS}
+        self.filters |= {"replace": _replace, "join": _join, "round": _round, _COUNTED: _counted, _SPENT: _spent,
+                         _JOINED: _joined}  # fmt: skip
+        self.globals = {"range": _range}
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        if attribute in _ATTRIBUTES_OF_TEXT and isinstance(obj, str):
+            return getattr(obj, attribute)
+        if isinstance(obj, str | bytes | int | float | list | tuple):
+            return self.unsafe_undefined(obj, attribute)
+        return super().getattr(obj, attribute)
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        if isinstance(argument, str) and not isinstance(obj, Mapping):
+            return self.getattr(obj, argument)
+        return super().getitem(obj, argument)
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        if isinstance(obj, Mapping):
+            return attr in ("get", "items", "keys", "values")
+        if isinstance(obj, date):
+            return attr in ("day", "isoformat", "isoweekday", "month", "strftime", "weekday", "year")
+        return not attr.startswith("_") and isinstance(obj, LoopContext | Macro | TemplateModule | TemplateReference)
+
+    def unsafe_undefined(self, obj: Any, attribute: str) -> Undefined:
+        return self.undefined(f"'{attribute}' may not be used here", name=attribute, obj=obj, exc=SecurityError)
+
+    def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
+        spend(1)
+        with _one_deeper():
+            return _bounded(super().call(__context, __obj, *args, **kwargs))
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        spend(1)
+        numbers = all(isinstance(one, int | float) and abs(one) <= NUMBER_MOST for one in (left, right))
+        texts = isinstance(left, str) and isinstance(right, str)
+        if operator == "**" or not (numbers or (texts and operator == "+")):
+            raise SecurityError(f"'{operator}' does not work on these; it takes numbers of a usual size")
+        return _bounded(super().call_binop(context, operator, left, right))
+
+    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
+        parsed = super()._parse(source, name, filename)
+        _refuse_what_is_not_used_here(parsed, name)
+        return parsed
+
+    def _generate(
+        self, source: nodes.Template, name: str | None, filename: str | None, defer_init: bool = False
+    ) -> str:
+        _count_what_it_does(source, self)
+        return str(super()._generate(source, name, filename, defer_init))
+
+
+class Missing(StrictUndefined):
+    """Its message is for people who write templates."""
+
+    @property
+    def _undefined_message(self) -> str:
+        if self._undefined_hint:
+            return self._undefined_hint
+        message = f"there is no '{self._undefined_name}'"
+        if not isinstance(self._undefined_obj, Mapping):
+            return message
+        hint = near(str(self._undefined_name), self._undefined_obj)
+        return message + (hint or " here; write |default('…') behind it where a card may lack it")
+
+
+def near(word: str, known: Iterable[str]) -> str:
+    found = difflib.get_close_matches(word, [str(one) for one in known], n=1)
+    return f"; did you mean '{found[0]}'?" if found else ""
+
+
+@contextmanager
+def steps() -> Iterator[None]:
+    """What is rendered within shares one purse of steps."""
+    _purse.left, _purse.depth = STEPS_MOST, 0
+    try:
+        yield
+    finally:
+        _purse.left = None
+
+
+def spend(count: int) -> None:
+    if _purse.left is None:
+        return  # compiled, not rendered
+    _purse.left -= count
+    if _purse.left < 0:
+        raise SecurityError("it does too much: it loops without end, or nearly so")
+
+
+class _Purse(threading.local):
+    left: int | None = None
+    depth: int = 0
+
+
+_purse = _Purse()
+
+
+@contextmanager
+def _one_deeper() -> Iterator[None]:
+    _purse.depth += 1
+    try:
+        if _purse.depth > DEPTH_MOST:
+            raise SecurityError("it calls itself without end")
+        yield
+    finally:
+        _purse.depth -= 1
+
+
+_COUNTED, _SPENT, _JOINED = "counted by steps", "spent", "joined"
+_FILTERS = (
+    "abs", "capitalize", "count", "d", "default", "first", "float", "int", "last", "length", "lower", "max", "min",
+    "reverse", "sort", "string", "title", "trim", "truncate", "unique", "upper", "wordcount",
+)  # fmt: skip
+_ATTRIBUTES_OF_TEXT = (
+    "capitalize", "endswith", "isalpha", "isdigit", "lower", "lstrip", "rstrip", "startswith", "strip", "title",
+    "upper",
+)  # fmt: skip
+
+_REFUSED: dict[type[nodes.Node], str] = {
+    nodes.Include: "{% include %}", nodes.CallBlock: "{% call %}", nodes.FilterBlock: "{% filter %}",
+    nodes.AssignBlock: "{% set %} without =", nodes.ScopedEvalContextModifier: "{% autoescape %}",
+    nodes.NSRef: "a namespace",
+}  # fmt: skip
+
+
+def _refuse_what_is_not_used_here(source: nodes.Template, name: str | None) -> None:
+    for node in source.find_all(tuple(_REFUSED)):
+        raise TemplateAssertionError(f"{_REFUSED[type(node)]} is not used here", node.lineno, name)
+    for loop in source.find_all(nodes.For):
+        if loop.recursive:
+            raise TemplateAssertionError("a recursive loop is not used here", loop.lineno, name)
+    for reference in references(source):
+        if not isinstance(reference.template, nodes.Const):
+            raise TemplateAssertionError("write the name of the file itself here", reference.lineno, name)
+
+
+Reference = nodes.Extends | nodes.Import | nodes.FromImport
+
+
+def references(source: nodes.Template) -> list[Reference]:
+    return [*source.find_all(nodes.Extends), *source.find_all(nodes.Import), *source.find_all(nodes.FromImport)]
+
+
+def _count_what_it_does(source: nodes.Template, environment: Bounded) -> None:
+    """Every round of a loop, every macro and every block spends as many steps as it has nodes."""
+    for loop in list(source.find_all(nodes.For)):
+        weight = nodes.Const(_weight(loop.body) + 1)
+        loop.iter = nodes.Filter(loop.iter, _COUNTED, [weight], [], None, None, lineno=loop.lineno)
+    parts: list[nodes.Macro | nodes.Block] = [*source.find_all(nodes.Macro), *source.find_all(nodes.Block)]
+    for part in parts:
+        spent = nodes.Filter(nodes.Const(_weight(part.body)), _SPENT, [], [], None, None, lineno=part.lineno)
+        part.body.insert(0, nodes.Output([spent], lineno=part.lineno))
+    _join_by_filter(source)
+    source.set_environment(environment)
+
+
+def _weight(body: Iterable[nodes.Node]) -> int:
+    weight = 0
+    for node in body:
+        weight += 1 + sum(1 for _ in node.find_all(nodes.Node))
+        weight += sum(len(text.data) // CHARACTERS_A_STEP for text in node.find_all(nodes.TemplateData))
+    return weight
+
+
+def _join_by_filter(node: nodes.Node) -> None:
+    for name, value in node.iter_fields():
+        if isinstance(value, nodes.Node):
+            _join_by_filter(value)
+            if isinstance(value, nodes.Concat):
+                setattr(node, name, _joining(value))
+        elif isinstance(value, list):
+            for place, one in enumerate(value):
+                if isinstance(one, nodes.Node):
+                    _join_by_filter(one)
+                    if isinstance(one, nodes.Concat):
+                        value[place] = _joining(one)
+
+
+def _joining(node: nodes.Concat) -> nodes.Filter:
+    pieces = nodes.List(node.nodes, lineno=node.lineno)
+    return nodes.Filter(pieces, _JOINED, [], [], None, None, lineno=node.lineno)
+
+
+def _bounded(value: Any) -> Any:
+    if isinstance(value, str) and len(value) > TEXT_MOST:
+        raise SecurityError(f"a text of more than {TEXT_MOST} characters")
+    if isinstance(value, list | tuple) and len(value) > LIST_MOST:
+        raise SecurityError(f"a list of more than {LIST_MOST} things")
+    return value
+
+
+def _measured(filter: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(filter)
+    def measured(*args: Any, **kwargs: Any) -> Any:
+        spend(1 + sum(len(one) for one in args if isinstance(one, str | list | tuple)) // CHARACTERS_A_STEP)
+        return _bounded(filter(*args, **kwargs))
+
+    return measured
+
+
+# with the context, so that it is not worked out once and for all when the template is compiled
+@pass_context
+def _counted(_: Context, items: Any, weight: int = 1) -> Iterator[Any]:
+    for place, item in enumerate(items, start=1):
+        if place > LIST_MOST:
+            raise SecurityError(f"a loop of more than {LIST_MOST} rounds")
+        spend(weight)
+        yield item
+
+
+@pass_context
+def _spent(_: Context, weight: int) -> str:
+    spend(weight)
+    return ""
+
+
+@pass_context
+def _joined(_: Context, pieces: list[Any]) -> str:
+    spend(len(pieces))
+    return _within(str(piece) for piece in pieces)
+
+
+@pass_context
+def _join(context: Context, items: Iterable[Any], between: str = "") -> str:
+    pieces = [str(item) for item in _counted(context, items)]
+    return _within(piece if place == 0 else between + piece for place, piece in enumerate(pieces))
+
+
+@pass_context
+def _spoken(_: Context, value: Any) -> str:
+    text = str(value)
+    spend(1 + len(text) // CHARACTERS_A_STEP)
+    return text
+
+
+def _within(pieces: Iterable[str]) -> str:
+    joined: list[str] = []
+    left = TEXT_MOST
+    for piece in pieces:
+        left -= len(piece)
+        if left < 0:
+            raise SecurityError(f"a text of more than {TEXT_MOST} characters")
+        joined.append(piece)
+    return "".join(joined)
+
+
+def _replace(value: Any, old: str, new: str) -> str:
+    text, old, new = str(value), str(old), str(new)
+    spend(1 + len(text) // CHARACTERS_A_STEP)
+    if len(text) + text.count(old) * len(new) > TEXT_MOST:
+        raise SecurityError(f"a text of more than {TEXT_MOST} characters")
+    return text.replace(old, new)
+
+
+def _round(number: float, digits: int = 0) -> float:
+    return round(number, min(max(digits, 0), 10)) if digits else round(number)
+
+
+def _range(*args: int) -> range:
+    made = range(*args)
+    if len(made) > LIST_MOST:
+        raise SecurityError(f"a loop of more than {LIST_MOST} rounds")
+    return made
