@@ -15,7 +15,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from dialer import log
+from dialer import leases, log
 from dialer.campaign_files import read_campaigns
 from dialer.campaign_store import Running, Store, take_in
 from dialer.cancelling import LIVE
@@ -23,6 +23,7 @@ from dialer.claiming import EVERYTHING, Scope
 from dialer.clock import Clock
 from dialer.crm.base import Crm
 from dialer.database import Database
+from dialer.errors import CrmError, CrmUnavailable
 from dialer.group_writer import GroupWriter
 from dialer.providers.base import Heard, TakenBack
 from dialer.scheduler import Ticks
@@ -32,11 +33,12 @@ from dialer.stages.plan import plan_due
 from dialer.stages.read import claim_reading, read_again, read_campaign, reading_due
 from dialer.stages.record import Timing, record
 from dialer.stages.write_back import Manners, look_for_doubtful, owe_entries, write_owed
-from dialer.tables import PAST, attempts, entries, nodes, targets, trunks
+from dialer.tables import PAST, attempts, entries, targets, trunks
 from dialer.web.hooks import Hooks, Scripts
 
 CHASING = 4
 WRITES_AT_ONCE = 20
+TROUBLE_RESTS = 5.0
 
 BEATS = {
     "campaigns": timedelta(seconds=10),
@@ -92,6 +94,7 @@ class Service:
         )  # fmt: skip
         self._ticks = Ticks()
         self._wrong = ""
+        self._troubles: dict[tuple[str, str], tuple[float, CrmError | None]] = {}
 
     @property
     def web(self) -> object:
@@ -104,11 +107,7 @@ class Service:
         parts.database.write(
             lambda c: c.execute(parts.database.insert_new(trunks), {"name": trunk, "next_slot_at": PAST, "reason": ""})
         )
-        parts.database.write(
-            lambda c: c.execute(
-                sa.insert(nodes), {"name": parts.node, "kind": self._kind, "started_at": now, "seen_at": now}
-            )
-        )
+        leases.join(parts.database, parts.node, kind=self._kind, now=now)
         self._load_campaigns()
         ticks: dict[str, Callable[[], object]] = {
             "campaigns": self._load_campaigns,
@@ -145,8 +144,7 @@ class Service:
         self._ticks.stop()
         self._pool.shutdown(wait=False)
         self._writer.close()
-        name = self._parts.node
-        self._parts.database.write(lambda c: c.execute(sa.delete(nodes).where(nodes.c.name == name)))
+        leases.leave(self._parts.database, self._parts.node, now=self._parts.clock.now())
 
     def live_calls(self) -> int:
         mine = sa.select(sa.func.count()).where(attempts.c.node == self._parts.node, attempts.c.phase.in_(LIVE))
@@ -188,22 +186,43 @@ class Service:
         return {name: one for name, one in running.items() if name == self._scope.campaign}
 
     def _read_due(self) -> None:
-        parts = self._parts
-        for name, running in self._ours().items():
-            now = parts.clock.now()
+        def read(name: str, running: Running) -> None:
+            parts, now = self._parts, self._parts.clock.now()
             day = reading_due(running.campaign, now=now, anyway=self._today)
-            if running.stopped or day is None or (self._today and name in self._read_today):
-                continue
+            if day is None or (self._today and name in self._read_today):
+                return
             if claim_reading(parts.database, name, day, node=parts.node, now=now, again=self._today):
                 read_campaign(parts.database, parts.crm, running, day, node=parts.node, now=now)
                 self._read_today.add(name)
                 self.first_reading.set()
 
+        self._ask_crm("read", read)
+
     def _read_again(self) -> None:
-        for running in self._ours().values():
-            now = self._parts.clock.now()
-            if not running.stopped:
-                read_again(self._parts.database, self._parts.crm, running, now=now, fresh_for=self._parts.fresh_for)
+        def read(_: str, running: Running) -> None:
+            parts = self._parts
+            read_again(parts.database, parts.crm, running, now=parts.clock.now(), fresh_for=parts.fresh_for)
+
+        self._ask_crm("read again", read)
+
+    def _ask_crm(self, what: str, ask: Callable[[str, Running], None]) -> None:
+        """One campaign's trouble does not stop the others, and is not asked about again at once."""
+        troubles = []
+        for name, running in self._ours().items():
+            until, error = self._troubles.get((what, name), (0.0, None))
+            if running.stopped:
+                continue
+            if error is None or time.monotonic() >= until:
+                error = None
+                try:
+                    ask(name, running)
+                except CrmError as caught:
+                    error = caught
+                self._troubles[what, name] = (time.monotonic() + TROUBLE_RESTS, error)
+            if error is not None:
+                troubles.append(f"campaign={name} {error}")
+        if troubles:
+            raise CrmUnavailable("; ".join(troubles))
 
     def _plan(self) -> None:
         budget = self._parts.desk.budget
@@ -220,17 +239,18 @@ class Service:
                 parts.database, parts.crm, parts.manners, node=parts.node, now=now, fallback_users=fallback
             ):
                 break
-        look_for_doubtful(parts.database, parts.crm, parts.manners, now=parts.clock.now())
+        look_for_doubtful(parts.database, parts.crm, parts.manners, node=parts.node, now=parts.clock.now())
 
     def _beat(self) -> None:
         parts = self._parts
         wrong = parts.clock.set(parts.database.now())
         if abs(wrong) > timedelta(seconds=2):
             log.warn(f"node={parts.node} its clock was {wrong.total_seconds():+.1f} s off the database's and is set")
-        now = parts.clock.now()
-        parts.database.write(
-            lambda c: c.execute(sa.update(nodes).where(nodes.c.name == parts.node).values(seen_at=now))
+        dead = leases.stay(
+            parts.database, parts.node, kind=self._kind, dead_after=parts.manners.dead_after, now=parts.clock.now()
         )
+        for name in dead:
+            log.warn(f"node={name} is dead: what it was reading and writing is taken over")
 
     def _is_well(self) -> str:
         try:

@@ -62,15 +62,15 @@ def write_owed(
     return len(claimed)
 
 
-def look_for_doubtful(database: Database, crm: Crm, manners: Manners, *, now: datetime) -> int:
+def look_for_doubtful(database: Database, crm: Crm, manners: Manners, *, node: str, now: datetime) -> int:
     """Returns how many entries were looked for."""
     # an entry may have left as late as `send_within` after it was claimed
     since = now - manners.doubt_after - crm.send_within
-    doubted = database.write(lambda c: _claim_doubtful(c, crm.batch, manners, sent_before=since, now=now))
+    doubted = database.write(lambda c: _claim_doubtful(c, crm.batch, manners, node=node, sent_before=since, now=now))
     if not doubted:
         return 0
     results = crm.look_for([_entry(row) for row in doubted], now=now)
-    database.write(lambda c: _keep_findings(c, doubted, results, now=now))
+    database.write(lambda c: _keep_findings(c, doubted, results, node=node, now=now))
     return len(doubted)
 
 
@@ -190,7 +190,8 @@ def _after_write(row: Any, result: Result, manners: Manners, *, now: datetime) -
         return _written(row, result, row.hash)
     if result.outcome is Outcome.doubtful:
         log.warn(f"entry={row.id} may stand already ({result.why}): looked for before it is written again")
-        return {"state": "doubtful", "due_at": (result.sent_at or now) + manners.doubt_after, "why": result.why[:300]}
+        due_at = (result.sent_at or now) + manners.doubt_after
+        return {"state": "doubtful", "due_at": due_at, "why": result.why[:300], "node": None}
     if result.outcome is Outcome.later:
         return _later(row, result, "owed", now=now)
     log.alarm(f"entry={row.id} is set aside: {result.why}")
@@ -212,11 +213,11 @@ def _later(row: Any, result: Result, state: str, *, now: datetime) -> dict[str, 
         return {"state": "set_aside", "why": why[:300]}
     at = result.again_at or now + TRY_AGAIN_AFTER[min(row.tries, len(TRY_AGAIN_AFTER) - 1)]
     log.warn(f"entry={row.id} waits for the CRM until {at:%H:%M:%S}: {result.why}")
-    return {"state": state, "due_at": at, "why": result.why[:300]}
+    return {"state": state, "due_at": at, "why": result.why[:300], "node": None}
 
 
 def _claim_doubtful(
-    c: sa.Connection, most: int, manners: Manners, *, sent_before: datetime, now: datetime
+    c: sa.Connection, most: int, manners: Manners, *, node: str, sent_before: datetime, now: datetime
 ) -> list[Any]:
     alive = sa.select(nodes.c.name).where(nodes.c.seen_at > now - manners.dead_after)
     abandoned = sa.and_(
@@ -235,15 +236,18 @@ def _claim_doubtful(
         c.execute(
             sa.update(entries)
             .where(entries.c.id.in_([row.id for row in rows]))
-            .values(state="doubtful", due_at=now + LOOKING_LEASE)
+            .values(state="doubtful", due_at=now + LOOKING_LEASE, node=node)
         )
     return list(rows)
 
 
-def _keep_findings(c: sa.Connection, doubted: Sequence[Any], results: Mapping[int, Result], *, now: datetime) -> None:
+def _keep_findings(
+    c: sa.Connection, doubted: Sequence[Any], results: Mapping[int, Result], *, node: str, now: datetime
+) -> None:
     for row in doubted:
         result = results.get(row.id, Result(Outcome.later, why="no answer for this entry"))
-        mine = sa.and_(entries.c.id == row.id, entries.c.state == "doubtful", entries.c.due_at == now + LOOKING_LEASE)
+        mine = sa.and_(entries.c.id == row.id, entries.c.state == "doubtful", entries.c.node == node,
+                       entries.c.due_at == now + LOOKING_LEASE)  # fmt: skip
         c.execute(sa.update(entries).where(mine).values(**_after_look(row, result, now=now)))
 
 

@@ -40,7 +40,7 @@ attempts:
   at_most: 3
   wait: {busy: 1 second, no_answer: 1 second, voicemail: 1 second, hung_up: 1 second, failed: 1 second,
     not_placed: 1 second}
-limits: {per_person: {1 day: 100}}
+limits: {per_person: {1 day: 100, 7 days: 100, 30 days: 100}}
 template: renewal.ru.j2
 script:
   wait: 5 seconds
@@ -59,7 +59,7 @@ class World:
     """Entered, it has a sandbox and no node yet. A wave is a campaign of its own, with people of its own."""
 
     def __init__(
-        self, folder: Path, database_url: str, *, people: int = 12, nodes: int = 1, lines: int = 6, rate: float = 10.0,
+        self, folder: Path, database_url: str, *, people: int = 12, nodes: int = 1, lines: int = 12, rate: float = 20.0,
         speed: float = 40.0, seed: int = 7, settings: Mapping[str, str] | None = None,
     ) -> None:  # fmt: skip
         self.folder, self.lines, self.rate = folder, lines, rate
@@ -142,16 +142,17 @@ class World:
         self.alive.append(node)
         return node
 
-    def wait_until_settled(self, within: float = 90.0) -> bool:
-        """Nothing is live, planned or owed any more: what is left is the referee's."""
+    def wait_until_settled(self, within: float = 120.0) -> dict[str, int]:
+        """Until nothing is live, planned or owed any more. Returns what still is when the time is over."""
         until = time.monotonic() + within
         quiet = 0
         while time.monotonic() < until:
-            quiet = quiet + 1 if not self.database.read(_unsettled) else 0
+            left = self.database.read(_unsettled)
+            quiet = quiet + 1 if not left else 0
             if quiet >= 4:
-                return True
+                return {}
             time.sleep(0.25)
-        return False
+        return left
 
     def points_seen(self) -> list[str]:
         """In the order in which they were first reached, by any node."""
@@ -192,17 +193,20 @@ class Node:
         self.process.send_signal(signal.SIGTERM)
 
 
-UNSETTLED = (
-    "SELECT count(*) FROM attempt WHERE phase <> 'ended' OR plan_at IS NOT NULL OR owes_at IS NOT NULL",
-    "SELECT count(*) FROM target WHERE state = 'open'",
-    "SELECT count(*) FROM entry WHERE state IN ('owed', 'writing', 'doubtful')",
-    "SELECT count(*) FROM reading WHERE state <> 'done'",
-    "SELECT count(*) FROM campaign WHERE name NOT IN (SELECT campaign FROM reading)",
-)
+UNSETTLED = {
+    "attempts planned": "attempt WHERE phase = 'planned'",
+    "attempts live": "attempt WHERE phase IN ('dialing', 'ringing', 'answered')",
+    "attempts that owe": "attempt WHERE plan_at IS NOT NULL OR owes_at IS NOT NULL",
+    "targets open": "target WHERE state = 'open'",
+    "entries": "entry WHERE state IN ('owed', 'writing', 'doubtful')",
+    "readings": "reading WHERE state <> 'done'",
+    "campaigns unread": "campaign WHERE name NOT IN (SELECT campaign FROM reading)",
+}
 
 
-def _unsettled(c: sa.Connection) -> int:
-    return sum(int(c.execute(sa.text(query)).scalar_one()) for query in UNSETTLED)
+def _unsettled(c: sa.Connection) -> dict[str, int]:
+    counts = {what: c.execute(sa.text(f"SELECT count(*) FROM {rows}")).scalar_one() for what, rows in UNSETTLED.items()}
+    return {what: count for what, count in counts.items() if count}
 
 
 def _free_port() -> int:
