@@ -82,12 +82,17 @@ class Result:
     sent_at: datetime | None = None
 
 
+def are_many(missing: int, asked: int) -> bool:
+    """More cards than people delete in a moment: rights may have shrunk, and what may not be read is just missing."""
+    return missing > 20 and missing > asked / 5
+
+
 class Crm(Protocol):
     batch: int
     """How many entries one request carries."""
 
     send_within: timedelta
-    """An entry leaves within this after `write` was called, or does not leave."""
+    """An entry leaves within this after the `now` of `write`, or does not leave."""
 
     def examine(self, audience: Audience) -> list[str]:
         """What is wrong with the audience on this portal, each line with its remedy. Raises CrmError."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 
@@ -32,10 +33,13 @@ class Bitrix24:
         burst: int = 45,
         answer_within: float = ANSWER_WITHIN,
         send_within: timedelta = timedelta(seconds=5),
+        sleep: Callable[[float], None] = time.sleep,
         log: Callable[[str], None] = lambda text: None,
     ) -> None:
         self._clock, self.send_within = clock, send_within
-        self._rest = Rest(webhook_url, clock=clock, rate=rate, burst=burst, answer_within=answer_within, say=log)
+        self._rest = Rest(
+            webhook_url, clock=clock, rate=rate, burst=burst, answer_within=answer_within, sleep=sleep, say=log
+        )
         self._fields = Fields(self._rest, clock)
         self._users = Users(self._rest)
 

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from dialer.crm.base import Entry, EntryKind, Outcome, Result
+from dialer.crm.base import Entry, EntryKind, Outcome, Result, are_many
 from dialer.crm.bitrix24_errors import Doubt, Later
-from dialer.crm.bitrix24_reading import PAGE, are_many, whole
+from dialer.crm.bitrix24_reading import PAGE, whole
 from dialer.crm.bitrix24_rest import Batch, Command, Rest
 from dialer.crm.bitrix24_writing import ENTRIES_MOST, ORIGINATOR, again, ask_for_cards, gone, mark, missing_cards
 from dialer.errors import CrmError

@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from dialer.audience import Audience, CardType
-from dialer.crm.base import Contact
+from dialer.crm.base import Contact, are_many
 from dialer.crm.bitrix24_errors import Doubt, Later, Refused
 from dialer.crm.bitrix24_fields import ENTITY, LISTS, TEXTS, CardField, Fields, day_of, is_yes, text_of
 from dialer.crm.bitrix24_rest import COMMANDS_MOST, Command, Reference, Rest
@@ -19,7 +19,6 @@ from dialer.crm.bitrix24_rest import COMMANDS_MOST, Command, Reference, Rest
 PAGE = 50
 TRIES = 5
 PHONES_MOST, FACTS_MOST, FACT_LENGTH_MOST = 10, 60, 300
-FEW, SHARE = 20, 0.2
 NOT_DIALED = {"FAX", "PAGER"}
 DATES = ("date", "datetime")
 FLAGS = ("boolean", "integer", "double", *LISTS, *TEXTS)
@@ -222,11 +221,6 @@ def _contacts(rest: Rest, resolved: Resolved, items: Sequence[dict[str, Any]]) -
             " webhook's user has lost the right to read them; nobody is rung for those deals"
         )
     return [_contact(resolved, item, people.get(primary[item["id"]] or 0)) for item in items]
-
-
-def are_many(missing: int, asked: int) -> bool:
-    """More than people delete in a moment: rights may have shrunk, and rows that may not be read are just missing."""
-    return missing > FEW and missing > asked * SHARE
 
 
 def _primary(deal: Mapping[str, Any]) -> int | None:

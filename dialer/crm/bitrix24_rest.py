@@ -1,6 +1,6 @@
 """Bitrix24's REST over an incoming webhook: one request, one answer, one of `bitrix24_errors`' three ways to fail.
 
-The address is a secret and stands in no error. A write may be given a moment by which it has left, or never leaves.
+The address is a secret and stands in no error. `until` is the moment by which a request has left, or never leaves.
 """
 
 from __future__ import annotations
@@ -81,10 +81,6 @@ class Rest:
         port = f":{parts.port}" if parts.port else ""
         return f"{parts.scheme}://{parts.hostname}{port}/rest/***"
 
-    def leaves_within(self, seconds: float) -> float:
-        """A moment for `batch`."""
-        return self._monotonic() + seconds
-
     def free_at(self, method: str) -> datetime | None:
         """When a method whose time is nearly used up may be called again; None where it may now."""
         return self._operating.free_at(method)
@@ -95,7 +91,7 @@ class Rest:
         self._operating.learn(method, answer.get("time"))
         return answer["result"]
 
-    def batch(self, commands: Mapping[str, Command], *, halt: bool, until: float | None = None) -> Batch:
+    def batch(self, commands: Mapping[str, Command], *, halt: bool, until: datetime | None = None) -> Batch:
         """At most 50 commands by name, in order. Raises Later, Refused, Doubt for the whole."""
         text = {name: f"{method}?{query(parameters)}" for name, (method, parameters) in commands.items()}
         methods = tuple({method: None for method, _ in commands.values()})
@@ -117,7 +113,7 @@ class Rest:
         self._http.close()
 
     def _ask(
-        self, method: str, parameters: Mapping[str, Any], counted: tuple[str, ...], until: float | None
+        self, method: str, parameters: Mapping[str, Any], counted: tuple[str, ...], until: datetime | None
     ) -> tuple[dict[str, Any], datetime]:
         for trial in range(RATE_TRIES):
             for one in counted:
@@ -132,15 +128,15 @@ class Rest:
                 # the bucket is shared with everything behind this address: what we thought was left is not
                 self._bucket.drain()
                 pause = min(0.5 * 2**trial, 10.0)
-                if until is not None and self._monotonic() + pause > until:
+                if until is not None and self._clock() + timedelta(seconds=pause) > until:
                     break
                 self.sleep(pause)
         raise Later("Bitrix24: its requests are used up for now: something else uses them too, or it is slow")
 
-    def _left(self, until: float | None) -> float | None:
-        return None if until is None else max(until - self._monotonic(), 0.0)
+    def _left(self, until: datetime | None) -> float | None:
+        return None if until is None else (until - self._clock()).total_seconds()
 
-    def _wait_for(self, method: str, until: float | None) -> None:
+    def _wait_for(self, method: str, until: datetime | None) -> None:
         moment = self._operating.free_at(method)
         if moment is None:
             return
@@ -150,15 +146,15 @@ class Rest:
         self.sleep(max(wait.total_seconds(), 0.0))
 
     def _ask_once(
-        self, method: str, parameters: Mapping[str, Any], until: float | None
+        self, method: str, parameters: Mapping[str, Any], until: datetime | None
     ) -> tuple[dict[str, Any], datetime]:
         left: list[datetime] = []
 
         def gate(event: str, _: Any) -> None:
             """Called when there is a connection and nothing has been written to it yet."""
             if event.endswith(".send_request_headers.started"):
-                if until is not None and self._monotonic() > until:
-                    raise Later("Bitrix24: the connection took too long")
+                if until is not None and self._clock() > until:
+                    raise Later("Bitrix24: the request was not on its way in time")
                 left.append(self._clock())
 
         url, extensions = f"{self._base}/{method}.json", {"trace": gate}

@@ -29,15 +29,16 @@ Card = tuple[CardType, int]
 
 
 def write(rest: Rest, users: Users, entries: Sequence[Entry], *, within: timedelta, now: datetime) -> dict[int, Result]:
-    """`within` is how long from now the entries may leave."""
-    until = rest.leaves_within(within.total_seconds())
+    """`now` is when the entries were claimed; they leave `within` that, or not at all."""
     results: dict[int, Result] = {}
     for start in range(0, len(entries), ENTRIES_MOST):
-        results |= _write_some(rest, users, entries[start : start + ENTRIES_MOST], until=until, now=now)
+        results |= _write_some(rest, users, entries[start : start + ENTRIES_MOST], until=now + within, now=now)
     return results
 
 
-def _write_some(rest: Rest, users: Users, some: Sequence[Entry], *, until: float, now: datetime) -> dict[int, Result]:
+def _write_some(
+    rest: Rest, users: Users, some: Sequence[Entry], *, until: datetime, now: datetime
+) -> dict[int, Result]:
     results: dict[int, Result] = {}
     responsible: dict[int, int] = {}
     new_calls = [one for one in some if one.kind is EntryKind.call and one.remote_id is None]

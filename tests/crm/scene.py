@@ -1,0 +1,115 @@
+"""The real adapter against the sandbox portal or a scripted peer, with a clock that a test can move."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qsl
+
+from dialer.audience import Audience, CardType
+from dialer.crm.base import Contact, Entry, EntryKind, Outcome, Result
+from dialer.crm.bitrix24 import Bitrix24
+from dialer.sandbox.people import Person
+from dialer.sandbox.portal_cards import END
+from tests.portal_on_loopback import OnLoopback
+
+TODAY = date(2026, 11, 25)
+LAST = TODAY + timedelta(days=30)
+CONTACTS = Audience(CardType.contact, "Дата окончания договора", do_not_call="Не звонить", time_zone="Город")
+DEALS = Audience(CardType.deal, "Дата окончания договора", do_not_call="Не звонить", time_zone="Город")
+SECRET_URL = "/rest/1/s3cr3ts3cr3ts3cr3t/"
+
+
+class Clock:
+    """Real time, moved by what was slept: waits cost a test nothing."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta(0)
+        self.slept: list[float] = []
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.ahead += timedelta(seconds=seconds)
+
+
+class Office:
+    """`bitrix` is the adapter, `said` what it told the log."""
+
+    def __init__(self, webhook_url: str, **how: Any) -> None:
+        self.clock = Clock()
+        self.said: list[str] = []
+        wide = {"rate": 1000.0, "burst": 1000, **how}
+        self.bitrix = Bitrix24(webhook_url, clock=self.clock.now, sleep=self.clock.sleep, log=self.said.append, **wide)
+
+    def read(self, audience: Audience = CONTACTS, *, first: date = TODAY, last: date = LAST) -> list[Contact]:
+        return [one for page in self.bitrix.read(audience, first=first, last=last) for one in page]
+
+    def again(self, *ids: int, audience: Audience = CONTACTS) -> dict[int, Contact]:
+        return self.bitrix.read_again(audience, ids)
+
+    def write(self, *entries: Entry) -> list[Result]:
+        results = self.bitrix.write(entries, now=self.clock.now())
+        assert set(results) == {one.id for one in entries}
+        return [results[one.id] for one in entries]
+
+    def look(self, *entries: Entry) -> list[Result]:
+        results = self.bitrix.look_for(entries, now=self.clock.now())
+        assert set(results) == {one.id for one in entries}
+        return [results[one.id] for one in entries]
+
+
+_ids = itertools.count(1)
+
+
+def entry(kind: EntryKind, card: int = 1, **more: Any) -> Entry:
+    id = next(_ids)
+    now = datetime.now(UTC)
+    known: dict[str, Any] = {
+        "id": id, "kind": kind, "ref": f"inst-{id}", "card_type": CardType.contact, "card_id": card, "contact_id": card,
+        "number": "+79160000001", "subject": "Автозвонок", "text": "Дозвонились & поговорили", "started_at": now,
+        "ended_at": now, "responsible_id": 1, "remote_id": None, "first_sent_at": now, **more,
+    }  # fmt: skip
+    return Entry(**known)
+
+
+def call(card: int = 1, **more: Any) -> Entry:
+    return entry(EntryKind.call, card, **more)
+
+
+def note(card: int = 1, **more: Any) -> Entry:
+    return entry(EntryKind.note, card, subject="", **more)
+
+
+def outcomes(results: Sequence[Result]) -> list[Outcome]:
+    return [one.outcome for one in results]
+
+
+def person(id: int, *phones: tuple[str, str], end: date | None = TODAY, **more: Any) -> Person:
+    return Person(id, "Анна", "Ким", list(phones) or [(f"8 916 {id:07d}", "MOBILE")], end, 1, **more)
+
+
+def people(count: int) -> list[Person]:
+    return [person(id) for id in range(1, count + 1)]
+
+
+def written(on: OnLoopback) -> list[str]:
+    """Every entry that stands on the portal, by our ref."""
+    calls = [str(one["ORIGIN_ID"]) for one in on.portal.activities.values()]
+    notes = [str(one["COMMENT"]).rpartition("#")[2] for one in on.portal.comments.values()]
+    return sorted([*calls, *notes])
+
+
+def change_end(on: OnLoopback, entity: int, id: int, end: date | None) -> None:
+    on.portal.cards.change(entity, id, {END: "" if end is None else end.isoformat()})
+
+
+def commands(request: bytes) -> dict[str, tuple[str, dict[str, str]]]:
+    """Of a batch that a peer has received: method and parameters by name."""
+    told = json.loads(request.partition(b"\r\n\r\n")[2])["cmd"]
+    return {name: (text.partition("?")[0], dict(parse_qsl(text.partition("?")[2]))) for name, text in told.items()}
