@@ -19,8 +19,9 @@ from dialer import log
 from dialer.campaign import Campaign
 from dialer.campaign_store import Running
 from dialer.cancelling import cancel_targets, suppress
-from dialer.crm.base import Contact, Crm
+from dialer.crm.base import Contact, Crm, are_many
 from dialer.database import Database
+from dialer.errors import CrmUnavailable
 from dialer.phone_number import PhoneNumber, read_all, why_not
 from dialer.tables import attempts, do_not_call, numbers, readings, targets
 
@@ -29,6 +30,7 @@ FACTS_MOST = 8_000
 PEOPLE_AT_ONCE = 40
 AGAIN_AT_ONCE = 500
 DUE_SOON = timedelta(minutes=5)
+MANY_GONE_HELD = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ def read_again(database: Database, crm: Crm, running: Running, *, now: datetime,
     """
     campaign = running.campaign
     soon = (
-        sa.select(targets.c.id, targets.c.card_type, targets.c.card_id)
+        sa.select(targets.c.id, targets.c.card_type, targets.c.card_id, attempts.c.due_at)
         .join(attempts, sa.and_(attempts.c.target_id == targets.c.id, attempts.c.phase == "planned"))
         .where(
             attempts.c.campaign == campaign.name,
@@ -112,16 +114,30 @@ def read_again(database: Database, crm: Crm, running: Running, *, now: datetime,
     if not rows:
         return 0
     found = crm.read_again(campaign.audience, sorted({row.card_id for row in rows}))
-    gone = [row.id for row in rows if row.card_id not in found]
+    gone = [row for row in rows if row.card_id not in found]
     today = now.astimezone(ZoneInfo(campaign.time_zone)).date()
     seen = list(found.values())
     for start in range(0, len(seen), PEOPLE_AT_ONCE):
         _take_in(database, campaign, seen[start : start + PEOPLE_AT_ONCE], today, now=now)
-    if gone:
-        reason = "the card is gone from the CRM, or may not be read any more"
-        database.write(lambda c: cancel_targets(c, gone, state="cancelled", reason=reason, now=now))
-        log.warn(f"campaign={campaign.name} {len(gone)} cards are gone from the CRM: nobody is rung for them")
+    _cancel_gone(database, campaign, gone, asked=len(rows), now=now)
     return len(seen)
+
+
+def _cancel_gone(database: Database, campaign: Campaign, gone: Sequence[Any], *, asked: int, now: datetime) -> None:
+    """Where many are gone at once somebody has an hour to mend the rights: until then nobody is rung for them."""
+    believed = gone
+    if are_many(len(gone), asked):
+        believed = [row for row in gone if row.due_at <= now - MANY_GONE_HELD]
+    if believed:
+        reason = "the card is gone from the CRM, or may not be read any more"
+        ids = sorted({row.id for row in believed})
+        database.write(lambda c: cancel_targets(c, ids, state="cancelled", reason=reason, now=now))
+        log.warn(f"campaign={campaign.name} {len(ids)} cards are gone from the CRM: nobody is rung for them")
+    if len(believed) < len(gone):
+        raise CrmUnavailable(
+            f"{len(gone)} of {asked} cards are gone at once: they were deleted, or the CRM's user has lost the right to"
+            " read them. Nobody is rung for them; if they do not come back they are cancelled an hour after their time"
+        )
 
 
 def _take_in(
