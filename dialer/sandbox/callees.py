@@ -23,7 +23,8 @@ ENDINGS = {
 class Callee:
     """`does` is a word of `ENDINGS`. `presses` are the keys at the first, second … menu, "" for none.
 
-    `rings` and `hangs_up_after` are seconds; None: listens to the end. `manager` is how a transfer ends.
+    `rings`, `greets`, `talks` and `hangs_up_after` are seconds; None: listens to the end. `manager` is how a transfer
+    ends. `taken_for` is what machine detection says where it errs: human, machine_start, fax, unknown …
     """
 
     does: str = "human"
@@ -31,6 +32,9 @@ class Callee:
     presses: tuple[str, ...] = ("1",)
     hangs_up_after: float | None = None
     manager: str = "completed"
+    greets: float = 8.0
+    talks: float = 40.0
+    taken_for: str | None = None
 
 
 @dataclass(slots=True)

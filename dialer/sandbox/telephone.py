@@ -8,29 +8,30 @@ import json
 import re
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, quote
 
 from dialer.sandbox.callees import Callees
 from dialer.sandbox.faults import Faults, Rule
-from dialer.sandbox.telephone_call import Call, Exchange, is_address
+from dialer.sandbox.telephone_call import Call
+from dialer.sandbox.telephone_checks import ApiError, check_order
+from dialer.sandbox.telephone_leg import Leg
+from dialer.sandbox.telephone_listing import PAGE, PAGE_MOST, answers_to
+from dialer.sandbox.telephone_posts import Exchange
 from dialer.sandbox.wire import Request, Response
 
 PREFIX = "/2010-04-01/Accounts/"
 HTML = b"<html><body>Bad gateway</body></html>"
-
-
-class ApiError(Exception):
-    def __init__(self, status: int, code: int, text: str) -> None:
-        super().__init__(text)
-        self.status, self.code, self.text = status, code, text
+QUEUE_MOST = 86_400.0
 
 
 class Telephone:
     """`calls` are all that were ever placed, `log` every request to place one: (time, number, was it placed).
 
     Calls above `calls_per_second` are accepted and wait. `lists_lag`: seconds until a list shows a new call.
+    `lines_most` and `requests_most`: what the account may have at once. `forbidden`: the beginning of a number → the
+    code that it is refused with.
     """
 
     def __init__(
@@ -45,13 +46,18 @@ class Telephone:
         answer_after: float = 0.0,
         lists_lag: float = 0.0,
     ) -> None:
-        self.exchange = Exchange(account_sid, auth_token, speed, Faults(seed))
+        self.exchange = Exchange(account_sid, auth_token, speed, Faults(seed), caller_ids)
         self.callees = Callees(seed)
         self.caller_ids, self.calls_per_second = caller_ids, calls_per_second
         self.answer_after, self.lists_lag = answer_after, lists_lag
+        self.lines_most: int | None = None
+        self.requests_most: int | None = None
+        self.forbidden: dict[str, int] = {}
         self.status, self.balance = "active", "100.00"
         self.calls: dict[str, Call] = {}
         self.log: list[tuple[float, str, bool]] = []
+        self.requests: Counter[str] = Counter()
+        self._at_once = 0
         self._rung: Counter[str] = Counter()
         self._free_at = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -59,11 +65,14 @@ class Telephone:
     async def handle(self, request: Request) -> Response | None:
         if request.path.startswith("/_sandbox/"):
             return self._control(request)
+        self._at_once += 1
         try:
             self._admit(request)
             return await self._route(request)
         except ApiError as error:
             return _error(error)
+        finally:
+            self._at_once -= 1
 
     def _admit(self, request: Request) -> None:
         account, token = self.exchange.account_sid, self.exchange.auth_token
@@ -72,21 +81,19 @@ class Telephone:
             raise ApiError(401, 20003, "Authenticate")
         if not request.path.startswith(PREFIX + account):
             raise ApiError(404, 20404, "The requested resource was not found")
+        if self.requests_most is not None and self._at_once > self.requests_most:
+            raise ApiError(429, 20429, "Too Many Requests")
 
     async def _route(self, request: Request) -> Response | None:
         rest = request.path[len(PREFIX + self.exchange.account_sid) :]
+        self.requests[f"{request.method} {re.sub('CA[0-9a-f]{32}', '{Sid}', rest)}"] += 1
         fields = _form(request.body.decode())
         if rest == "/Calls.json" and request.method == "POST":
             return await self._create(fields)
         if rest == "/Calls.json":
             return await self._with_faults("calls.list", "", self._list(_form(request.query)))
         if match := re.fullmatch(r"/Calls/(CA[0-9a-f]{32})\.json", rest):
-            call = self.calls.get(match[1])
-            if call is None:
-                raise ApiError(404, 20404, f"The requested resource {rest} was not found")
-            if request.method == "POST":
-                return await self._update(call, fields)
-            return await self._with_faults("calls.fetch", call.to, call.resource())
+            return await self._one(match[1], request.method, fields)
         own = [{"sid": "PN" + "0" * 32, "phone_number": number} for number in self.caller_ids]
         known: dict[str, dict[str, Any]] = {
             ".json": {"sid": self.exchange.account_sid, "status": self.status, "friendly_name": "sandbox"},
@@ -98,6 +105,15 @@ class Telephone:
             raise ApiError(404, 20404, f"The requested resource {rest} was not found")
         return _json(known[rest])
 
+    async def _one(self, sid: str, method: str, fields: Mapping[str, Any]) -> Response | None:
+        call = self.calls.get(sid)
+        if call is not None and method == "POST":
+            return await self._update(call, fields)
+        found = call or next((leg for one in self.calls.values() for leg in one.legs if leg.sid == sid), None)
+        if found is None:
+            raise ApiError(404, 20404, f"The requested resource /Calls/{sid}.json was not found")
+        return await self._with_faults("calls.fetch", found.to, found.resource())
+
     async def _create(self, fields: Mapping[str, Any]) -> Response | None:
         number = str(fields.get("To", ""))
         rule = self.exchange.faults.met("calls.create", number)
@@ -106,59 +122,43 @@ class Telephone:
         if do in _BEFORE or do.startswith("refuse:"):
             self.log.append((arrived, number, False))
             return _befallen(do)
-        self._check(fields)
+        try:
+            self._check(fields)
+        except ApiError:
+            self.log.append((arrived, number, False))
+            raise
         call = self._place(fields)
         self.log.append((arrived, number, True))
-        await asyncio.sleep(self.answer_after + (rule.seconds if rule is not None and do == "slow" else 0.0))
-        if do in _AFTER:
-            if do == "hang" and rule is not None:
-                await asyncio.sleep(rule.seconds)
-            return _befallen(do)
-        return _json({**call.resource(), "queue_time": f"{self._queue_seconds(call) * 1000:.0f}"}, 201)
+        await asyncio.sleep(self.answer_after + (rule.seconds if rule is not None and do in ("slow", "hang") else 0.0))
+        return _befallen(do) if do in _AFTER else _json(call.resource(), 201)
 
     def _check(self, fields: Mapping[str, Any]) -> None:
-        to, shown = str(fields.get("To", "")), str(fields.get("From", ""))
-        if not to:
-            raise ApiError(400, 21201, "No 'To' number is specified")
-        if re.fullmatch(r"\+[1-9]\d{6,14}", to) is None or to == shown:
-            raise ApiError(400, 21211, f"The phone number you are attempting to call, {to}, is not valid.")
-        if not shown:
-            raise ApiError(400, 21213, "Caller phone number is required")
-        if shown not in self.caller_ids:
-            raise ApiError(400, 21210, "The source phone number provided is not yet verified for your account")
-        if not fields.get("Twiml") and not is_address(str(fields.get("Url", ""))):
-            raise ApiError(400, 21205, "Url is not a valid URL")
-        if len(str(fields.get("Twiml", ""))) > 4000:
-            raise ApiError(400, 20001, "Twiml is too long")
-        if fields.get("StatusCallback") and not is_address(str(fields["StatusCallback"])):
-            raise ApiError(400, 21609, "The StatusCallback URL is not a valid URL")
-        if set(fields.get("StatusCallbackEvent", [])) - {"initiated", "ringing", "answered", "completed"}:
-            raise ApiError(400, 21626, "Invalid StatusCallbackEvent")
-        if fields.get("MachineDetection") not in (None, "Enable", "DetectMessageEnd"):
-            raise ApiError(400, 21263, "Invalid MachineDetection")
-        if not 1 <= int(fields.get("Timeout", 60)) <= 600:
-            raise ApiError(400, 21208, "Invalid Timeout")
         if self.status != "active":
-            raise ApiError(401, 20003, "The account is suspended")
+            raise ApiError(401, 20005, "Account not active")
+        check_order(fields, caller_ids=self.caller_ids, forbidden=self.forbidden)
+        if self.lines_most is not None and sum(not call.is_over for call in self.calls.values()) >= self.lines_most:
+            raise ApiError(400, 10004, "Call concurrency limit exceeded")
+        if self._free_at - time.time() > QUEUE_MOST:
+            raise ApiError(400, 22005, "The call queue is full")
 
     def _place(self, fields: Mapping[str, Any]) -> Call:
-        number = str(fields["To"])
-        sid = f"CA{len(self.calls) + 1:032x}"
-        call = Call(self.exchange, sid, fields, self.callees.who(number, rung_before=self._rung[number]))
+        number, now = str(fields["To"]), time.time()
+        self._free_at = max(self._free_at, now)
+        call = Call(
+            self.exchange, f"CA{len(self.calls) + 1:029x}000", fields,
+            self.callees.who(number, rung_before=self._rung[number]), created=now, queued=self._free_at - now,
+        )  # fmt: skip
         self._rung[number] += 1
-        self.calls[sid] = call
-        self._free_at = max(self._free_at, time.time()) + 1 / self.calls_per_second
-        task = asyncio.create_task(self._run(call, self._free_at - 1 / self.calls_per_second))
+        self.calls[call.sid] = call
+        self._free_at += 1 / self.calls_per_second
+        task = asyncio.create_task(self._run(call))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return call
 
-    async def _run(self, call: Call, at: float) -> None:
-        await asyncio.sleep(max(0.0, at - time.time()))
+    async def _run(self, call: Call) -> None:
+        await asyncio.sleep(call.queued)
         await call.live()
-
-    def _queue_seconds(self, call: Call) -> float:
-        return max(0.0, self._free_at - 1 / self.calls_per_second - call.created)
 
     async def _update(self, call: Call, fields: Mapping[str, Any]) -> Response | None:
         wanted = fields.get("Status")
@@ -169,21 +169,28 @@ class Telephone:
             return _befallen(rule.do)
         if not call.stop(wanted):
             raise ApiError(400, 21220, "Call is not in-progress. Cannot redirect.")
+        if rule is not None and rule.do in ("slow", "hang"):
+            await asyncio.sleep(rule.seconds)
         return _befallen(rule.do) if rule is not None and rule.do in _AFTER else _json(call.resource())
 
     def _list(self, query: Mapping[str, Any]) -> dict[str, Any]:
-        names = {"To": "to", "From": "from", "Status": "status"}
-        shown = [
-            call.resource()
-            for call in reversed(self.calls.values())
-            if call.created + self.lists_lag <= time.time() and query.get("To", call.to) == call.to
-        ]
-        found = [one for one in shown if all(one[name] == query[key] for key, name in names.items() if key in query)]
-        size, page = int(query.get("PageSize", 50)), int(query.get("Page", 0))
-        asked = "&".join(f"{key}={quote(str(query[key]))}" for key in names if key in query)
+        texts = str(query.get("PageSize", PAGE)), str(query.get("Page", 0))
+        if not all(re.fullmatch(r"[0-9]{1,6}", text) for text in texts):
+            raise ApiError(400, 20001, "PageSize and Page are numbers")
+        size, page = max(1, min(int(texts[0]), PAGE_MOST)), int(texts[1])
+        seen = time.time() - self.lists_lag
+        shown = (one for one in self._newest_first() if one.created <= seen and query.get("To", one.to) == one.to)
+        found = [row for row in (one.resource() for one in shown) if answers_to(query, row)]
+        asked = "&".join(f"{quote(key)}={quote(str(value))}" for key, value in query.items() if key != "Page")
+        following = f"{PREFIX}{self.exchange.account_sid}/Calls.json?{asked}&Page={page + 1}&PageToken=PA{page + 1}"
+        rows = found[page * size : (page + 1) * size]
         more = (page + 1) * size < len(found)
-        following = f"{PREFIX}{self.exchange.account_sid}/Calls.json?{asked}&PageSize={size}&Page={page + 1}"
-        return _paged("calls", found[page * size : (page + 1) * size], following=following if more else None)
+        return {**_paged("calls", rows, following=following if more else None), "page": page, "page_size": size}
+
+    def _newest_first(self) -> Iterator[Call | Leg]:
+        for call in reversed(self.calls.values()):
+            yield from reversed(call.legs)
+            yield call
 
     async def _with_faults(self, what: str, number: str, answer: Mapping[str, Any]) -> Response | None:
         rule: Rule | None = self.exchange.faults.met(what, number)
@@ -191,8 +198,7 @@ class Telephone:
             return _json(answer)
         if rule.do in ("slow", "hang"):
             await asyncio.sleep(rule.seconds)
-            return _json(answer)
-        return _befallen(rule.do)
+        return _json(answer) if rule.do == "slow" else _befallen(rule.do)
 
     def _control(self, request: Request) -> Response:
         if request.path.endswith("/calls"):

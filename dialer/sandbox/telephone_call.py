@@ -3,41 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
-import hmac
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from xml.etree import ElementTree
 
 from dialer.sandbox.callees import ENDINGS, Callee
-from dialer.sandbox.conversation import BadTwiml, Conversation, HungUp
-from dialer.sandbox.faults import Faults
-from dialer.sandbox.wire import Poster
+from dialer.sandbox.conversation import BadTwiml, Conversation, HungUp, parse
+from dialer.sandbox.telephone_leg import Leg, when
+from dialer.sandbox.telephone_posts import FAILED, Exchange
 
 TERMINAL = {"completed", "busy", "no-answer", "failed", "canceled"}
-EVENTS = {"queued": "", "initiated": "initiated", "ringing": "ringing", "in-progress": "answered"}
+EVENTS = {"initiated": "initiated", "ringing": "ringing", "in-progress": "answered"}
 DETECTION = 3.0
-RETRY_AFTER = 0.3
-ANSWER_WITHIN = 15.0
-
-
-@dataclass(slots=True)
-class Exchange:
-    """What all calls share. `speed` is how many of the callee's seconds pass in one of ours."""
-
-    account_sid: str
-    auth_token: str
-    speed: float
-    faults: Faults
-    poster: Poster = field(default_factory=Poster)
-
-    async def wait(self, seconds: float) -> None:
-        await asyncio.sleep(seconds / self.speed)
+PAGE_MOST = 64 * 1024
+LASTS_MOST = 14_400
 
 
 @dataclass(slots=True)
@@ -49,6 +32,7 @@ class Call:
     asked: Mapping[str, Any]
     callee: Callee
     created: float = field(default_factory=time.time)
+    queued: float = 0.0
     status: str = "queued"
     sip: str = ""
     answered_by: str | None = None
@@ -60,7 +44,10 @@ class Call:
     keys: list[str] = field(default_factory=list)
     acknowledged: list[str] = field(default_factory=list)
     """Keys whose page was answered by the account's web address itself."""
+    legs: list[Leg] = field(default_factory=list)
     fallbacks: int = 0
+    here: str = ""
+    """The address of the page that is being executed."""
     _sequence: int = 0
     _end: asyncio.Event = field(default_factory=asyncio.Event)
     _order: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -96,8 +83,9 @@ class Call:
 
     async def wait(self, seconds: float) -> None:
         left = seconds
-        if self.answered_at is not None and self.callee.hangs_up_after is not None:
-            left = min(seconds, max(0.0, self.callee.hangs_up_after - self.talked))
+        if self.answered_at is not None:
+            most = min(float(self.asked.get("TimeLimit", LASTS_MOST)), self.callee.hangs_up_after or LASTS_MOST)
+            left = min(seconds, max(0.0, most - self.talked))
         try:
             await asyncio.wait_for(self._end.wait(), left / self.exchange.speed)
         except TimeoutError:
@@ -113,41 +101,49 @@ class Call:
     def pressed(self, key: str) -> None:
         self.keys.append(key)
 
-    def leg(self, url: str, status: str) -> None:
-        child = {"ParentCallSid": self.sid, "CallSid": "CA" + "d" * 32, "Direction": "outbound-dial"}
-        self._post_later(url, {**self._fields(), **child, "CallStatus": status})
+    def leg(self, number: ElementTree.Element, caller_id: str | None) -> Leg:
+        shown = {*self.exchange.caller_ids, str(self.asked["From"]), self.to}
+        refused = caller_id is not None and caller_id not in shown
+        sid = f"{self.sid[:-3]}{0xD00 + len(self.legs):x}"
+        leg = Leg(sid, self.sid, number, caller_id or self.to, self._fields(), self.post_later, refused=refused)
+        self.legs.append(leg)
+        return leg
 
     async def ask(self, url: str, fields: Mapping[str, str]) -> str:
-        form = {**self._fields(), **fields}
-        code, why = "11200", ""
+        self.here, form = url, {**self._fields(), **fields}
         try:
-            status, body = await self._post(url, form)
-            if 200 <= status < 300:
-                self.acknowledged += [form["Digits"]] if form.get("Digits") else []
-                return body.decode()
-            why = f"HTTP {status}"
-        except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
-            why = type(error).__name__
-        fallback = self.asked.get("FallbackUrl")
-        if not fallback:
-            raise BadTwiml(why)
-        self.fallbacks += 1
+            page = await self._page(url, form)
+            self.acknowledged += [form["Digits"]] if form.get("Digits") else []
+            return page
+        except BadTwiml as error:
+            fallback = self.asked.get("FallbackUrl")
+            if not fallback:
+                raise
+            self.fallbacks += 1
+            return await self._page(fallback, {**form, "ErrorCode": error.code, "ErrorUrl": url.partition("#")[0]})
+
+    async def _page(self, url: str, form: Mapping[str, str]) -> str:
         try:
-            status, body = await self._post(fallback, {**form, "ErrorCode": code, "ErrorUrl": url.partition("#")[0]})
-        except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
-            raise BadTwiml(f"{why}, and the fallback: {type(error).__name__}") from error
+            status, kind, body = await self.exchange.post(url, form, event=self.exchange.event())
+        except FAILED as error:
+            code = "11205" if isinstance(error, ConnectionRefusedError) else "11200"
+            raise BadTwiml(code, type(error).__name__) from error
         if not 200 <= status < 300:
-            raise BadTwiml(f"{why}, and the fallback: HTTP {status}")
-        return body.decode()
+            raise BadTwiml("11200", f"HTTP {status}")
+        if len(body) > PAGE_MOST:
+            raise BadTwiml("11750", f"{len(body)} bytes")
+        if kind.partition(";")[0].strip() not in ("text/xml", "application/xml"):
+            raise BadTwiml("12300", f"content type {kind!r}")
+        page = body.decode(errors="replace")
+        parse(page)
+        return page
 
     async def _ring(self) -> None:
         self.status, self.rang_at = "ringing", time.time()
         self._tell()
         longest = float(self.asked.get("Timeout", "60"))
-        does = self.callee.does
-        await self.wait(longest if does == "no_answer" else min(self.callee.rings, longest))
-        if self.callee.rings > longest:
-            does = "no_answer"
+        does = self.callee.does if self.callee.rings <= longest else "no_answer"
+        await self.wait(longest if does == "no_answer" else self.callee.rings)
         status, self.sip = ENDINGS[does]
         if status != "completed":
             self._finish(status)
@@ -157,17 +153,30 @@ class Call:
     async def _answer(self) -> None:
         self.status, self.answered_at = "in-progress", time.time()
         self._tell()
-        detect = self.asked.get("MachineDetection")
-        if detect:
-            await self.wait(DETECTION)
-            machine = "machine_start" if detect == "Enable" else "machine_end_beep"
-            self.answered_by = "human" if self.callee.does == "human" else machine
+        extra = await self._detect()
         try:
-            page = self.asked.get("Twiml") or await self.ask(str(self.asked["Url"]), {})
+            # with a Url the Twiml is ignored
+            page = await self.ask(str(self.asked["Url"]), extra) if "Url" in self.asked else str(self.asked["Twiml"])
             await Conversation(self, self.callee).lead(page)
         except BadTwiml as error:
             self.said.append(f"[an application error has occurred: {error}]")
         self._finish("completed")
+
+    async def _detect(self) -> dict[str, str]:
+        """Silence until the verdict; only then is the page asked for."""
+        detect = self.asked.get("MachineDetection")
+        if not detect or self.asked.get("SendDigits"):
+            return {}
+        to_the_end = detect == "DetectMessageEnd" and self.callee.does != "human"
+        takes, most = (
+            self.callee.greets if to_the_end else DETECTION,
+            float(self.asked.get("MachineDetectionTimeout", 30)),
+        )
+        await self.wait(min(takes, most))
+        machine = "machine_end_beep" if to_the_end else "machine_start"
+        verdict = self.callee.taken_for or ("human" if self.callee.does == "human" else machine)
+        self.answered_by = verdict if takes <= most else "unknown"
+        return {"MachineDetectionDuration": f"{min(takes, most) * 1000:.0f}"}
 
     def _finish(self, status: str) -> None:
         self.status, self.ended_at = status, time.time()
@@ -187,88 +196,55 @@ class Call:
             fields |= {"CallDuration": f"{self.talked:.0f}", "Duration": f"{-(-self.talked // 60):.0f}"}
             fields |= {"SipResponseCode": self.sip} if self.sip else {}
         self._sequence += 1
-        self._post_later(str(url), fields)
+        self.post_later(str(url), fields)
 
-    def _post_later(self, url: str, fields: Mapping[str, str]) -> None:
+    def post_later(self, url: str, fields: Mapping[str, str]) -> None:
         rule = self.exchange.faults.met("callback", self.to)
         do = "" if rule is None else rule.do
         if do == "never":
             return
-        late = rule.seconds if rule is not None and do in ("late", "shuffled") else 0.0
+        late = (
+            0.0 if rule is None else {"late": 1.0, "shuffled": self.exchange.rng.random()}.get(do, 0.0) * rule.seconds
+        )
+        event = self.exchange.event()
         for _ in range(2 if do == "twice" else 1):
-            task = asyncio.create_task(self._post_in_turn(url, fields, late))
+            task = asyncio.create_task(self._post_in_turn(url, fields, event, late))
             self._posting.add(task)
             task.add_done_callback(self._posting.discard)
 
-    async def _post_in_turn(self, url: str, fields: Mapping[str, str], late: float) -> None:
+    async def _post_in_turn(self, url: str, fields: Mapping[str, str], event: str, late: float) -> None:
         if late:
             await asyncio.sleep(late)
-            await self._post_quietly(url, fields)
+            await self._post_quietly(url, fields, event)
             return
         async with self._order:
-            await self._post_quietly(url, fields)
+            await self._post_quietly(url, fields, event)
 
-    async def _post_quietly(self, url: str, fields: Mapping[str, str]) -> None:
+    async def _post_quietly(self, url: str, fields: Mapping[str, str], event: str) -> None:
         try:
-            await self._post(url, fields)
-        except (OSError, TimeoutError, asyncio.IncompleteReadError):
+            await self.exchange.post(url, fields, event=event)
+        except FAILED:
             return  # a status callback that could not be delivered is lost
 
-    async def _post(self, url: str, fields: Mapping[str, str]) -> tuple[int, bytes]:
-        """Retried as the fragment of the address asks, all within 15 s."""
-        address, _, fragment = url.partition("#")
-        wishes = dict(parse_qsl(fragment))
-        retries = int(wishes.get("rc", "1"))
-        on = wishes.get("rp", "ct").split(",")
-        body = urlencode(fields).encode()
-        headers = {"X-Twilio-Signature": sign(self.exchange.auth_token, address, fields)}
-        async with asyncio.timeout(ANSWER_WITHIN):
-            for trial in range(retries + 1):
-                last = trial == retries
-                try:
-                    status, answer = await self.exchange.poster.post(address, headers, body, within=ANSWER_WITHIN)
-                except (OSError, asyncio.IncompleteReadError):
-                    if last or not {"ct", "all"} & set(on):
-                        raise
-                else:
-                    if last or status < 500 or not {"5xx", "all"} & set(on):
-                        return status, answer
-                await asyncio.sleep(RETRY_AFTER)
-        raise AssertionError("the last trial returns or raises")
-
     def _fields(self) -> dict[str, str]:
-        asked = self.asked
+        shown, empty = str(self.asked["From"]), ("City", "State", "Zip", "Country")
         return {
             "AccountSid": self.exchange.account_sid, "ApiVersion": "2010-04-01", "CallSid": self.sid,
-            "From": str(asked["From"]), "To": self.to, "Caller": str(asked["From"]), "Called": self.to,
-            "Direction": "outbound-api", "FromCity": "", "ToCity": "", "CallStatus": self.status,
+            "From": shown, "To": self.to, "Caller": shown, "Called": self.to, "Direction": "outbound-api",
+            "CallStatus": self.status, **{f"{whose}{what}": "" for whose in ("From", "To") for what in empty},
             **({"AnsweredBy": self.answered_by} if self.answered_by else {}),
         }  # fmt: skip
 
     def resource(self) -> dict[str, Any]:
         """As the API shows it: `initiated` exists only in callbacks."""
         account = self.exchange.account_sid
-        over = self.is_over
-
-        def when(moment: float | None) -> str | None:
-            return None if moment is None else format_datetime(datetime.fromtimestamp(moment, UTC))
-
         return {
             "sid": self.sid, "account_sid": account, "to": self.to, "from": str(self.asked["From"]),
             "status": "queued" if self.status == "initiated" else self.status, "direction": "outbound-api",
             "date_created": when(self.created), "date_updated": when(self.ended_at or self.created),
             "start_time": when(self.rang_at), "end_time": when(self.ended_at),
-            "duration": f"{self.talked:.0f}" if over else None, "answered_by": self.answered_by,
-            "price": None, "price_unit": "USD", "parent_call_sid": None, "queue_time": "0", "api_version": "2010-04-01",
+            "duration": f"{self.talked:.0f}" if self.answered_at is not None and self.is_over else None,
+            "answered_by": self.answered_by, "price": None, "price_unit": "USD", "parent_call_sid": None,
+            "queue_time": f"{self.queued * 1000:.0f}", "api_version": "2010-04-01",
             "uri": f"/2010-04-01/Accounts/{account}/Calls/{self.sid}.json",
         }  # fmt: skip
-
-
-def sign(token: str, address: str, fields: Mapping[str, str]) -> str:
-    text = address + "".join(name + fields[name] for name in sorted(fields))
-    return base64.b64encode(hmac.digest(token.encode(), text.encode(), hashlib.sha1)).decode()
-
-
-def is_address(text: str) -> bool:
-    parts = urlsplit(text)
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and "_" not in (parts.hostname or "_")

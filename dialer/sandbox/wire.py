@@ -84,12 +84,12 @@ class Poster:
         default_factory=lambda: defaultdict(list)
     )
 
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes, *, within: float) -> tuple[int, bytes]:
-        """Raises OSError, TimeoutError, or asyncio.IncompleteReadError."""
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes, *, within: float) -> tuple[int, str, bytes]:
+        """Status, content type and body. Raises OSError, TimeoutError, or asyncio.IncompleteReadError."""
         async with asyncio.timeout(within):
             return await self._post(url, headers, body)
 
-    async def _post(self, url: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
+    async def _post(self, url: str, headers: Mapping[str, str], body: bytes) -> tuple[int, str, bytes]:
         parts = urlsplit(url)
         place = (parts.hostname or "127.0.0.1", parts.port or 80)
         kept = self.idle[place].pop() if self.idle[place] else None
@@ -105,11 +105,11 @@ class Poster:
         )
         try:
             writer.write(head.encode() + body)
-            answer = await reader.readuntil(b"\r\n\r\n")
-            lengths = [line for line in answer.split(b"\r\n") if line.lower().startswith(b"content-length:")]
-            got = await reader.readexactly(int(lengths[0].split(b":")[1])) if lengths else b""
+            answer = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+            known = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in answer[1:])}
+            got = await reader.readexactly(int(known.get("content-length", "0")))
         except BaseException:
             writer.close()
             raise
         self.idle[place].append((reader, writer))
-        return int(answer.split(b" ", 2)[1]), got
+        return int(answer[0].split(" ", 2)[1]), known.get("content-type", ""), got
