@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -23,7 +23,6 @@ from dialer.permission import Facts, Verdict, ask_permission
 from dialer.tables import attempts, numbers, targets
 
 SETTLED_AT_ONCE = 200
-NOT_PLACED_AGAIN_AFTER = timedelta(minutes=10)
 NOT_PLACED_AT_MOST = 5
 
 
@@ -224,8 +223,6 @@ def _try_again(
     unplaced = sum(not one.counts for one in tries if one.disposition != Disposition.cancelled.value)
     if unplaced >= NOT_PLACED_AT_MOST:
         return None, position, f"could not be placed {unplaced} times"
-    if became is Disposition.not_placed:
-        return max(now, last.ended_at + NOT_PLACED_AGAIN_AFTER), position, "not placed"
     if became in (Disposition.bad_number, Disposition.blocked):
         return now, position + 1, f"{became.value}: the next number"
     # somebody has ended it at the provider: the person may have heard it ring

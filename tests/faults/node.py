@@ -55,7 +55,9 @@ class WatchedDatabase(Database):
         self._points = points
 
     def write(self, work: Callable[[sa.Connection], Any]) -> Any:
-        name = work.__qualname__.replace(".<locals>", "").replace(".<lambda>", "").replace(".work", "")
+        name = getattr(work, "func", work).__qualname__
+        for noise in (".<locals>", ".<lambda>", ".work"):
+            name = name.replace(noise, "")
 
         def watched(connection: sa.Connection) -> Any:
             result = work(connection)
