@@ -1,0 +1,189 @@
+"""A storm of faults between the stage and the portal: at its end every entry stands once, and nothing is lost."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from dialer.call import AnsweredBy, Hangup
+from dialer.crm.bitrix24 import Bitrix24
+from dialer.database import Database
+from dialer.sandbox.faults import Rule
+from dialer.sandbox.portal_cards import CONTACT
+from dialer.stages.write_back import Manners, look_for_doubtful, owe_entries, write_owed
+from dialer.tables import attempts, entries, targets
+from tests.crm.scene import people, written
+from tests.portal_on_loopback import OnLoopback
+from tests.rows import add_attempt
+from tests.stages.scene import Scene
+
+SECOND = timedelta(seconds=1)
+LATE = 0.3
+"""Real seconds that the portal goes on writing after a dropped connection."""
+
+ADDS = ("batch/crm.activity.add", "batch/crm.timeline.comment.add")
+UPDATES = ("batch/crm.activity.update", "batch/crm.timeline.comment.update")
+STORM = (
+    *[Rule("batch", do, chance=0.08, seconds=LATE) for do in (
+        "late", "drop_before", "drop_after", "500_after", "html_after", "garbage", "refuse_after", "error_200", "503",
+        "html")],
+    *[Rule(what, do, chance=0.04) for what in (*ADDS, *UPDATES) for do in (
+        "500_before", "500_after", "refuse:", "refuse_after", "leave_out", "drop_after", "503",
+        "refuse:ACCESS_DENIED")],
+    *[Rule(what, do, chance=0.05) for what in (
+        "batch/crm.activity.list", "batch/crm.timeline.comment.list", "batch/crm.item.list") for do in (
+        "500_before", "leave_out", "503")],
+    Rule("user.get", "html", chance=0.2),
+)  # fmt: skip
+
+
+class Office:
+    """Time: what really passes, and what a round skips. No round is shorter than the portal's late writes."""
+
+    def __init__(self, database: Database, folder: Path, on: OnLoopback) -> None:
+        self.on, self.scene, self.ahead = on, Scene(database, folder), timedelta(0)
+        self.bitrix = Bitrix24(
+            on.webhook_url, clock=self.now, rate=1000, burst=1000, send_within=5 * SECOND, sleep=self._skip
+        )
+        self.manners = Manners(doubt_after=LATE * SECOND + SECOND, linger=0 * SECOND)
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+    def _skip(self, seconds: float) -> None:
+        self.ahead += seconds * SECOND
+
+    def ring(self, card: int) -> int:
+        number = f"+7916{card:07d}"
+        target = self.scene.target(number, now=self.now(), plan_at=None, card_id=card, contact_id=card)
+        attempt = add_attempt(self.scene.database, target, self.now(), number)
+        self.scene.end(attempt, now=self.now(), hangup=Hangup.completed, answered_by=AnsweredBy.human, talked=30 * SECOND)
+        return attempt
+
+    def round(self) -> None:
+        database, now = self.scene.database, self.now()
+        owe_entries(database, self.scene.store, key="inst", now=now)
+        while write_owed(database, self.bitrix, self.manners, node="me", now=self.now()):
+            pass
+        look_for_doubtful(database, self.bitrix, self.manners, node="me", now=self.now())
+
+    def go_on(self, rounds: int, *, skipping: timedelta) -> None:
+        for _ in range(rounds):
+            self.round()
+            time.sleep(LATE * 1.2)
+            self.ahead += skipping
+
+    def states(self) -> Counter[str]:
+        return Counter(row.state for row in self.scene.entries())
+
+
+@pytest.fixture
+def on() -> Iterator[OnLoopback]:
+    with OnLoopback(people(40)) as made:
+        yield made
+
+
+def test_after_a_storm_everything_stands_once_and_says_what_it_should(
+    database: Database, tmp_path: Path, on: OnLoopback
+) -> None:
+    office = Office(database, tmp_path, on)
+    rung = [office.ring(card) for card in range(1, 25)]
+    office.ahead += 60 * SECOND
+    on.portal.faults.set(*STORM)
+    office.go_on(6, skipping=30 * SECOND)
+    # what is known changes while the storm goes on: notes and records are corrected in their places
+    for attempt in rung[:12]:
+        office.scene.set(attempts, attempt, talked=99, owes_at=office.now())
+    office.go_on(6, skipping=120 * SECOND)
+    on.portal.faults.set()
+    office.go_on(4, skipping=900 * SECOND)
+    assert office.states() == {"written": 48}, [row.why for row in office.scene.entries() if row.state != "written"]
+    assert written(on) == sorted(row.ref for row in office.scene.entries())
+    texts = {one["ORIGIN_ID"]: one["DESCRIPTION"] for one in on.portal.activities.values()}
+    assert all(texts[f"inst-{attempt}"].endswith("99") for attempt in rung[:12])
+
+
+def test_a_late_write_is_waited_for_before_anything_is_written_again(
+    database: Database, tmp_path: Path, on: OnLoopback
+) -> None:
+    office = Office(database, tmp_path, on)
+    office.manners = Manners(doubt_after=65 * SECOND, linger=0 * SECOND)
+    office.ring(1)
+    office.ahead += 60 * SECOND
+    on.portal.faults.set(Rule("batch", "late", times=1, seconds=LATE))
+    office.go_on(3, skipping=20 * SECOND)
+    assert len(written(on)) == 2 and office.states() == {"doubtful": 2}
+    office.go_on(2, skipping=20 * SECOND)
+    assert len(written(on)) == 2 and office.states() == {"written": 2}
+
+
+def test_an_entry_that_is_refused_without_a_word_we_know_is_tried_for_a_day_and_then_set_aside(
+    database: Database, tmp_path: Path, on: OnLoopback
+) -> None:
+    office = Office(database, tmp_path, on)
+    office.ring(1)
+    office.ahead += 60 * SECOND
+    on.portal.faults.set(Rule("batch/crm.activity.add", "refuse:"))
+    office.go_on(4, skipping=timedelta(hours=1))
+    assert office.states()["set_aside"] == 0 and office.states()["written"] == 1
+    office.go_on(2, skipping=timedelta(hours=11))
+    office.go_on(2, skipping=timedelta(minutes=1))
+    rows = office.scene.entries()
+    assert [row.state for row in rows] == ["set_aside", "written"]
+    assert "неизвестная ошибка" in rows[0].why
+
+
+def test_entries_of_a_deleted_card_are_set_aside_with_a_reason(
+    database: Database, tmp_path: Path, on: OnLoopback
+) -> None:
+    office = Office(database, tmp_path, on)
+    office.ring(7)
+    on.portal.cards.change(CONTACT, 7, None)
+    office.ahead += 60 * SECOND
+    office.go_on(1, skipping=SECOND)
+    rows = office.scene.entries()
+    assert [(row.state, row.why) for row in rows] == [
+        ("set_aside", "the contact 7 is gone, or may not be read any more")
+    ] * 2
+
+
+def test_a_campaigns_fallback_answers_for_a_dismissed_persons_calls(
+    database: Database, tmp_path: Path, on: OnLoopback
+) -> None:
+    office = Office(database, tmp_path, on)
+    attempt = office.ring(1)
+    target = office.scene.of_attempt(attempt).id
+    office.scene.set(targets, target, responsible_id=9)
+    office.ahead += 60 * SECOND
+    owe_entries(database, office.scene.store, key="inst", now=office.now())
+    write_owed(database, office.bitrix, office.manners, node="me", now=office.now(), fallback_users={"renewal": 3})
+    assert [one["RESPONSIBLE_ID"] for one in on.portal.activities.values()] == ["3"]
+
+
+def test_what_a_dead_node_was_writing_is_looked_for_after_it_can_no_longer_leave(
+    database: Database, tmp_path: Path, on: OnLoopback
+) -> None:
+    office = Office(database, tmp_path, on)
+    office.ring(1)
+    office.ahead += 60 * SECOND
+    owe_entries(database, office.scene.store, key="inst", now=office.now())
+    claimed_at = office.now()
+    database.write(
+        lambda c: c.execute(
+            sa.update(entries).values(
+                state="writing", node="dead", sent_at=claimed_at, first_sent_at=claimed_at, tries=1
+            )
+        )
+    )
+    wait: Any = office.manners.doubt_after + office.bitrix.send_within
+    early = look_for_doubtful(database, office.bitrix, office.manners, node="me", now=claimed_at + wait - SECOND)
+    assert early == 0
+    assert look_for_doubtful(database, office.bitrix, office.manners, node="me", now=claimed_at + wait) == 2
+    assert office.states() == {"owed": 2}
