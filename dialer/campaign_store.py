@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -13,6 +14,7 @@ from dialer.campaign import Campaign
 from dialer.campaign_files import CampaignFile, Loaded, from_version
 from dialer.cancelling import cancel_targets
 from dialer.database import CHUNK, Database
+from dialer.errors import CampaignError
 from dialer.tables import PAST, campaigns, targets, versions
 from dialer.templates import Words
 
@@ -42,8 +44,9 @@ def take_in(database: Database, loaded: Loaded, *, now: datetime) -> None:
                 _stop(c, name, f"its file has a mistake: {why}"[:500])
         vanished = sorted(set(known) - set(loaded.campaigns) - set(loaded.broken))
         for name in vanished:
-            _stop(c, name, "its file is gone")
-        return vanished
+            _stop(c, name, "its file is gone" if loaded.complete else "its file cannot be read")
+        # nobody is cancelled because a disk or a file cannot be read for a moment
+        return vanished if loaded.complete else []
 
     for name in database.write(work):
         _cancel_people(database, name, now=now)
@@ -55,16 +58,25 @@ class Store:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._parsed: dict[int, tuple[Campaign, Words]] = {}
+        self._unreadable: set[int] = set()
 
     def running(self) -> dict[str, Running]:
         found = self._database.read(
             lambda c: list(c.execute(sa.select(campaigns.c.name, campaigns.c.version_id, campaigns.c.stopped)))
         )
-        return {
-            row.name: Running(*self.version(row.version_id), row.version_id, row.stopped)
-            for row in found
-            if row.version_id is not None
-        }
+        return {row.name: one for row in found if (one := self._running(row)) is not None}
+
+    def _running(self, row: Any) -> Running | None:
+        if row.version_id is None or row.version_id in self._unreadable:
+            return None
+        try:
+            return Running(*self.version(row.version_id), row.version_id, row.stopped)
+        except CampaignError as error:
+            self._unreadable.add(row.version_id)
+            log.alarm(
+                f"campaign={row.name} rings nobody: this program cannot read its version {row.version_id}: {error}"
+            )
+            return None
 
     def version(self, id: int) -> tuple[Campaign, Words]:
         if id not in self._parsed:

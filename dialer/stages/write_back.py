@@ -18,13 +18,18 @@ import sqlalchemy as sa
 
 from dialer import log
 from dialer.audience import CardType
+from dialer.campaign import Campaign
 from dialer.campaign_store import Store
 from dialer.crm.base import Crm, Entry, EntryKind, Outcome, Result
 from dialer.database import Database
+from dialer.errors import CampaignError
 from dialer.tables import attempts, entries, nodes, targets
+from dialer.templates import Words, WordsError
 from dialer.wording import Told, write_call, write_note
 
 OWING_AT_ONCE = 50
+PLANS_WITHIN = timedelta(seconds=10)
+WORDLESS_AFTER = timedelta(minutes=10)
 LOOKING_LEASE = timedelta(minutes=5)
 TRY_AGAIN_AFTER = (timedelta(seconds=5), timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=10))
 SET_ASIDE_AFTER = timedelta(days=1)
@@ -75,8 +80,10 @@ def look_for_doubtful(database: Database, crm: Crm, manners: Manners, *, node: s
 
 
 def _owe(c: sa.Connection, store: Store, versions: Mapping[str, int], *, key: str, now: datetime) -> int:
+    # the note says when the next try is
+    decided = sa.or_(attempts.c.plan_at.is_(None), attempts.c.plan_at > now, attempts.c.owes_at <= now - PLANS_WITHIN)
     ids = c.execute(
-        sa.select(attempts.c.target_id).where(attempts.c.owes_at <= now).distinct().limit(OWING_AT_ONCE)
+        sa.select(attempts.c.target_id).where(attempts.c.owes_at <= now, decided).distinct().limit(OWING_AT_ONCE)
     ).scalars()
     found = c.execute(
         sa.select(targets).where(targets.c.id.in_(list(ids))).order_by(targets.c.id).with_for_update(skip_locked=True)
@@ -94,41 +101,78 @@ def _owe(c: sa.Connection, store: Store, versions: Mapping[str, int], *, key: st
         sa.select(entries).where(entries.c.target_id.in_(held)).order_by(entries.c.id).with_for_update()
     ):
         standing[row.target_id].append(row)
+    wordless = []
     for target in found:
-        version = target.version_id or versions.get(target.campaign)
-        if version is not None and target.card_id:
-            campaign, words = store.version(version)
-            told = Told(campaign, words, target, tuple(tries[target.id]), now)
-            _owe_target(c, told, standing[target.id], key=key, now=now)
-    c.execute(sa.update(attempts).where(attempts.c.target_id.in_(held), attempts.c.owes_at <= now).values(owes_at=None))
+        said = _words_of(store, target, versions)
+        if said is not None and target.card_id > 0:  # a test call has no card
+            # what is still in its wrap-up is told after it
+            told = tuple(one for one in tries[target.id] if one.owes_at is None or one.owes_at <= now)
+            _owe_target(c, Told(*said, target, told, now), standing[target.id], key=key, now=now)
+        elif said is None and target.version_id is not None:
+            wordless.append(target.id)
+    owing = sa.and_(attempts.c.target_id.in_(held), attempts.c.owes_at <= now)
+    again = sa.case((attempts.c.target_id.in_(wordless), now + WORDLESS_AFTER), else_=None)
+    c.execute(sa.update(attempts).where(owing).values(owes_at=again))
     return len(found)
+
+
+def _words_of(store: Store, target: Any, newest: Mapping[str, int]) -> tuple[Campaign, Words] | None:
+    """Those of its first dial, else the newest: an older program's version may not be readable any more."""
+    for version in (target.version_id, newest.get(target.campaign)):
+        if version is not None:
+            try:
+                return store.version(version)
+            except CampaignError as error:
+                log.alarm(f"target={target.id} the words of version {version} cannot be read any more: {error}")
+    return None
 
 
 def _owe_target(c: sa.Connection, told: Told, standing: Sequence[Any], *, key: str, now: datetime) -> None:
     handed_over = [one for one in told.tries if one.counts and one.disposition is not None]
-    by_attempt = {row.attempt_id: row for row in standing if row.kind == "call"}
+    records = {row.attempt_id: row for row in standing if row.kind == EntryKind.call}
     for one in handed_over:
-        if (one.owes_at is not None and one.owes_at <= now) or one.id not in by_attempt:
-            subject, text = write_call(told, one)
-            _owe_entry(c, by_attempt.get(one.id), one, ref=f"{key}-{one.id}", subject=subject, text=text, now=now)
+        if one.owes_at is not None or one.id not in records:
+            subject, text = _call_words(told, one)
+            new = {"kind": EntryKind.call.value, "attempt_id": one.id, "ref": f"{key}-{one.id}"}
+            _owe_entry(c, records.get(one.id), new, one, subject, text, now=now)
     if handed_over:
-        note = next((row for row in standing if row.kind == "note"), None)
-        ref = f"{key}-t{told.target.id}"
-        _owe_entry(c, note, handed_over[-1], ref=ref, subject="", text=write_note(told), now=now)
+        note = next((row for row in standing if row.kind == EntryKind.note), None)
+        new = {"kind": EntryKind.note.value, "attempt_id": None, "ref": f"{key}-t{told.target.id}"}
+        _owe_entry(c, note, new, handed_over[-1], "", _note_words(told, handed_over), now=now)
+
+
+def _call_words(told: Told, one: Any) -> tuple[str, str]:
+    """What became of a call is written down even where the campaign's words fail."""
+    try:
+        subject, text = write_call(told, one)
+        return subject or one.disposition, text
+    except WordsError as error:
+        log.alarm(f"attempt={one.id} is told without the campaign's words: {error}")
+        return f"{told.campaign.name}: {one.disposition}", _plainly(one)
+
+
+def _note_words(told: Told, tries: Sequence[Any]) -> str:
+    try:
+        return write_note(told)
+    except WordsError as error:
+        log.alarm(f"target={told.target.id} is told without the campaign's words: {error}")
+        return "\n".join([f"{told.campaign.name}:", *map(_plainly, tries)])
+
+
+def _plainly(one: Any) -> str:
+    return " ".join(filter(None, (f"{one.claimed_at:%Y-%m-%d %H:%M} UTC", one.number, one.disposition, one.answer)))
 
 
 def _owe_entry(
-    c: sa.Connection, row: Any | None, one: Any, *, ref: str, subject: str, text: str, now: datetime
+    c: sa.Connection, row: Any | None, new: Mapping[str, Any], one: Any, subject: str, text: str, *, now: datetime
 ) -> None:
-    """A call record has a subject; a note has none."""
     values = {
         "subject": subject, "text": text, "number": one.number, "started_at": one.claimed_at, "ended_at": one.ended_at,
         "hash": hashlib.sha256(f"{subject}\n{text}".encode()).hexdigest()[:32],
     }  # fmt: skip
     if row is None:
-        kind, attempt = ("call", one.id) if subject else ("note", None)
-        new = {"kind": kind, "attempt_id": attempt, "target_id": one.target_id, "ref": ref, "state": "owed", "tries": 0}
-        c.execute(sa.insert(entries), {**new, **values, "why": "", "due_at": now, "owed_since": now})
+        fresh = {"target_id": one.target_id, "state": "owed", "tries": 0, "why": "", "due_at": now, "owed_since": now}
+        c.execute(sa.insert(entries), {**new, **values, **fresh})
     elif row.hash != values["hash"]:
         if row.state == "written":
             values |= {"state": "owed", "due_at": now, "owed_since": now, "tries": 0}
@@ -187,7 +231,7 @@ def _keep_results(
 
 def _after_write(row: Any, result: Result, manners: Manners, *, now: datetime) -> dict[str, Any]:
     if result.outcome is Outcome.written:
-        return _written(row, result, row.hash)
+        return _written(row, result, row.hash, now=now)
     if result.outcome is Outcome.doubtful:
         log.warn(f"entry={row.id} may stand already ({result.why}): looked for before it is written again")
         due_at = (result.sent_at or now) + manners.doubt_after
@@ -198,11 +242,11 @@ def _after_write(row: Any, result: Result, manners: Manners, *, now: datetime) -
     return {"state": "set_aside", "why": result.why[:300]}
 
 
-def _written(row: Any, result: Result, sent_hash: str | None) -> dict[str, Any]:
+def _written(row: Any, result: Result, sent_hash: str | None, *, now: datetime) -> dict[str, Any]:
     # its text may have changed while it was being written
     return {
         "state": sa.case((entries.c.hash == sent_hash, "written"), else_="owed"), "written_hash": sent_hash,
-        "remote_id": result.remote_id or row.remote_id, "why": "", "tries": 0,
+        "remote_id": result.remote_id or row.remote_id, "why": "", "tries": 0, "due_at": now,
     }  # fmt: skip
 
 
@@ -253,7 +297,7 @@ def _keep_findings(
 
 def _after_look(row: Any, result: Result, *, now: datetime) -> dict[str, Any]:
     if result.outcome is Outcome.written:
-        return _written(row, result, row.sent_hash)
+        return _written(row, result, row.sent_hash, now=now)
     if result.outcome is Outcome.absent and now - row.owed_since < SET_ASIDE_AFTER:
         # at once when it was sent for the first time; what fails again and again waits between
         at = now if row.tries <= 1 else now + TRY_AGAIN_AFTER[min(row.tries - 2, len(TRY_AGAIN_AFTER) - 1)]

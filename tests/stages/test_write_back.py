@@ -1,0 +1,514 @@
+"""Outcomes → entries on the card: each once, whatever dies in between."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+import sqlalchemy as sa
+
+from dialer.call import AnsweredBy, Hangup, Phase, Progress
+from dialer.campaign_store import Store
+from dialer.cancelling import cancel_targets
+from dialer.crm.base import Entry, EntryKind, Outcome, Result
+from dialer.stages.write_back import Manners, look_for_doubtful, owe_entries, write_owed
+from dialer.tables import attempts, campaigns, entries, nodes, targets, versions
+from tests.stages.fakes import Portal
+from tests.stages.scene import DAY, HOUR, MINUTE, NOON, SECOND, TEMPLATE, TIMING, Scene
+
+MANNERS = Manners(doubt_after=65 * SECOND, linger=2 * SECOND, dead_after=30 * SECOND)
+UNCAPPED = "{per_person: {1 day: 99, 7 days: 99, 30 days: 99}}"
+OWED = NOON + TIMING.wrap_up
+SENT = OWED + 2 * SECOND
+"""Entries linger two seconds for company."""
+LOOKED = SENT + 71 * SECOND
+"""An entry may leave 5 s after its claim, and the portal may be writing 65 s more."""
+
+
+@pytest.fixture
+def portal() -> Portal:
+    return Portal()
+
+
+def talked(scene: Scene, now: datetime = NOON) -> int:
+    call = scene.live(now=now)
+    scene.end(call, now=now, hangup=Hangup.completed, talked=30 * SECOND, ended_at=now)
+    return call
+
+
+def settle(scene: Scene, now: datetime = OWED) -> int:
+    scene.plan(now)
+    return owe_entries(scene.database, scene.store, key="key", now=now)
+
+
+def send(scene: Scene, portal: Portal, now: datetime = SENT, node: str = "me") -> int:
+    return write_owed(scene.database, portal, MANNERS, node=node, now=now)
+
+
+def look(scene: Scene, portal: Portal, now: datetime = LOOKED) -> int:
+    return look_for_doubtful(scene.database, portal, MANNERS, node="me", now=now)
+
+
+def alive(scene: Scene, node: str, seen_at: datetime) -> None:
+    row = {"name": node, "kind": "serve", "started_at": NOON, "seen_at": seen_at}
+    scene.database.write(lambda c: c.execute(sa.insert(nodes), row))
+
+
+def states(scene: Scene) -> list[str]:
+    return [row.state for row in scene.entries()]
+
+
+# What is owed
+
+
+def test_nothing_is_owed_before_the_wrap_up(scene: Scene) -> None:
+    talked(scene)
+    assert settle(scene, NOON + 19 * SECOND) == 0
+    assert settle(scene) == 1
+    assert scene.entries() != []
+
+
+def test_an_attempt_owes_one_call_record_and_a_target_one_note(scene: Scene, portal: Portal) -> None:
+    call = talked(scene)
+    settle(scene)
+    record, note = scene.entries()
+    assert (record.kind, record.attempt_id, record.ref, record.subject) == ("call", call, f"key-{call}", "reached")
+    target = scene.attempt(call).target_id
+    assert (note.kind, note.attempt_id, note.ref) == ("note", None, f"key-t{target}")
+    assert "renewal: reached" in note.text
+    send(scene, portal)
+    assert sorted(portal.standing) == [f"key-{call}", f"key-t{target}"]
+    assert states(scene) == ["written", "written"]
+
+
+def test_five_tries_are_five_call_records_and_one_note(scene: Scene, portal: Portal) -> None:
+    scene.campaign(
+        limits="{per_person: {1 day: 9, 7 days: 9, 30 days: 9}}", attempts="{at_most: 5, wait: {busy: 1 minute}}"
+    )
+    call, now = scene.live(), NOON
+    for place in range(5):
+        scene.end(call, now=now, hangup=Hangup.busy, ended_at=now)
+        now += MINUTE
+        settle(scene, now)
+        send(scene, portal, now + 2 * SECOND)
+        if place < 4:
+            [claim] = scene.claim(now + 10 * SECOND)
+            call, now = claim.attempt, now + 10 * SECOND
+    assert [row.kind for row in scene.entries()].count("call") == 5
+    [note] = [row for row in scene.entries() if row.kind == "note"]
+    assert "5. " in note.text
+    assert all(len(texts) == 1 for texts in portal.standing.values())
+    assert portal.standing[note.ref] == [note.text]
+
+
+@pytest.mark.parametrize("card_id", [0, -1_700_000_000])
+def test_a_test_call_owes_nothing(scene: Scene, portal: Portal, card_id: int) -> None:
+    call = talked(scene)
+    scene.set(targets, scene.attempt(call).target_id, card_type="test", card_id=card_id)
+    other = talked(scene)
+    settle(scene)
+    assert {row.target_id for row in scene.entries()} == {scene.attempt(other).target_id}
+    assert scene.attempt(call).owes_at is None
+    assert send(scene, portal) == 2
+
+
+def test_what_was_never_handed_over_owes_nothing(scene: Scene) -> None:
+    not_placed, refused = scene.live(), scene.live()
+    ended = Progress(phase=Phase.ended, hangup=Hangup.not_placed)
+    scene.hear(not_placed, ended, call_id=None, of_claim=NOON)
+    scene.hear(refused, Progress(phase=Phase.ended, hangup=Hangup.bad_number), call_id=None, refused=True)
+    settle(scene)
+    assert scene.entries() == []
+    assert scene.attempt(refused).owes_at is None
+
+
+def test_the_note_says_when_the_next_try_is(scene: Scene) -> None:
+    call = scene.live()
+    scene.end(call, hangup=Hangup.busy)
+    assert owe_entries(scene.database, scene.store, key="key", now=OWED) == 0  # planning decides first
+    scene.plan(OWED)
+    assert owe_entries(scene.database, scene.store, key="key", now=OWED) == 1
+    assert "next 25.11.2026 10:00" in scene.entries()[1].text
+
+
+def test_the_note_does_not_wait_for_ever_for_a_plan(scene: Scene) -> None:
+    scene.end(scene.live(), hangup=Hangup.busy)
+    assert owe_entries(scene.database, scene.store, key="key", now=OWED + MINUTE) == 1
+
+
+def test_a_call_in_its_wrap_up_is_not_told_with_another_of_its_target(scene: Scene) -> None:
+    scene.campaign(limits=UNCAPPED, attempts="{wait: {busy: 1 minute}}")
+    first = scene.live()
+    scene.end(first, hangup=Hangup.busy)
+    settle(scene)
+    [claim] = scene.claim(NOON + 2 * MINUTE)
+    scene.end(claim.attempt, now=NOON + 2 * MINUTE, hangup=Hangup.no_answer)
+    late = Progress(phase=Phase.answered, answered_by=AnsweredBy.machine)
+    scene.hear(first, late, now=NOON + 2 * MINUTE + SECOND, call_id=f"CA{first}")
+    settle(scene, NOON + 2 * MINUTE + 2 * SECOND)
+    assert [row.attempt_id for row in scene.entries() if row.kind == "call"] == [first]
+    assert "no_answer" not in scene.entries()[1].text
+    settle(scene, NOON + 3 * MINUTE)
+    assert [row.attempt_id for row in scene.entries() if row.kind == "call"] == [first, claim.attempt]
+
+
+def test_words_that_cannot_be_written_for_one_person_stop_nobody_and_the_outcome_stands_nevertheless(
+    scene: Scene, portal: Portal
+) -> None:
+    scene.words("plain.en.j2", TEMPLATE.replace("{{ campaign }}: ", "{{ 1 // (contact.name|length - 1) }} "))
+    scene.campaign(now=NOON + SECOND)
+    odd, other = talked(scene), talked(scene)
+    scene.set(targets, scene.attempt(odd).target_id, contact='{"first_name": "X", "last_name": "", "facts": {}}')
+    settle(scene)
+    send(scene, portal)
+    assert len(scene.entries()) == 4
+    assert states(scene) == ["written"] * 4
+    [note] = portal.standing[f"key-t{scene.attempt(odd).target_id}"]
+    assert "reached" in note
+    assert f"key-{other}" in portal.standing
+
+
+def test_a_stopped_campaign_still_writes_what_it_owes(scene: Scene, portal: Portal) -> None:
+    talked(scene)
+    scene.database.write(lambda c: c.execute(sa.update(campaigns).values(stopped="its file is gone")))
+    settle(scene)
+    assert send(scene, portal) == 2
+
+
+# Sending
+
+
+def test_entries_wait_a_moment_to_share_a_request(scene: Scene, portal: Portal) -> None:
+    talked(scene)
+    settle(scene)
+    assert send(scene, portal, OWED + SECOND) == 0
+    talked(scene)
+    settle(scene, OWED + SECOND)
+    assert send(scene, portal) == 4
+    assert len(portal.requests) == 1
+
+
+def test_a_full_request_does_not_wait(scene: Scene, portal: Portal) -> None:
+    portal.batch = 4
+    talked(scene)
+    talked(scene)
+    talked(scene)
+    settle(scene)
+    assert send(scene, portal, OWED) == 4
+    assert send(scene, portal, OWED) == 0
+
+
+def test_an_entry_is_written_down_as_being_sent_before_it_is_sent(scene: Scene, portal: Portal) -> None:
+    talked(scene)
+    settle(scene)
+    seen: list[list[str]] = []
+    portal.before = lambda: seen.append(states(scene))
+    send(scene, portal)
+    assert seen == [["writing", "writing"]]
+
+
+def test_what_the_portal_could_not_take_is_tried_again_later_and_later(scene: Scene, portal: Portal) -> None:
+    talked(scene)
+    settle(scene)
+    portal.says = lambda entry: Result(Outcome.later, why="503")
+    waits, now = [], SENT
+    for _ in range(5):
+        assert send(scene, portal, now) == 2
+        due = scene.entries()[0].due_at
+        waits.append(due - now)
+        assert send(scene, portal, due - SECOND) == 0
+        now = due
+    assert waits == sorted(waits)
+    assert waits[-1] <= 10 * MINUTE
+    portal.says = None
+    send(scene, portal, now)
+    assert states(scene) == ["written", "written"]
+
+
+def test_the_portal_may_say_itself_when_to_come_again(scene: Scene, portal: Portal) -> None:
+    talked(scene)
+    settle(scene)
+    portal.says = lambda entry: Result(Outcome.later, why="OPERATION_TIME_LIMIT", again_at=SENT + 7 * MINUTE)
+    send(scene, portal)
+    assert {row.due_at for row in scene.entries()} == {SENT + 7 * MINUTE}
+
+
+@pytest.mark.parametrize("outcome", [Outcome.refused, Outcome.gone])
+def test_what_will_never_be_written_is_set_aside_with_the_reason(
+    scene: Scene, portal: Portal, outcome: Outcome
+) -> None:
+    talked(scene)
+    settle(scene)
+    portal.says = lambda entry: Result(outcome, why="the contact 7 is gone")
+    send(scene, portal)
+    assert states(scene) == ["set_aside", "set_aside"]
+    assert scene.entries()[0].why == "the contact 7 is gone"
+    assert send(scene, portal, SENT + DAY) == 0
+
+
+def test_after_a_day_of_failures_an_entry_is_set_aside(scene: Scene, portal: Portal) -> None:
+    talked(scene)
+    settle(scene)
+    portal.says = lambda entry: Result(Outcome.later, why="503")
+    send(scene, portal, SENT + DAY - MINUTE)
+    assert states(scene) == ["owed", "owed"]
+    send(scene, portal, SENT + DAY + HOUR)
+    assert states(scene) == ["set_aside", "set_aside"]
+
+
+def test_an_entry_that_the_answer_leaves_out_is_doubtful(scene: Scene, portal: Portal) -> None:
+    talked(scene)
+    settle(scene)
+    portal.says = lambda entry: portal.put(entry) if entry.kind is EntryKind.call else Result(Outcome.doubtful)
+    send(scene, portal)
+    assert states(scene) == ["written", "doubtful"]
+
+
+# Doubts
+
+
+def doubt_after_writing(portal: Portal) -> None:
+    def says(entry: Entry) -> Result:
+        portal.put(entry)
+        return Result(Outcome.doubtful, why="connection reset")
+
+    portal.says = says
+
+
+def test_a_doubt_is_looked_for_and_found(scene: Scene, portal: Portal) -> None:
+    talked(scene)
+    settle(scene)
+    doubt_after_writing(portal)
+    send(scene, portal)
+    assert look(scene, portal, SENT + 64 * SECOND) == 0
+    assert look(scene, portal) == 2
+    assert states(scene) == ["written", "written"]
+    portal.says = None
+    assert send(scene, portal, LOOKED + HOUR) == 0
+    assert all(len(texts) == 1 for texts in portal.standing.values())
+
+
+def test_a_doubt_that_is_not_found_is_written_again(scene: Scene, portal: Portal) -> None:
+    talked(scene)
+    settle(scene)
+    portal.says = lambda entry: Result(Outcome.doubtful, why="connection reset")
+    send(scene, portal)
+    look(scene, portal)
+    assert states(scene) == ["owed", "owed"]
+    portal.says = None
+    send(scene, portal, LOOKED)
+    assert states(scene) == ["written", "written"]
+    assert all(len(texts) == 1 for texts in portal.standing.values())
+
+
+def test_a_doubt_about_which_the_portal_cannot_tell_waits(scene: Scene, portal: Portal) -> None:
+    talked(scene)
+    settle(scene)
+    doubt_after_writing(portal)
+    send(scene, portal)
+    portal.sees = lambda entry: Result(Outcome.later, why="503")
+    look(scene, portal)
+    assert states(scene) == ["doubtful", "doubtful"]
+    assert look(scene, portal, LOOKED + SECOND) == 0
+    portal.sees = None
+    look(scene, portal, LOOKED + 10 * MINUTE)
+    assert states(scene) == ["written", "written"]
+
+
+def test_a_doubtful_update_is_repeated_and_never_added(scene: Scene, portal: Portal) -> None:
+    call = talked(scene)
+    settle(scene)
+    send(scene, portal)
+    scene.hear(call, Progress(answer="renew", answer_step=1, answer_key=1), now=NOON + HOUR, call_id=f"CA{call}")
+    settle(scene, NOON + HOUR)
+    doubt_after_writing(portal)
+    send(scene, portal, NOON + HOUR + 2 * SECOND)
+    portal.says = None
+    look(scene, portal, NOON + 2 * HOUR)
+    send(scene, portal, NOON + 2 * HOUR + MINUTE)
+    assert states(scene) == ["written", "written"]
+    assert all(len(texts) == 1 for texts in portal.standing.values())
+
+
+# Crashes
+
+
+class Died(Exception):
+    pass
+
+
+@pytest.mark.parametrize("written", [False, True])
+def test_what_a_dead_node_was_writing_is_looked_for_and_stands_once(
+    scene: Scene, portal: Portal, written: bool
+) -> None:
+    alive(scene, "dead", SENT)
+    alive(scene, "me", LOOKED)
+    talked(scene)
+    settle(scene)
+
+    def says(entry: Entry) -> Exception:
+        if written:
+            portal.put(entry)
+        return Died()
+
+    portal.says = says
+    with pytest.raises(Died):
+        send(scene, portal, node="dead")
+    portal.says = None
+    assert states(scene) == ["writing", "writing"]
+    assert send(scene, portal, LOOKED) == 0  # nobody else takes it as new
+    assert look(scene, portal, SENT + 69 * SECOND) == 0  # the portal may still be writing
+    assert look(scene, portal) == 2
+    send(scene, portal, LOOKED + MINUTE)
+    assert states(scene) == ["written", "written"]
+    assert sorted(len(texts) for texts in portal.standing.values()) == [1, 1]
+
+
+def test_what_a_living_node_is_writing_is_left_to_it(scene: Scene, portal: Portal) -> None:
+    alive(scene, "slow", LOOKED)
+    talked(scene)
+    settle(scene)
+    portal.before = lambda: None
+    portal.says = lambda entry: Died()
+    with pytest.raises(Died):
+        send(scene, portal, node="slow")
+    assert look(scene, portal) == 0
+    assert look(scene, portal, LOOKED + 10 * MINUTE) == 2  # it lives, but its request cannot
+
+
+def test_a_node_that_comes_late_with_its_result_does_not_undo_what_was_found(scene: Scene, portal: Portal) -> None:
+    alive(scene, "dead", NOON - HOUR)
+    talked(scene)
+    settle(scene)
+    portal.says = lambda entry: Result(Outcome.later, why="it was never sent, says the slow node")
+
+    def meanwhile() -> None:
+        portal.before = lambda: None
+        portal.sees = lambda entry: Result(Outcome.written, 4711)
+        look(scene, portal)
+
+    portal.before = meanwhile
+    send(scene, portal, node="dead")
+    assert states(scene) == ["written", "written"]
+    assert {row.remote_id for row in scene.entries()} == {4711}
+
+
+def test_two_who_send_at_once_send_each_entry_once(scene: Scene, portal: Portal) -> None:
+    for _ in range(5):
+        talked(scene)
+    settle(scene)
+    sent: list[int] = []
+
+    def meanwhile() -> None:
+        portal.before = lambda: None
+        sent.append(send(scene, portal, node="other"))
+
+    portal.before = meanwhile
+    assert send(scene, portal) == 10
+    assert sent == [0]
+    assert all(len(texts) == 1 for texts in portal.standing.values())
+
+
+# Corrections
+
+
+def test_a_correction_updates_what_stands_there(scene: Scene, portal: Portal) -> None:
+    call = talked(scene)
+    settle(scene)
+    send(scene, portal)
+    scene.hear(call, Progress(answer="renew", answer_step=1, answer_key=1), now=NOON + HOUR, call_id=f"CA{call}")
+    settle(scene, NOON + HOUR)
+    assert states(scene) == ["owed", "owed"]
+    send(scene, portal, NOON + HOUR + 2 * SECOND)
+    assert all(entry.remote_id is not None for entry in portal.requests[-1])
+    assert all(len(texts) == 1 and "renew" in texts[0] for texts in portal.standing.values())
+
+
+def test_what_changes_nothing_in_the_words_is_not_sent_again(scene: Scene, portal: Portal) -> None:
+    call = talked(scene)
+    settle(scene)
+    send(scene, portal)
+    scene.set(attempts, call, owes_at=NOON + HOUR)
+    settle(scene, NOON + HOUR)
+    assert states(scene) == ["written", "written"]
+
+
+def test_what_changes_while_it_is_being_written_is_owed_again_as_an_update(scene: Scene, portal: Portal) -> None:
+    call = talked(scene)
+    settle(scene)
+
+    def meanwhile() -> None:
+        scene.hear(call, Progress(answer="renew", answer_step=1, answer_key=1), now=SENT, call_id=f"CA{call}")
+        settle(scene, SENT)
+
+    portal.before = meanwhile
+    send(scene, portal)
+    portal.before = lambda: None
+    assert states(scene) == ["owed", "owed"]
+    assert all(row.remote_id is not None for row in scene.entries())
+    send(scene, portal, SENT + 3 * SECOND)
+    assert states(scene) == ["written", "written"]
+    assert all(len(texts) == 1 and "renew" in texts[0] for texts in portal.standing.values())
+
+
+def test_what_changes_while_it_is_doubtful_is_looked_for_and_then_updated(scene: Scene, portal: Portal) -> None:
+    call = talked(scene)
+    settle(scene)
+    doubt_after_writing(portal)
+    send(scene, portal)
+    scene.hear(call, Progress(answer="renew", answer_step=1, answer_key=1), now=SENT, call_id=f"CA{call}")
+    settle(scene, SENT + SECOND)
+    assert states(scene) == ["doubtful", "doubtful"]
+    portal.says = None
+    look(scene, portal)
+    send(scene, portal, LOOKED + 3 * SECOND)
+    assert states(scene) == ["written", "written"]
+    assert all(len(texts) == 1 and "renew" in texts[0] for texts in portal.standing.values())
+
+
+def test_a_renewed_target_says_so_in_the_note_that_stands(scene: Scene, portal: Portal) -> None:
+    call = scene.live()
+    scene.end(call, hangup=Hangup.busy)
+    settle(scene)
+    send(scene, portal)
+    assert "next" in scene.entries()[1].text
+    target = scene.attempt(call).target_id
+    scene.database.write(lambda c: cancel_targets(c, [target], state="cancelled", reason="renewed", now=NOON + HOUR))
+    settle(scene, NOON + HOUR)
+    send(scene, portal, NOON + HOUR + 2 * SECOND)
+    assert "next" not in portal.standing[scene.entries()[1].ref][0]
+
+
+def test_the_index_that_forbids_a_second_note_or_record_stands(scene: Scene) -> None:
+    call = talked(scene)
+    settle(scene)
+    for row in scene.entries():
+        again = {name: value for name, value in row._mapping.items() if name != "id"}
+        with pytest.raises(sa.exc.IntegrityError):
+            scene.database.write(lambda c, again=again: c.execute(sa.insert(entries), again))  # type: ignore[misc]
+    assert scene.attempt(call).phase == "ended"
+
+
+def test_a_call_record_without_a_subject_of_its_own_has_one(scene: Scene, portal: Portal) -> None:
+    scene.words("plain.en.j2", TEMPLATE.replace("call_subject %}{{ attempt.disposition }}", "call_subject %}"))
+    scene.campaign(now=NOON + SECOND)
+    talked(scene)
+    settle(scene)
+    assert [(row.kind, row.subject) for row in scene.entries()] == [("call", "reached"), ("note", "")]
+
+
+def test_a_version_that_cannot_be_read_any_more_stops_only_its_own_campaign(scene: Scene) -> None:
+    scene.campaign("other")
+    mine, other = talked(scene), scene.live(campaign="other")
+    scene.set(targets, scene.attempt(other).target_id, campaign="other")
+    scene.end(other, hangup=Hangup.declined)
+    version = scene.running["renewal"].version_id
+    scene.set(targets, scene.attempt(mine).target_id, version_id=version)
+    scene.set(versions, version, yaml="purpose: something that this program does not know")
+    scene.store = Store(scene.database)  # as after an upgrade
+    assert list(scene.running) == ["other"]
+    waiting = scene.target()
+    settle(scene)
+    assert {row.attempt_id for row in scene.entries()} == {other, None}
+    assert scene.tries(waiting) == []
+    assert scene.attempt(mine).owes_at > OWED  # and comes again
