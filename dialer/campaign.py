@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, time, timedelta
+from datetime import time, timedelta
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
@@ -10,24 +10,32 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 from dialer import words
 from dialer.audience import Audience, CardType
 from dialer.call import Disposition
-from dialer.calling_window import Window, known_holidays, known_zone
-from dialer.phone_number import is_e164, is_region
+from dialer.calling_window import Window, known_holidays, known_zone, zone_named
+from dialer.campaign_values import (
+    DAY,
+    MINUTE,
+    RING_MOST,
+    SECOND,
+    Day,
+    Decimal,
+    Duration,
+    Name,
+    Number,
+    PhoneText,
+    RingFor,
+    Several,
+    TelephoneKey,
+    Text,
+    TimeOfDay,
+    Yes,
+    between,
+    each,
+    like,
+    one_value,
+)
+from dialer.phone_number import is_region
 
 OPT_OUT = "do_not_call"
-RING_LEAST, RING_MOST = timedelta(seconds=15), timedelta(minutes=2)
-
-
-def _reader(read: Any) -> BeforeValidator:
-    return BeforeValidator(lambda value: read(value) if isinstance(value, str) else value)
-
-
-Duration = Annotated[timedelta, _reader(words.duration)]
-TimeOfDay = Annotated[time, _reader(words.time_of_day)]
-Day = Annotated[date, _reader(words.day)]
-Yes = Annotated[bool, _reader(words.yes_or_no)]
-Number = Annotated[int, _reader(words.whole_number)]
-PhoneText = Annotated[str, Field(max_length=20)]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,29}$")]
 
 
 class Part(BaseModel):
@@ -36,16 +44,16 @@ class Part(BaseModel):
 
 class AudiencePart(Part):
     card: CardType
-    contract_end: Annotated[str, Field(min_length=1, max_length=200)]
-    do_not_call: str | None = None
-    time_zone: str | None = None
+    contract_end: Text
+    do_not_call: Text | None = None
+    time_zone: Text | None = None
 
 
 class Pacing(Part):
     """Within the trunk's own."""
 
     lines: Annotated[Number, Field(ge=1, le=10_000)] | None = None
-    calls_per_second: Annotated[float, Field(gt=0, le=1_000)] | None = None
+    calls_per_second: Annotated[Decimal, Field(gt=0, le=1_000)] | None = None
 
 
 RETRIED = {
@@ -69,12 +77,8 @@ class Attempts(Part):
     @classmethod
     def _read_wait(cls, value: Any) -> Any:
         if not isinstance(value, dict):
-            return value
-        known = [disposition.value for disposition in MAY_BE_RETRIED]
-        for name in value:
-            if name not in known:
-                raise ValueError(f"'{name}' is never tried again, or is unknown; name some of: {', '.join(known)}")
-        return {name: None if text == "never" else words.duration(str(text)) for name, text in value.items()}
+            raise ValueError("must hold outcomes and waits, for example {busy: 20 minutes}")
+        return each(value, _wait)
 
 
 USUAL_CAPS = {1: 1, 7: 3, 30: 6}
@@ -89,17 +93,22 @@ class Limits(Part):
     @classmethod
     def _read_caps(cls, value: Any) -> Any:
         if not isinstance(value, dict):
-            return value
-        caps = dict(USUAL_CAPS)
-        for span, most in value.items():
+            raise ValueError("must hold days and calls, for example {1 day: 1, 7 days: 3}")
+        caps: dict[int, int] = {}
+
+        def cap(span: str, most: Any) -> None:
             days = words.duration(span)
-            if days < timedelta(days=1) or days % timedelta(days=1) or days > timedelta(days=30):
-                raise ValueError(f"'{span}' is not 1 to 30 whole days")
-            calls = words.whole_number(str(most))
+            if not DAY <= days <= 30 * DAY or days % DAY:
+                raise ValueError("must be 1 to 30 whole days")
+            if days.days in caps:
+                raise ValueError(f"is the same as another line: {words.say_duration(days)}")
+            calls = words.whole_number(one_value(most))
             if not 1 <= calls <= 100:
-                raise ValueError(f"'{most}' is not 1 to 100 calls")
+                raise ValueError("must be 1 to 100 calls")
             caps[days.days] = calls
-        return tuple(sorted(caps.items()))
+
+        each(value, cap)
+        return tuple(sorted({**USUAL_CAPS, **caps}.items()))
 
 
 class Key(Part):
@@ -108,25 +117,17 @@ class Key(Part):
     answer: Name
     say: Name | None = None
     connect: PhoneText | None = None
-    ring_for: Duration = timedelta(seconds=20)
-
-    @field_validator("connect")
-    @classmethod
-    def _is_number(cls, value: str | None) -> str | None:
-        return None if value is None else _e164(value)
+    ring_for: Annotated[Duration, between(5 * SECOND, RING_MOST)] = timedelta(seconds=20)
 
 
 class ScriptPart(Part):
-    wait: Duration = timedelta(seconds=6)
+    wait: Annotated[Duration, between(SECOND, MINUTE)] = timedelta(seconds=6)
     ask: Annotated[Number, Field(ge=1, le=5)] = 2
-    keys: dict[str, Key]
+    keys: dict[TelephoneKey, Key]
 
     @field_validator("keys")
     @classmethod
     def _have_sense(cls, keys: dict[str, Key]) -> dict[str, Key]:
-        for key in keys:
-            if key not in "0123456789*#" or len(key) != 1:
-                raise ValueError(f"'{key}' is not a key of a telephone; keys are 0 to 9, * and #")
         if not any(choice.answer == OPT_OUT for choice in keys.values()):
             if "9" in keys:
                 raise ValueError(
@@ -134,17 +135,28 @@ class ScriptPart(Part):
                 )
             keys = {**keys, "9": Key(answer=OPT_OUT)}
         answers = [choice.answer for choice in keys.values()]
-        for answer in answers:
-            if answers.count(answer) > 1:
-                raise ValueError(f"two keys have the answer '{answer}'")
+        twice: list[tuple[tuple[str | int, ...], str]] = [
+            ((key, "answer"), f"'{choice.answer}' is the answer of another key already")
+            for place, (key, choice) in enumerate(keys.items())
+            if choice.answer in answers[:place]
+        ]
+        if twice:
+            raise Several(twice)
         return keys
 
 
 class Campaign(Part):
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
+    name: Annotated[
+        str,
+        Field(alias="campaign"),
+        like(
+            r"[a-z0-9][a-z0-9_-]{0,39}",
+            "a campaign's name; write small Latin letters, digits, - and _, for example  campaign: renewal",
+        ),
+    ]
     purpose: Literal["service", "advertising", "collections"]
     language: Literal["ru", "en", "es"] = "ru"
-    owner: Annotated[str, Field(max_length=200)] | None = None
+    owner: Text | None = None
     audience_part: Annotated[AudiencePart, Field(alias="audience")]
     touches: Annotated[tuple[int, ...], Field(alias="call_days_before")]
     read_at: TimeOfDay = time(7, 0)
@@ -157,15 +169,18 @@ class Campaign(Part):
     first_day_at_most: Annotated[Number, Field(ge=1)] | None = None
     trunk: Literal["twilio"] = "twilio"
     caller_id: PhoneText
-    ring_for: Duration = timedelta(seconds=25)
+    ring_for: RingFor = timedelta(seconds=25)
     machine_detection: Yes = True
     voicemail: Literal["hang_up", "leave_message"] = "hang_up"
-    heard_after: Duration = timedelta(seconds=8)
+    heard_after: Annotated[Duration, between(timedelta(0), MINUTE)] = timedelta(seconds=8)
     pacing: Pacing | None = None
     attempts: Attempts = Attempts()
     limits: Limits = Limits()
-    template: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,80}\.j2$")]
-    voice: Annotated[str, Field(max_length=80)] | None = None
+    template: Annotated[
+        str,
+        like(r"[A-Za-z0-9_.-]{1,80}\.j2", "the name of a file of the templates folder, for example renewal.ru.j2"),
+    ]
+    voice: Annotated[str, like(r"[A-Za-z0-9_.-]{1,80}", "a voice's name, for example Polly.Tatyana")] | None = None
     script: Annotated[ScriptPart | None, BeforeValidator(lambda value: None if value == "none" else value)]
     fallback_user: Annotated[Number, Field(ge=1)] | None = None
 
@@ -207,11 +222,17 @@ class Campaign(Part):
     @field_validator("touches", mode="before")
     @classmethod
     def _read_touches(cls, value: Any) -> Any:
-        listed = value if isinstance(value, list) else [value]
-        days = [words.whole_number(str(one)) for one in listed]
-        for one in days:
-            if one > 365 or days.count(one) > 1:
-                raise ValueError(f"'{one}' stands there twice, or is over 365 days")
+        days: list[int] = []
+
+        def touch(_place: int, text: Any) -> None:
+            day = words.whole_number(one_value(text))
+            if day > 365:
+                raise ValueError("must be 0 to 365 days")
+            if day in days:
+                raise ValueError(f"{day} stands there twice")
+            days.append(day)
+
+        each(dict(enumerate(value if isinstance(value, list) else [value])), touch)
         if not days:
             raise ValueError("is empty; write for example [30, 14, 3]")
         return tuple(sorted(days, reverse=True))
@@ -220,70 +241,81 @@ class Campaign(Part):
     @classmethod
     def _is_zone(cls, value: str) -> str:
         if not known_zone(value):
-            raise ValueError(f"'{value}' is not a time zone; write for example Europe/Moscow")
+            named = zone_named(value) or "Europe/Moscow"
+            raise ValueError(f"'{value[:80]}' is not a time zone; write for example {named}")
         return value
 
     @field_validator("region")
     @classmethod
     def _is_region(cls, value: str) -> str:
         if not is_region(value):
-            raise ValueError(f"'{value}' is not a country; write two letters, for example RU")
-        return value
-
-    @field_validator("caller_id")
-    @classmethod
-    def _is_number(cls, value: str) -> str:
-        return _e164(value)
-
-    @field_validator("ring_for")
-    @classmethod
-    def _rings_long_enough(cls, value: timedelta) -> timedelta:
-        if not RING_LEAST <= value <= RING_MOST:
-            raise ValueError("is not between 15 seconds and 2 minutes")
+            raise ValueError(f"'{value[:80]}' is not a country; write two letters, for example RU")
         return value
 
     @field_validator("window", mode="before")
     @classmethod
     def _read_window(cls, value: Any) -> Any:
-        return read_window(value) if isinstance(value, dict) else value
+        if isinstance(value, Window):
+            return value
+        if not isinstance(value, dict):
+            raise ValueError("must hold days and hours, for example {mon-fri: 10:00-19:00}")
+        return read_window(value)
 
     @model_validator(mode="after")
     def _has_sense(self) -> Self:
+        found: list[tuple[tuple[str | int, ...], str]] = []
         if self.starts is not None and self.ends is not None and self.ends < self.starts:
-            raise ValueError("ends: lies before starts")
+            found.append((("ends",), f"{self.ends} lies before starts, {self.starts}"))
         if self.voicemail == "leave_message" and not self.machine_detection:
-            raise ValueError("voicemail: leave_message needs machine_detection: yes")
+            found.append((("voicemail",), "leave_message needs machine_detection: yes"))
         if self.purpose == "advertising" and self.region == "RU":
-            raise ValueError("purpose: advertising by an automatic call is forbidden in Russia (38-FZ, article 18)")
+            why = "advertising by an automatic call is forbidden in Russia (38-FZ, article 18)"
+            found.append((("purpose",), why))
         for key, choice in self.keys.items():
             if choice.connect == self.caller_id:
-                raise ValueError(f"script.keys.{key}.connect: is the caller_id itself")
+                found.append((("script", "keys", key, "connect"), "is the caller_id itself; name the manager's number"))
+        if found:
+            raise Several(found)
         return self
 
 
 def read_window(value: dict[str, Any]) -> Window:
+    """Raises Several."""
     by_day: dict[int, words.Hours] = {}
-    holidays, closed = None, frozenset[date]()
-    for key, said in value.items():
+    other: dict[str, Any] = {"holidays": None, "closed": frozenset()}
+
+    def line(key: str, said: Any) -> None:
         if key == "holidays":
-            holidays = None if said == "none" else str(said)
-            if holidays is not None and not known_holidays(holidays):
-                raise ValueError(f"holidays: the holidays of '{said}' are not known; write for example RU or ES-MD")
+            other[key] = None if said == "none" else _holidays(one_value(said))
         elif key == "closed":
-            closed = frozenset(words.day(str(one)) for one in (said if isinstance(said, list) else [said]))
+            days = dict(enumerate(said if isinstance(said, list) else [said]))
+            other[key] = frozenset(each(days, lambda _, day: words.day(one_value(day))).values())
         else:
-            spans = () if said == "closed" else words.hours(str(said))
+            spans = words.hours(", ".join(map(one_value, said)) if isinstance(said, list) else one_value(said))
             for weekday in words.weekdays(key):
                 if weekday in by_day:
-                    raise ValueError(f"{key}: {words.DAYS[weekday]} has hours already")
+                    raise ValueError(f"{words.DAYS[weekday]} has hours already")
                 by_day[weekday] = spans
+
+    each(value, line)
     if not any(by_day.values()):
         raise ValueError("never opens; write for example  mon-fri: 10:00-19:00")
-    return Window(tuple(by_day.get(weekday, ()) for weekday in range(7)), holidays, closed)
+    return Window(tuple(by_day.get(weekday, ()) for weekday in range(7)), other["holidays"], other["closed"])
 
 
-def _e164(text: str) -> str:
-    plain = text.replace(" ", "").replace("-", "").replace("(", "").replace(")", "")
-    if not is_e164(plain):
-        raise ValueError(f"'{text}' is not a number in international form; write for example +74951234567")
-    return plain
+def _holidays(text: str) -> str:
+    if not known_holidays(text):
+        raise ValueError(f"the holidays of '{text[:40]}' are not known; write for example RU or ES-MD, or none")
+    return text
+
+
+def _wait(name: str, text: Any) -> timedelta | None:
+    known = [disposition.value for disposition in MAY_BE_RETRIED]
+    if name not in known:
+        raise ValueError(f"is no outcome that is tried again; name some of: {', '.join(known)}")
+    if text == "never":
+        return None
+    wait = words.duration(one_value(text))
+    if not MINUTE <= wait <= 30 * DAY:
+        raise ValueError("must be 1 minute to 30 days, or never")
+    return wait

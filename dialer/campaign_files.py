@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from dialer.campaign import Campaign
+from dialer.campaign_mistakes import Checked, check_values
 from dialer.errors import CampaignError, Mistake
 from dialer.phone_number import read_all, why_not
-from dialer.templates import Words, WordsError, words_of
-from dialer.wording import made_up, write_script
-from dialer.yaml_places import BYTES_MOST, Read, read_yaml
+from dialer.proofreading import Proof, Remark, proofread
+from dialer.templates import Words, WordsError, referenced, words_of
+from dialer.yaml_places import BYTES_MOST, MISTAKES_MOST, Read, read_yaml
+
+Texts = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class CampaignFile:
-    """`hash` covers the file and every template it may use."""
+    """`hash` covers the file and every template it uses."""
 
     name: str
     path: Path
@@ -34,12 +35,16 @@ class CampaignFile:
 
 @dataclass(slots=True)
 class Loaded:
-    """`broken` holds the first mistake of each campaign that has one."""
+    """`broken` holds the first mistake of each campaign that has one.
+
+    `complete`: False where a folder or a file could not be read, so that nobody can say which campaigns are gone.
+    """
 
     campaigns: dict[str, CampaignFile] = field(default_factory=dict)
     broken: dict[str, Mistake] = field(default_factory=dict)
     mistakes: list[Mistake] = field(default_factory=list)
     warnings: list[Mistake] = field(default_factory=list)
+    complete: bool = True
 
     def refuse(self, name: str, mistakes: list[Mistake]) -> None:
         self.campaigns.pop(name, None)
@@ -53,25 +58,15 @@ def read_campaigns(folder: Path, templates: Path) -> Loaded:
     texts, mistakes = _template_texts(templates)
     loaded.mistakes += mistakes
     try:
-        paths = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
+        paths = sorted(path for path in folder.iterdir() if path.suffix in (".yaml", ".yml") and _is_ours(path))
     except OSError as error:
-        loaded.mistakes.append(Mistake(str(folder), 0, 0, f"cannot be read: {error.strerror}"))
+        hint = "; `dialer init` makes one" if isinstance(error, FileNotFoundError) else ""
+        loaded.mistakes.append(Mistake(str(folder), 0, 0, f"cannot be read: {error.strerror}{hint}"))
+        loaded.complete = False
         return loaded
     for path in paths:
-        _read_one(path, texts, loaded)
+        _read_one(path, texts, templates, loaded)
     return loaded
-
-
-@lru_cache(maxsize=200)
-def _from_version(name: str, text: str, templates: tuple[tuple[str, str], ...]) -> tuple[Campaign, Words]:
-    read = read_yaml(text, name)
-    if read.values is None:
-        raise CampaignError(read.mistakes)
-    try:
-        campaign = Campaign.model_validate({"name": name, **_without_name(read.values)})
-    except ValidationError as error:
-        raise CampaignError(_in_words(error, read, name)) from error
-    return campaign, words_of(templates, campaign.template, campaign.language)
 
 
 def from_version(name: str, text: str, templates: Mapping[str, str]) -> tuple[Campaign, Words]:
@@ -79,181 +74,151 @@ def from_version(name: str, text: str, templates: Mapping[str, str]) -> tuple[Ca
     return _from_version(name, text, tuple(sorted(templates.items())))
 
 
-def _read_one(path: Path, templates: Mapping[str, str], loaded: Loaded) -> None:
-    name, file = path.stem, str(path)
+@lru_cache(maxsize=200)
+def _from_version(name: str, text: str, templates: Texts) -> tuple[Campaign, Words]:
+    read = read_yaml(text, name)
+    if not isinstance(read.values, dict):
+        raise CampaignError(read.mistakes or [Mistake(name, 1, 1, NO_MAP)])
+    checked = check_values({**read.values, "campaign": name}, read, name)
+    if checked.campaign is None or checked.mistakes or read.mistakes:
+        raise CampaignError([*read.mistakes, *checked.mistakes])
+    try:
+        return checked.campaign, words_of(templates, checked.campaign.template, checked.campaign.language)
+    except WordsError as error:
+        raise CampaignError([Mistake(error.template or name, error.line, 1, str(error))]) from error
+
+
+NO_MAP = "must hold keys and values, one a line, for example  purpose: service"
+
+
+def _is_ours(path: Path) -> bool:
+    """Editors and file systems leave .#renewal.yaml and ._renewal.yaml behind."""
+    return not path.name.startswith(".")
+
+
+def _read_one(path: Path, texts: Texts, templates: Path, loaded: Loaded) -> None:
+    file = str(path)
     text, mistake = _text(path)
     if mistake is not None:
-        loaded.refuse(name, [mistake])
+        # whose file it is may still stand in it; else nobody knows whether that campaign is gone
+        name = _name_in(text)
+        loaded.complete &= name is not None
+        loaded.refuse(name or path.stem, [mistake])
         return
     read = read_yaml(text, file)
-    if isinstance(read.values, dict):
-        name = str(read.values.get("campaign", name))
-    if name in loaded.campaigns or name in loaded.broken:
-        line, column = read.place(("campaign",))
-        why = f"another file has the campaign '{name}' already; rename one of them"
-        loaded.refuse(name, [Mistake(file, line, column, why)])
+    if not isinstance(read.values, dict):
+        loaded.refuse(_name_in(text) or path.stem, read.mistakes or [Mistake(file, 1, 1, NO_MAP)])
         return
-    if read.values is None or not isinstance(read.values, dict):
-        loaded.refuse(name, read.mistakes or [Mistake(file, 1, 1, "is not a map of keys and values")])
+    name = read.values.get("campaign", path.stem)
+    name = name if isinstance(name, str) else path.stem
+    others = [str(one.path) for one in loaded.campaigns.values() if one.name == name]
+    if others or name in loaded.broken:
+        other = others[0] if others else loaded.broken[name].file
+        why = f"{other} is the campaign '{name}' already; give one of them another name: campaign: …"
+        loaded.refuse(name, [Mistake(file, *read.place(("campaign",)), why)])
         return
-    try:
-        campaign = Campaign.model_validate({"name": name, **_without_name(read.values)})
-    except ValidationError as error:
-        loaded.refuse(name, _in_words(error, read, file))
+    found = _check(path.stem, text, file, texts, str(templates))
+    if found.mistakes or found.campaign is None:
+        loaded.refuse(name, found.mistakes)
         return
-    mistakes = [*_numbers(campaign, read, file), *_words(campaign, templates, read, file)]
-    if mistakes:
-        loaded.refuse(name, mistakes)
-        return
-    loaded.warnings += _warnings(campaign, templates, read, file)
-    used = _used(campaign.template, templates)
+    loaded.warnings += found.warnings
+    used = {one: dict(texts)[one] for one in referenced(dict(texts), found.campaign.template)[0]}
     digest = hashlib.sha256("\0".join([text, *(f"{n}\0{t}" for n, t in sorted(used.items()))]).encode()).hexdigest()
-    loaded.campaigns[name] = CampaignFile(name, path, campaign, text, used, digest)
+    loaded.campaigns[name] = CampaignFile(name, path, found.campaign, text, used, digest)
 
 
-def _without_name(values: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if key != "campaign"}
+@dataclass(frozen=True, slots=True)
+class _Found:
+    campaign: Campaign | None
+    mistakes: list[Mistake]
+    warnings: list[Mistake]
+
+
+@lru_cache(maxsize=200)
+def _check(stem: str, text: str, file: str, texts: Texts, folder: str) -> _Found:
+    """Remembered, because the service looks at its files all the time."""
+    read = read_yaml(text, file)
+    checked = check_values({"campaign": stem, **read.values}, read, file)
+    mistakes, warnings = [*read.mistakes, *checked.mistakes], list[Mistake]()
+    if checked.campaign is not None:
+        mistakes += _numbers(checked, read, file)
+        if checked.is_right("template"):
+            proof = _proof(checked, dict(texts))
+            mistakes += [_remark(one, read, file, folder) for one in proof.mistakes]
+            warnings += [_remark(one, read, file, folder) for one in proof.doubts]
+    return _Found(None if mistakes else checked.campaign, _some(mistakes), _some(warnings))
+
+
+def _some(mistakes: list[Mistake]) -> list[Mistake]:
+    """In the order of the file, each once, as many as a person reads."""
+    found = sorted(set(mistakes))
+    if len(found) > MISTAKES_MOST:
+        more = f"and {len(found) - MISTAKES_MOST} mistakes more"
+        found = [*found[:MISTAKES_MOST], Mistake(found[0].file, 0, 0, more)]
+    return found
+
+
+def _proof(checked: Checked, texts: Mapping[str, str]) -> Proof:
+    assert checked.campaign is not None
+    speaks = all(checked.is_right(key) for key in ("script", "language", "voicemail", "call_days_before"))
+    return proofread(checked.campaign, texts, with_script=speaks)
+
+
+def _remark(one: Remark, read: Read, file: str, folder: str) -> Mistake:
+    if one.template is not None and one.line:
+        return Mistake(str(Path(folder, one.template)), one.line, 1, one.text)
+    return Mistake(file, *read.place((one.key,)), f"{one.key}: {one.text}")
+
+
+def _name_in(text: str) -> str | None:
+    """The campaign's name, from a text that is no YAML."""
+    found = re.search(
+        r"^campaign[ \t]*:[ \t]*[\"']?([a-z0-9][a-z0-9_-]{0,39})[\"']?[ \t]*(#.*)?\r?$", text, re.MULTILINE
+    )
+    return found[1] if found is not None else None
 
 
 def _text(path: Path) -> tuple[str, Mistake | None]:
+    """With a mistake, whatever of the text could be read."""
     try:
-        if path.stat().st_size > BYTES_MOST:
-            return "", Mistake(str(path), 0, 0, f"is over {BYTES_MOST // 1024} KB")
-        return path.read_text(encoding="utf-8-sig"), None
+        if not path.is_file():
+            return "", Mistake(str(path), 0, 0, "is not a file; move it out of this folder")
+        data = path.read_bytes()[: BYTES_MOST + 1]
+        if len(data) > BYTES_MOST:
+            return data.decode("utf-8", "replace"), Mistake(str(path), 0, 0, f"is over {BYTES_MOST // 1024} KB")
+        return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n"), None
     except UnicodeDecodeError as error:
-        return "", Mistake(str(path), 0, 0, f"is not UTF-8 at byte {error.start}; save it as UTF-8")
+        why = f"is not UTF-8 at byte {error.start}; save it as UTF-8"
+        return error.object.decode("utf-8", "replace"), Mistake(str(path), 0, 0, why)
     except OSError as error:
         return "", Mistake(str(path), 0, 0, f"cannot be read: {error.strerror or error}")
 
 
-def _template_texts(folder: Path) -> tuple[dict[str, str], list[Mistake]]:
+def _template_texts(folder: Path) -> tuple[Texts, list[Mistake]]:
     texts: dict[str, str] = {}
     mistakes: list[Mistake] = []
-    for path in sorted(folder.glob("*.j2")):
+    for path in sorted(path for path in folder.glob("*.j2") if _is_ours(path)):
         text, mistake = _text(path)
         if mistake is not None:
             mistakes.append(mistake)
         else:
             texts[path.name] = text
-    return texts, mistakes
+    return tuple(sorted(texts.items())), mistakes
 
 
-SHARED = ("base.", "words.")
-
-
-def _used(template: str, templates: Mapping[str, str]) -> dict[str, str]:
-    """The campaign's own template and the bases, so that a change of another campaign's words is none of ours."""
-    return {name: text for name, text in templates.items() if name == template or name.startswith(SHARED)}
-
-
-_PLAIN = {
-    "missing": "is missing",
-    "extra_forbidden": "unknown key",
-    "dict_type": "must hold keys and values",
-    "model_type": "must hold keys and values",
-    "model_attributes_type": "must hold keys and values",
-    "list_type": "must be a list",
-    "string_type": "must be a word or a text",
-}
-
-
-def _in_words(error: ValidationError, read: Read, file: str) -> list[Mistake]:
-    mistakes = []
-    for one in error.errors(include_url=False, include_input=False):
-        path = tuple(part for part in one["loc"] if not _is_branch(part))
-        # pydantic names the key of a dict so
-        path = tuple(part for part in path if part != "[key]")
-        line, column = read.place(path)
-        where = ".".join(str(part) for part in path)
-        mistakes.append(Mistake(file, line, column, f"{where}: {_what(one, path)}" if where else _what(one, path)))
-    return mistakes
-
-
-def _is_branch(part: str | int) -> bool:
-    """The name of a union's branch, which is no key of the file."""
-    return isinstance(part, str) and (part == "is-instance[Window]")
-
-
-def _what(one: Any, path: tuple[Any, ...]) -> str:
-    kind = one["type"]
-    if kind == "extra_forbidden":
-        near = difflib.get_close_matches(str(path[-1]), _siblings(path), n=1)
-        return (
-            f"unknown key; did you mean '{near[0]}'?" if near else f"unknown key; known: {', '.join(_siblings(path))}"
-        )
-    if kind in ("literal_error", "enum"):
-        return f"is none of: {one['ctx']['expected'].replace(chr(39), '').replace(' or ', ', ')}"
-    if kind == "string_pattern_mismatch":
-        return f"is not of the form {one['ctx']['pattern']}"
-    if kind == "value_error":
-        return str(one["ctx"]["error"])
-    return _PLAIN.get(kind) or str(one["msg"].removeprefix("Input should be ").removeprefix("Value error, "))
-
-
-def _siblings(path: tuple[Any, ...]) -> list[str]:
-    model: Any = Campaign
-    for part in path[:-1]:
-        model = _model_of(model, part)
-    if model is None:
-        return []
-    return sorted(
-        (info.alias or name) for name, info in model.model_fields.items() if (info.alias or name) != "name"
-    ) + (["campaign"] if model is Campaign else [])
-
-
-def _model_of(model: Any, part: Any) -> Any:
-    from dialer.campaign import Attempts, AudiencePart, Key, Limits, Pacing, ScriptPart
-
-    return {
-        "audience": AudiencePart, "pacing": Pacing, "attempts": Attempts, "limits": Limits, "script": ScriptPart,
-        "keys": model,
-    }.get(part, Key if model is ScriptPart else None)  # fmt: skip
-
-
-def _numbers(campaign: Campaign, read: Read, file: str) -> list[Mistake]:
-    mistakes = []
+def _numbers(checked: Checked, read: Read, file: str) -> list[Mistake]:
+    """Numbers that have the right form and cannot be rung, or shown."""
+    campaign = checked.campaign
+    assert campaign is not None
+    found: list[tuple[tuple[Any, ...], str | None]] = []
+    if checked.is_right("caller_id"):
+        shown = read_all(campaign.caller_id, region=campaign.region)
+        found.append((("caller_id",), None if shown and shown[0].valid else NO_NUMBER))
     for key, choice in campaign.keys.items():
-        if choice.connect is None:
-            continue
-        found = read_all(choice.connect, region=campaign.region)
-        why = why_not(found[0]) if found else "is not a valid number"
-        if why is not None:
-            path = ("script", "keys", key, "connect")
-            mistakes.append(Mistake(file, *read.place(path), f"script.keys.{key}.connect: {why}"))
-    return mistakes
+        if choice.connect is not None:
+            phones = read_all(choice.connect, region=campaign.region)
+            found.append((("script", "keys", key, "connect"), why_not(phones[0]) if phones else NO_NUMBER))
+    return [Mistake(file, *read.place(path), f"{'.'.join(path)}: {why}") for path, why in found if why is not None]
 
 
-def _words(campaign: Campaign, templates: Mapping[str, str], read: Read, file: str) -> list[Mistake]:
-    """The words are said once to a made-up contact, on every path of the menu."""
-    place = read.place(("template",))
-    if campaign.template not in templates:
-        near = difflib.get_close_matches(campaign.template, templates, n=1)
-        hint = f"; did you mean '{near[0]}'?" if near else ""
-        return [Mistake(file, *place, f"template: there is no '{campaign.template}' in the templates folder{hint}")]
-    try:
-        words = words_of(
-            tuple(sorted(_used(campaign.template, templates).items())), campaign.template, campaign.language
-        )
-        write_script(campaign, words, **made_up(campaign))
-    except WordsError as error:
-        if error.line:
-            return [Mistake(error.template or campaign.template, error.line, 1, str(error))]
-        return [Mistake(file, *place, f"template: {error}")]
-    return []
-
-
-OFFERS = ("скидк", "акци", "выгодн", "спецпредложен", "discount", "special offer", "upgrade", "descuento", "oferta")
-
-
-def _warnings(campaign: Campaign, templates: Mapping[str, str], read: Read, file: str) -> list[Mistake]:
-    warnings = []
-    if campaign.purpose == "service":
-        text = templates[campaign.template].casefold()
-        for word in OFFERS:
-            if word in text:
-                why = f"purpose: service, but the words offer something ('{word}…'): that makes the call advertising"
-                warnings.append(Mistake(file, *read.place(("purpose",)), why))
-    if not campaign.keys:
-        why = "script: none has no key to opt out with; the law of many countries asks for one"
-        warnings.append(Mistake(file, *read.place(("script",)), why))
-    return warnings
+NO_NUMBER = "is not a number that exists"

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from typing import Any
+from datetime import date, datetime
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from dialer.campaign import OPT_OUT, Campaign
 from dialer.script import Ask, Choice, Connect, Say, Script
-from dialer.templates import Words, WordsError
+from dialer.templates import WordsError
 
 TAGS = {"ru": "ru-RU", "en": "en-US", "es": "es-ES"}
+
+
+class Speaker(Protocol):
+    """Blocks → words; see `templates.Words`."""
+
+    @property
+    def blocks(self) -> frozenset[str]: ...
+
+    def say(self, block: str, context: Mapping[str, Any]) -> str: ...
+
+    def note(self, block: str, context: Mapping[str, Any]) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +32,13 @@ class Told:
     """What is known of a target: `target` and `tries` are its rows."""
 
     campaign: Campaign
-    words: Words
+    words: Speaker
     target: Any
     tries: tuple[Any, ...]
     now: datetime
 
 
-def write_script(campaign: Campaign, words: Words, *, contact: str, contract_end: date, now: datetime) -> Script:
+def write_script(campaign: Campaign, words: Speaker, *, contact: str, contract_end: date, now: datetime) -> Script:
     """`contact` is JSON as it stands in the target's row. Raises WordsError."""
     known = {**_person(campaign, contact, contract_end), "days_left": _days_left(campaign, contract_end, now)}
 
@@ -34,21 +46,16 @@ def write_script(campaign: Campaign, words: Words, *, contact: str, contract_end
         text = words.say(block, known)
         return (Say(text),) if text else ()
 
-    greeting = say("greeting")
-    if not greeting:
-        raise WordsError("the block 'greeting' says nothing")
-    leave = campaign.voicemail == "leave_message"
-    voicemail = say("voicemail") if leave else None
-    if leave and not voicemail:
-        raise WordsError("the block 'voicemail' says nothing")
-    return Script(
+    script = Script(
         language=TAGS[campaign.language],
         voice=campaign.voice,
-        greeting=greeting,
+        greeting=say("greeting"),
         ask=_ask(campaign, words, say),
-        voicemail=voicemail,
+        voicemail=say("voicemail") if campaign.voicemail == "leave_message" else None,
         apology=say("apology"),
     )
+    _refuse_silence(script)
+    return script
 
 
 def write_call(told: Told, one: Any) -> tuple[str, str]:
@@ -62,15 +69,17 @@ def write_note(told: Told) -> str:
     return told.words.note("timeline", _context(told))
 
 
-def made_up(campaign: Campaign) -> dict[str, Any]:
-    """A contact for `check`: with the longest things that are likely, and no field that a card may lack."""
-    now = datetime(2026, 11, 24, 12, 0, tzinfo=ZoneInfo("UTC"))
-    contact = {"first_name": "Александра", "last_name": "Константинопольская", "facts": {}}
-    end = (now + timedelta(days=campaign.touches[0])).date()
-    return {"contact": json.dumps(contact), "contract_end": end, "now": now}
+def _refuse_silence(script: Script) -> None:
+    said = {"greeting": script.greeting, "voicemail": script.voicemail}
+    if script.ask is not None:
+        said["menu"] = script.ask.menu
+    silent = [block for block, parts in said.items() if parts == ()]
+    if silent:
+        blocks = " and ".join(f"'{block}'" for block in silent)
+        raise WordsError(f"nothing is said in {blocks}; write {{% block {silent[0]} %}}…{{% endblock %}}")
 
 
-def _ask(campaign: Campaign, words: Words, say: Any) -> Ask | None:
+def _ask(campaign: Campaign, words: Speaker, say: Any) -> Ask | None:
     if campaign.script is None:
         return None
     choices = []

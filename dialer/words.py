@@ -12,25 +12,38 @@ Hours = tuple[tuple[time, time], ...]
 
 
 def duration(text: str) -> timedelta:
-    match = re.fullmatch(r"(\d{1,6}(?:\.\d+)?) *(second|minute|hour|day|week)s?", text.strip())
+    match = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]{1,6})?) *(second|minute|hour|day|week)s?", text.strip())
     if match is None:
-        raise ValueError(f"'{text}' is not a length of time; write for example 20 minutes, 3 hours, 1 day")
+        raise ValueError(f"'{text[:40]}' is not a length of time; write for example 20 minutes, 3 hours, 1 day")
     return timedelta(seconds=float(match[1]) * UNITS[match[2]])
 
 
+def say_duration(length: timedelta) -> str:
+    """As `duration` reads it, in the largest unit that it is a whole number of."""
+    seconds = round(length.total_seconds())
+    if seconds == 0:
+        return "0 seconds"
+    unit = next(unit for unit in reversed(UNITS) if unit != "week" and seconds % UNITS[unit] == 0)
+    count = seconds // UNITS[unit]
+    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
+
+
 def time_of_day(text: str) -> time:
-    match = re.fullmatch(r"(\d{1,2}):(\d{2})", text.strip())
+    match = re.fullmatch(r"([0-9]{1,2}):([0-9]{2})", text.strip())
     if match is None or int(match[1]) > 23 or int(match[2]) > 59:
-        raise ValueError(f"'{text}' is not a time of day; write for example 09:30")
+        raise ValueError(f"'{text[:40]}' is not a time of day; write for example 09:30")
     return time(int(match[1]), int(match[2]))
 
 
 def hours(text: str) -> Hours:
+    """`closed` is none at all."""
+    if text.strip() == "closed":
+        return ()
     spans = []
-    for part in text.split(","):
+    for part in _plain_dashes(text).split(","):
         opens, dash, closes = part.strip().partition("-")
         if not dash:
-            raise ValueError(f"'{part.strip()}' is not a span of hours; write for example 10:00-19:00")
+            raise ValueError(f"'{part.strip()[:40]}' is not a span of hours; write for example 10:00-19:00")
         # the whole day is said with 24:00
         last = time.max if closes.strip() == "24:00" else time_of_day(closes)
         if time_of_day(opens) >= last:
@@ -45,11 +58,11 @@ def hours(text: str) -> Hours:
 def weekdays(text: str) -> tuple[int, ...]:
     """Monday is 0."""
     found: list[int] = []
-    for part in text.lower().split(","):
+    for part in _plain_dashes(text).lower().split(","):
         first, dash, last = (piece.strip() for piece in part.partition("-"))
         for name in (first, last) if dash else (first,):
             if name not in DAYS:
-                raise ValueError(f"'{name}' is not a day; days are {', '.join(DAYS)}")
+                raise ValueError(f"'{name[:40]}' is not a day; days are {', '.join(DAYS)}")
         start, end = DAYS.index(first), DAYS.index(last if dash else first)
         found += [day % 7 for day in range(start, end + 1 if end >= start else end + 8)]
     return tuple(found)
@@ -57,9 +70,10 @@ def weekdays(text: str) -> tuple[int, ...]:
 
 def day(text: str) -> date:
     try:
-        return date.fromisoformat(text.strip())
+        # fromisoformat alone reads weeks, too
+        return date.fromisoformat(text.strip() if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text.strip()) else "")
     except ValueError:
-        raise ValueError(f"'{text}' is not a date; write for example 2026-12-31") from None
+        raise ValueError(f"'{text[:40]}' is not a date; write for example 2026-12-31") from None
 
 
 def yes_or_no(text: str) -> bool:
@@ -68,10 +82,21 @@ def yes_or_no(text: str) -> bool:
         return True
     if word in ("no", "false", "off"):
         return False
-    raise ValueError(f"'{text}' is neither yes nor no")
+    raise ValueError(f"'{text[:40]}' is neither yes nor no")
 
 
 def whole_number(text: str) -> int:
-    if re.fullmatch(r"\d{1,9}", text.strip()) is None:
-        raise ValueError(f"'{text}' is not a whole number")
+    if re.fullmatch(r"[0-9]{1,9}", text.strip()) is None:
+        raise ValueError(f"'{text[:40]}' is not a whole number")
     return int(text)
+
+
+def number(text: str) -> float:
+    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text.strip()) is None:
+        raise ValueError(f"'{text[:40]}' is not a number; write for example 1 or 0.5")
+    return float(text)
+
+
+def _plain_dashes(text: str) -> str:
+    """Text processors make dashes of hyphens."""
+    return text.replace("–", "-").replace("—", "-").replace("−", "-")

@@ -14,13 +14,14 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "dialer"
 
 NOUNS = {
-    "audience", "call", "calling_window", "campaign", "campaign_files", "errors", "finding", "permission",
-    "phone_number", "script", "templates", "wording", "words", "yaml_places",
+    "audience", "call", "calling_window", "campaign", "campaign_files", "campaign_mistakes", "campaign_values",
+    "errors", "finding", "permission", "phone_number", "proofreading", "script", "templates", "wording", "words",
+    "yaml_places",
 }  # fmt: skip
 SHAPES = {"crm.base", "providers.base"}
 MEMORY = {
-    "budgets", "campaign_store", "cancelling", "claiming", "clock", "database", "group_writer", "history", "log",
-    "migrate", "migrations", "tables",
+    "budgets", "campaign_store", "cancelling", "claiming", "clock", "database", "group_writer", "history", "leases",
+    "log", "migrate", "migrations", "tables",
 }  # fmt: skip
 WAYS_IN = {"app", "cli", "commands", "scheduler", "service", "settings", "web"}
 

@@ -24,7 +24,7 @@ EVERY_DAY = {"mon-sun": "10:00-19:00"}
 
 def campaign(**said: Any) -> Campaign:
     values: Mapping[str, Any] = {
-        "name": "renewal", "purpose": "service", "audience": {"card": "contact", "contract_end": "End"},
+        "campaign": "renewal", "purpose": "service", "audience": {"card": "contact", "contract_end": "End"},
         "call_days_before": ["30"], "time_zone": "Europe/Moscow", "window": EVERY_DAY, "caller_id": "+74950000000",
         "template": "renewal.ru.j2", "script": "none",
     }  # fmt: skip

@@ -14,6 +14,8 @@ from jinja2 import DictLoader, Template, TemplateError, TemplateSyntaxError, Und
 
 from dialer.templates.bounded import Bounded, Reference, near, references, steps
 
+__all__ = ["Words", "WordsError", "near", "referenced", "spoken_date", "words_of"]
+
 SPOKEN_MOST = 4_000
 NOTE_MOST = 8_000
 TEMPLATE_MOST = 32 * 1024
