@@ -37,7 +37,7 @@ class Database:
     """`write` and `read` run a function in one transaction. Writing ones queue on one fair lock within a process."""
 
     def __init__(self, url: str) -> None:
-        self.url = sa.make_url(_spelled_out(url))
+        self.url = _read_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._fair = FairLock()
         if self.is_sqlite:
@@ -45,9 +45,12 @@ class Database:
             self._writer = self._sqlite_engine(query_only=False)
             self._reader = self._sqlite_engine(query_only=True)
         else:
-            self._writer = self._reader = sa.create_engine(
-                self.url, pool_size=8, max_overflow=16, pool_pre_ping=False, connect_args={"connect_timeout": 10}
-            )
+            self._writer = self._reader = self._postgresql_engine()
+
+    @property
+    def shown(self) -> str:
+        """The address, without its password."""
+        return self.url.render_as_string(hide_password=True)
 
     @property
     def engine(self) -> sa.Engine:
@@ -61,9 +64,9 @@ class Database:
         return self._again_and_again(work, self._read_once)
 
     def insert_new(self, table: Any) -> Any:
-        """An INSERT that leaves rows alone which are already there."""
+        """An INSERT that leaves rows alone which are already there; `rowcount` is how many were not."""
         insert: Any = sqlite.insert if self.is_sqlite else postgresql.insert
-        return insert(table).on_conflict_do_nothing()
+        return insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
 
     def now(self) -> datetime:
         """The time of the database, which all nodes share; for SQLite that of this machine."""
@@ -102,6 +105,14 @@ class Database:
                     raise
                 time.sleep(min(0.02 * 2**trial, 1.0))
         raise AssertionError("the last trial returns or raises")
+
+    def _postgresql_engine(self) -> sa.Engine:
+        try:
+            return sa.create_engine(
+                self.url, pool_size=8, max_overflow=16, pool_pre_ping=False, connect_args={"connect_timeout": 10}
+            )
+        except ModuleNotFoundError as error:
+            raise DatabaseRefused(f"PostgreSQL needs {error.name}: pip install 'psycopg[binary]'") from error
 
     def _sqlite_engine(self, *, query_only: bool) -> sa.Engine:
         try:
@@ -187,8 +198,12 @@ def _is_transient(error: DBAPIError) -> bool:
     return code in _TRANSIENT_CODES
 
 
-def _spelled_out(url: str) -> str:
+def _read_url(url: str) -> sa.URL:
     for short in ("postgresql://", "postgres://"):
         if url.startswith(short):
-            return "postgresql+psycopg://" + url[len(short) :]
-    return url
+            url = "postgresql+psycopg://" + url[len(short) :]
+    try:
+        return sa.make_url(url)
+    except (sa.exc.ArgumentError, ValueError):
+        # nor is it repeated: a password stands in it
+        raise DatabaseRefused("DIALER_DATABASE_URL cannot be read; is its port a number?") from None

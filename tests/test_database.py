@@ -53,6 +53,12 @@ def test_times_come_back_aware_and_equal(database: Database) -> None:
     assert database.read(lambda c: c.execute(sa.select(trunks.c.next_slot_at)).scalar_one()) == now
 
 
+def test_inserting_what_is_there_already_leaves_it_alone_and_says_so(database: Database) -> None:
+    rows = [{"name": name, "next_slot_at": database.now(), "reason": name} for name in ("one", "one", "two")]
+    new = [database.write(lambda c, row=row: c.execute(database.insert_new(trunks), row).rowcount) for row in rows]  # type: ignore[misc]
+    assert new == [1, 0, 1]
+
+
 def test_many_writers_wait_for_each_other_and_none_is_lost(database: Database) -> None:
     database.write(
         lambda c: c.execute(sa.insert(trunks), {"name": "one", "next_slot_at": database.now(), "reason": ""})
