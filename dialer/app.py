@@ -33,7 +33,8 @@ def open_database(settings: Settings) -> Database:
     database = Database(settings.database_url)
     before, after = migrate(database)
     if before != after:
-        log.say(f"database: version {before or 'none'} → {after}")
+        what = f"version {before} → {after}" if before else f"a new database, version {after}"
+        log.say(f"{database.shown}: {what}")
     return database
 
 

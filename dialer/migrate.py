@@ -44,8 +44,8 @@ def migrate(database: Database) -> tuple[str | None, str]:
                 command.upgrade(config, "head")
             _name_installation(connection)
     except DBAPIError as error:
-        shown = database.url.render_as_string(hide_password=True)
-        raise DatabaseRefused(f"{shown}: {error.orig}; check DIALER_DATABASE_URL and that the server runs") from error
+        remedy = "check DIALER_DATABASE_URL" + ("" if database.is_sqlite else ", and that the server runs")
+        raise DatabaseRefused(f"{database.shown}: {error.orig}; {remedy}") from error
     return before, head
 
 

@@ -54,7 +54,8 @@ class Ticks:
                 pass
 
     def stop(self) -> None:
-        self._scheduler.shutdown(wait=False)
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
 
     def _run(self, name: str, tick: Callable[[], Any]) -> None:
         try:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from dotenv import dotenv_values
+from dotenv.parser import Original, parse_stream
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from dialer.errors import SettingsError
@@ -23,16 +23,25 @@ def _seconds(value: Any) -> Any:
         match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|seconds?)?\s*", value)
         if match is None:
             raise ValueError(f"'{value}' is not a number of seconds; write for example 60")
+        if float(match[1]) > A_YEAR.total_seconds():
+            raise ValueError(f"'{value}' seconds are more than a year")
         return timedelta(seconds=float(match[1]))
     return value
 
 
 def _numbers(value: Any) -> Any:
-    if isinstance(value, str):
-        return tuple(part for part in re.split(r"[,;\s]+", value) if part)
-    return value
+    if not isinstance(value, str):
+        return value
+    numbers = [part for part in re.split(r"[,;]|\s+(?=\+)", value) if part.strip()]
+    plain = tuple(re.sub(r"[\s().-]", "", number) for number in numbers)
+    for number, written in zip(plain, numbers, strict=True):
+        # a rehearsal with a number that nobody has would ring nobody, and not say why
+        if re.fullmatch(r"\+[1-9][0-9]{6,14}", number) is None:
+            raise ValueError(f"'{written.strip()}' is no number in international form; write +79161234567")
+    return plain
 
 
+A_YEAR = timedelta(days=366)
 Seconds = Annotated[timedelta, BeforeValidator(_seconds)]
 
 
@@ -96,6 +105,21 @@ class Settings(BaseModel):
             raise ValueError("http:// is accepted for this machine only; use https://")
         return value if isinstance(value, SecretStr) else value.rstrip("/")
 
+    @field_validator("bitrix24_webhook_url", mode="after")
+    @classmethod
+    def _is_a_webhook(cls, value: SecretStr | None) -> SecretStr | None:
+        path = "/rest/1/x" if value is None else urlsplit(value.get_secret_value()).path
+        if re.search(r"/rest/[0-9]+/[^/]+/?$", path) is None:
+            raise ValueError("is not an incoming webhook; one looks like https://your.bitrix24.ru/rest/1/abc123/")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_a_database(cls, value: str) -> str:
+        if re.match(r"sqlite(\+pysqlite)?:///[^:]|postgres(ql)?(\+psycopg)?://.", value) is None:
+            raise ValueError("is no database; write sqlite:///dialer.db or postgresql://user:password@host/name")
+        return value
+
     @field_validator("secret", "secret_previous", mode="after")
     @classmethod
     def _is_long(cls, value: SecretStr | None) -> SecretStr | None:
@@ -121,19 +145,24 @@ class Settings(BaseModel):
 
 def read_settings(folder: Path | None = None, environment: Mapping[str, str] | None = None) -> Settings:
     """The environment wins over `.env`. `NAME_FILE` names a file that holds the value. Raises SettingsError."""
-    values = {**_dot_env((folder or Path()) / ".env"), **(os.environ if environment is None else environment)}
-    mistakes = [*_unknown(values)]
-    for name in [name for name in values if name.endswith("_FILE") and _variable(name[:-5])]:
+    written, mistakes = _dot_env((folder or Path()) / ".env")
+    values = {**written, **(os.environ if environment is None else environment)}
+    mistakes += _unknown(values)
+    for name in [name for name in values if name.endswith("_FILE") and _variable(name[:-5]) and values[name]]:
         try:
-            values.setdefault(name[:-5], Path(values[name]).read_text(encoding="utf-8").strip())
+            text = Path(values[name]).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
-            mistakes.append(f"{name}: cannot read {values[name]}: {error}; give the path of a readable file")
+            why = (error.strerror if isinstance(error, OSError) else None) or str(error)
+            mistakes.append(f"{name}: cannot read {values[name]}: {why}; give the path of a readable file")
+        else:
+            # `init` leaves empty lines for what may come from a file
+            values[name[:-5]] = values.get(name[:-5]) or text
     chosen = {field: values[variable] for variable, field in _VARIABLES.items() if values.get(variable, "") != ""}
     settings = None
     try:
         settings = Settings.model_validate(chosen)
     except ValidationError as error:
-        mistakes += [f"{_variable_of(e['loc'])}: {_plain(e['msg'])}" for e in error.errors(include_input=False)]
+        mistakes += [f"{_variable_of(e['loc'])}: {_plain(e)}" for e in error.errors(include_input=False)]
     if mistakes or settings is None:
         raise SettingsError("\n".join(mistakes))
     return settings
@@ -159,8 +188,19 @@ def _variable_of(loc: tuple[int | str, ...]) -> str:
     return next((variable for variable, field in _VARIABLES.items() if name == field), name)
 
 
-def _plain(message: str) -> str:
-    return message.removeprefix("Value error, ")
+_PLAIN = {
+    "bool_parsing": "is neither yes nor no",
+    "int_parsing": "is not a whole number",
+    "float_parsing": "is not a number",
+    "greater_than": "must be more than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+}
+
+
+def _plain(error: Any) -> str:
+    said = _PLAIN.get(error["type"])
+    return str(error["msg"]).removeprefix("Value error, ") if said is None else said.format(**error.get("ctx", {}))
 
 
 def _unknown(values: Mapping[str, str]) -> list[str]:
@@ -172,14 +212,23 @@ def _unknown(values: Mapping[str, str]) -> list[str]:
     return mistakes
 
 
-def _dot_env(path: Path) -> dict[str, str]:
+def _dot_env(path: Path) -> tuple[dict[str, str], list[str]]:
+    """What stands there, and what cannot be read."""
     if not path.is_file():
-        return {}
+        return {}, []
     try:
-        found = dotenv_values(path, encoding="utf-8", interpolate=False)
+        with path.open(encoding="utf-8-sig") as file:
+            lines = list(parse_stream(file))
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: cannot be read: {error}") from error
-    return {name: value for name, value in found.items() if value is not None}
+    wrong = [line for line in lines if line.error or (line.key is not None and line.value is None)]
+    mistakes = [f"{path}:{_place(line.original)}: is not a setting; write NAME=value" for line in wrong]
+    return {line.key: line.value for line in lines if line.key is not None and line.value is not None}, mistakes
+
+
+def _place(original: Original) -> int:
+    empty = len(original.string) - len(original.string.lstrip())
+    return original.line + original.string[:empty].count("\n")
 
 
 def _is_loopback(host: str) -> bool:
