@@ -23,9 +23,8 @@ from dialer.crm.base import Contact, Crm, are_many
 from dialer.database import Database
 from dialer.errors import CrmUnavailable
 from dialer.phone_number import PhoneNumber, read_all, why_not
-from dialer.tables import attempts, do_not_call, numbers, readings, targets
+from dialer.tables import attempts, do_not_call, nodes, numbers, readings, targets
 
-READING_LEASE = timedelta(minutes=10)
 FACTS_MOST = 8_000
 PEOPLE_AT_ONCE = 40
 AGAIN_AT_ONCE = 500
@@ -53,12 +52,15 @@ def claim_reading(database: Database, name: str, day: date, *, node: str, now: d
         row = {"campaign": name, "day": day, "state": "reading", "node": node, "claimed_at": now}
         if c.execute(database.insert_new(readings), {**row, "people": 0, "targets": 0, "left_out": 0}).rowcount == 1:
             return True
-        stale = sa.and_(readings.c.state == "reading", readings.c.claimed_at < now - READING_LEASE)
-        if again:
-            stale = sa.or_(stale, readings.c.state == "done")
+        # a node reads one at a time: what it seems to be reading still, it could not give back
+        nobodys = sa.or_(
+            readings.c.node.is_(None), readings.c.node == node, readings.c.node.not_in(sa.select(nodes.c.name))
+        )
+        begun = sa.and_(readings.c.state == "reading", nobodys)
         taken = c.execute(
             sa.update(readings)
-            .where(readings.c.campaign == name, readings.c.day == day, sa.or_(stale, readings.c.node.is_(None)))
+            .where(readings.c.campaign == name, readings.c.day == day)
+            .where(sa.or_(begun, readings.c.state == "done") if again else begun)
             .values(state="reading", node=node, claimed_at=now)
         )
         return taken.rowcount == 1
@@ -77,7 +79,6 @@ def read_campaign(database: Database, crm: Crm, running: Running, day: date, *, 
             people += len(page)
             for start in range(0, len(page), PEOPLE_AT_ONCE):
                 tally.update(_take_in(database, campaign, page[start : start + PEOPLE_AT_ONCE], day, now=now))
-            database.write(lambda c: c.execute(sa.update(readings).where(mine).values(claimed_at=now)))
     except BaseException:
         database.write(lambda c: c.execute(sa.update(readings).where(mine).values(node=None)))
         raise
@@ -113,7 +114,12 @@ def read_again(database: Database, crm: Crm, running: Running, *, now: datetime,
     rows = database.read(lambda c: c.execute(soon).all())
     if not rows:
         return 0
-    found = crm.read_again(campaign.audience, sorted({row.card_id for row in rows}))
+    other = [row.id for row in rows if row.card_type != campaign.audience.card]
+    if other:
+        reason = f"the campaign now calls {campaign.audience.card}s"
+        database.write(lambda c: cancel_targets(c, other, state="cancelled", reason=reason, now=now))
+        rows = [row for row in rows if row.card_type == campaign.audience.card]
+    found = crm.read_again(campaign.audience, sorted({row.card_id for row in rows})) if rows else {}
     gone = [row for row in rows if row.card_id not in found]
     today = now.astimezone(ZoneInfo(campaign.time_zone)).date()
     seen = list(found.values())
@@ -173,7 +179,7 @@ def _take_in_locked(
             if touch is not None and row.contract_end == person.contract_end and row.touch == touch:
                 current = row
             elif row.state == "open":
-                cancel_targets(c, [row.id], state="cancelled", reason=_why_not_any_more(row, person), now=now)
+                cancel_targets(c, [row.id], state="cancelled", reason=_why_not_any_more(row, person, touch), now=now)
         if touch is not None:
             tally[_owe_call(database, c, campaign, person, touch, current, now=now)] += 1
     return tally
@@ -189,11 +195,13 @@ def due_touch(campaign: Campaign, person: Contact, today: date) -> int | None:
     return min((days for days in campaign.touches if days >= left), default=None)
 
 
-def _why_not_any_more(row: Any, person: Contact) -> str:
+def _why_not_any_more(row: Any, person: Contact, touch: int | None) -> str:
     if person.contract_end is None:
         return "the contract has no end date any more"
     if row.contract_end != person.contract_end:
         return f"renewed or moved: the contract now ends on {person.contract_end}"
+    if touch is None:
+        return f"no touch is due any more: the contract ends on {person.contract_end}"
     return "a nearer touch has taken its place"
 
 
