@@ -28,7 +28,10 @@ def demo(
     people: Annotated[int, typer.Option(min=1, max=2_000, help="How many people to ring.")] = 200,
     json: Json = False,
 ) -> None:
-    """A whole campaign day on a sandbox: a portal and a telephone company on this machine. No account needed."""
+    """Ring 200 made-up people on this machine. No account is needed.
+
+    A portal and a telephone company run on loopback; all else is what `run` runs. It takes about a minute.
+    """
     from dialer.commands import demo
 
     _print_to_stdout()
@@ -37,7 +40,10 @@ def demo(
 
 @app.command()
 def init(folder: Annotated[Path, typer.Argument(help="Where; made if it is not there.")] = Path()) -> None:
-    """Write a folder to start from: a campaign, its words, and an .env with a fresh secret."""
+    """Write a folder to start from. Nothing there is overwritten.
+
+    A campaign, its words, and an .env with a fresh secret.
+    """
     from dialer.commands import init
 
     init.init(folder)
@@ -48,7 +54,11 @@ def check(
     online: Annotated[bool, typer.Option(help="Also ask Bitrix24 for the fields the campaigns name.")] = True,
     json: Json = False,
 ) -> None:
-    """Check campaign files and templates, and with credentials the portal's fields. Nothing is dialed."""
+    """Say what is wrong in the files, and where. Nobody is rung.
+
+    Campaign files and templates; with credentials also the fields of the portal that they name. Exit 1 where anything
+    is wrong.
+    """
     from dialer.commands import check
 
     raise typer.Exit(check.check(_settings(), online=online, json=json))
@@ -56,15 +66,22 @@ def check(
 
 @app.command()
 def plan(campaign: OneCampaign = None, json: Json = False) -> None:
-    """Whom today's reading would ring, when and on which number; whom not, and why. Nothing is dialed or written."""
+    """Say who would be rung today and when, who not, and why.
+
+    Bitrix24 is read; nothing is dialed or written.
+    """
     from dialer.commands import plan
 
-    plan.plan(_settings(), campaign, json=json)
+    raise typer.Exit(plan.plan(_settings(), campaign, json=json))
 
 
 @app.command()
 def run(campaign: OneCampaign = None, json: Json = False) -> None:
-    """Read, ring and write back for today, in the foreground, until nothing is left to do."""
+    """Ring today's people, in the foreground, until all is written.
+
+    Reads Bitrix24 whatever the hour of the daily reading, rings within the calling windows, and ends when nothing is
+    left to do today. Ctrl-C stops it politely; the next run goes on where it stopped.
+    """
     from dialer.commands import running
 
     raise typer.Exit(running.run(_settings(), campaign, json=json))
@@ -72,7 +89,11 @@ def run(campaign: OneCampaign = None, json: Json = False) -> None:
 
 @app.command()
 def serve() -> None:
-    """The service: daily readings, calls, webhooks, entries. Ends on SIGTERM, when live calls have ended."""
+    """Run for good: read daily, ring, listen, write back.
+
+    SIGTERM or Ctrl-C: nobody new is rung, live calls are waited for, at most DIALER_DRAIN seconds. A second one ends it
+    at once.
+    """
     from dialer.commands import running
 
     raise typer.Exit(running.serve(_settings()))
@@ -85,7 +106,10 @@ def call(
     name: Annotated[str, typer.Option(help="What the words call the person.")] = "Иван Петров",
     json: Json = False,
 ) -> None:
-    """A test call to one number, under the same rules as every other call. Nothing is written to Bitrix24."""
+    """Ring one number as a test, under all the usual rules.
+
+    Permission, window, caps and pace hold as for everybody. Nothing of it is written to Bitrix24.
+    """
     from dialer.commands import calling
 
     raise typer.Exit(calling.call(_settings(), number, campaign, name=name, json=json))
@@ -93,7 +117,7 @@ def call(
 
 @app.command()
 def status(json: Json = False) -> None:
-    """What is planned, live, done and owed, and what is being waited for."""
+    """Show what is planned, live and owed, and what is waited for."""
     from dialer.commands import status
 
     status.status(_settings(), json=json)
@@ -105,7 +129,10 @@ def suppress(
     reason: Annotated[str, typer.Option(help="Kept with it.")] = "asked not to be called",
     region: Annotated[str, typer.Option(help="Of a number without a country code.")] = "RU",
 ) -> None:
-    """Do not call this number: what is planned is cancelled and what is live is ended, at once."""
+    """Never ring this number again.
+
+    At once and in every campaign: what is planned is cancelled, what is live is ended.
+    """
     from dialer.commands import status
 
     status.suppress(_settings(), number, reason=reason, region=region)
@@ -113,7 +140,7 @@ def suppress(
 
 @app.command()
 def migrate() -> None:
-    """Bring the database up to date. `run` and `serve` do it too."""
+    """Bring the database up to date; `run` and `serve` do it too."""
     from dialer.commands import status
 
     status.migrate(_settings())
@@ -121,7 +148,10 @@ def migrate() -> None:
 
 @app.command()
 def doctor(json: Json = False) -> None:
-    """Credentials, rights, account, database, webhooks: each finding with its remedy."""
+    """Try all that a call needs; each trouble with its remedy.
+
+    Files, database, portal, rights, clock, account, caller IDs, webhooks. Exit 1 where anything is wrong.
+    """
     from dialer.commands import doctor
 
     raise typer.Exit(doctor.doctor(_settings(), json=json))

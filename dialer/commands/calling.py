@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import ExitStack
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,16 +22,18 @@ from dialer.database import Database, sole_service
 from dialer.errors import DatabaseRefused, SettingsError
 from dialer.phone_number import PhoneNumber, mask, read_all, why_not
 from dialer.settings import Settings
-from dialer.tables import attempts, numbers, targets
+from dialer.tables import attempts, campaigns, numbers, targets, trunks
 
 WAIT_MOST = timedelta(minutes=10)
+PATIENCE = timedelta(seconds=30)
 
 
 def call(settings: Settings, number: str, campaign: str | None, *, name: str, json: bool) -> int:
     loaded = read_campaigns(settings.campaigns, settings.templates)
-    chosen = campaign or (next(iter(loaded.campaigns)) if len(loaded.campaigns) == 1 else None)
-    if chosen is None:
-        raise SettingsError(f"say whose words: --campaign {' | '.join(sorted(loaded.campaigns)) or 'NAME'}")
+    if campaign is None and len(loaded.campaigns) != 1:
+        refuse_what_is_wrong(loaded, None)
+        raise SettingsError(f"say whose words: --campaign {' | '.join(sorted(loaded.campaigns))}")
+    chosen = campaign or next(iter(loaded.campaigns))
     refuse_what_is_wrong(loaded, chosen)
     refuse_what_cannot_be_done(settings, loaded, chosen)
     phone = _phone(number, loaded.campaigns[chosen].campaign.region)
@@ -107,9 +110,9 @@ def _watch(database: Database, target: int, phone: PhoneNumber, stopping: Stoppi
             _tell(last, json=json)
             _close(database, target)
             return 0
-        waits = last.phase == "planned" and last.due_at > database.now() + timedelta(seconds=30)
+        waits = database.read(partial(_why_it_waits, last=last, now=database.now()))
         if waits:
-            print(f"{mask(phone.number)} may not be rung before {last.due_at}: {last.reason}", file=sys.stderr)
+            print(f"{mask(phone.number)} is not rung now: {waits}", file=sys.stderr)
             _close(database, target)
             return 1
         if last.phase != said:
@@ -123,6 +126,21 @@ def _look(c: sa.Connection, target: int) -> tuple[Any, list[Any]]:
     owed = c.execute(sa.select(targets).where(targets.c.id == target)).one()
     tried = c.execute(sa.select(attempts).where(attempts.c.target_id == target).order_by(attempts.c.id)).all()
     return owed, list(tried)
+
+
+def _why_it_waits(c: sa.Connection, *, last: Any, now: datetime) -> str:
+    """Empty while it may be rung within the next moments."""
+    if last.phase != "planned":
+        return ""
+    soon = now + PATIENCE
+    trunk = c.execute(sa.select(trunks).where(trunks.c.name == last.trunk)).first()
+    if trunk is not None and trunk.paused_until is not None and trunk.paused_until > soon:
+        return f"{trunk.reason} (tried again at {trunk.paused_until:%H:%M:%S} UTC)"
+    campaign = c.execute(sa.select(campaigns).where(campaigns.c.name == last.campaign)).one()
+    if last.due_at > soon or campaign.next_slot_at > soon:
+        at = max(last.due_at, campaign.next_slot_at)
+        return f"{last.reason or 'its campaign waits'} (not before {at:%Y-%m-%d %H:%M} UTC)"
+    return ""
 
 
 def _tell(last: Any, *, json: bool) -> None:

@@ -8,6 +8,7 @@ from dialer.app import crm, open_database, provider
 from dialer.campaign_files import read_campaigns
 from dialer.clock import Clock
 from dialer.commands.output import print_json, print_table
+from dialer.commands.running import only_these
 from dialer.errors import DialerError
 from dialer.finding import Finding
 from dialer.migrate import installation_key
@@ -17,6 +18,7 @@ from dialer.settings import Settings
 def doctor(settings: Settings, *, json: bool) -> int:
     """Returns 1 where anything is wrong."""
     found = [*_files(settings), *_database(settings), *_bitrix24(settings), *_provider(settings), *_web(settings)]
+    found.append(_rehearsal(settings))
     if json:
         print_json([{name: getattr(one, name) for name in one.__slots__} for one in found])
     else:
@@ -56,6 +58,10 @@ def _provider(settings: Settings) -> list[Finding]:
         return provider(settings, "").findings({file.campaign.caller_id for file in loaded.campaigns.values()})
     except DialerError as error:
         return [Finding("Twilio", False, str(error), "see docs/going-live.md")]
+
+
+def _rehearsal(settings: Settings) -> Finding:
+    return Finding("rehearsal", True, only_these(settings) if settings.only_numbers else "off: everybody is rung")
 
 
 def _web(settings: Settings) -> list[Finding]:

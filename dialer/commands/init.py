@@ -27,8 +27,8 @@ DIALER_LISTEN=127.0.0.1:8080
 DIALER_TWILIO_LINES=10
 DIALER_TWILIO_CALLS_PER_SECOND=1
 
-# Rehearsal: only these numbers are rung. Remove the line to go live.
-DIALER_ONLY_NUMBERS=
+# Rehearsal: with this line in force nobody else is rung. Put your own number there, and take the # away.
+# DIALER_ONLY_NUMBERS=+79161234567
 """
 
 
@@ -45,11 +45,13 @@ def init(folder: Path) -> None:
             files[Path(kind) / source.name] = source.read_text(encoding="utf-8")
     for name, text in files.items():
         _write(folder / name, text)
-    here = "" if folder == Path() else f"cd {folder} && "
     data.print("\nNext:")
-    data.print("  1. fill in .env, and your own caller_id in campaigns/renewal.yaml")
-    data.print(f"  2. {here}dialer check      says what is wrong, and where")
-    data.print(f"  3. {here}dialer plan       says whom today's reading would ring")
+    if folder != Path():
+        data.print(f"  cd {folder}")
+    data.print("  fill in .env, and name your field, caller_id and manager in campaigns/renewal.yaml")
+    data.print("  dialer check      says what is wrong, and where")
+    data.print("  dialer plan       says whom today's reading would ring")
+    data.print("  dialer doctor     tries the portal, the account and the webhooks")
 
 
 def _write(path: Path, text: str) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json as _json
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import date, datetime
 from typing import Any
 
 from rich.console import Console
@@ -20,21 +21,34 @@ talk = Console(file=sys.stderr, soft_wrap=True, highlight=False, markup=False)
 
 
 def print_json(value: Any) -> None:
-    print(_json.dumps(value, ensure_ascii=False, indent=2, default=str))
+    print(_json.dumps(value, ensure_ascii=False, indent=2, default=_as_json))
 
 
-def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+def print_table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, unbroken: Collection[str] = ()
+) -> None:
+    """Columns in `unbroken` are never folded, however narrow the terminal."""
     table = Table(title=title or None, title_justify="left", header_style="bold")
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column in unbroken)
     for row in rows:
-        table.add_row(*("" if cell is None else str(cell) for cell in row))
+        table.add_row(*(_as_text(cell) for cell in row))
     Console(file=sys.stdout, highlight=False, markup=False).print(table)
 
 
 def print_counts(title: str, counts: Mapping[str, int]) -> None:
     rows = [(name, count) for name, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))]
     print_table(title, ("what", "how many"), rows)
+
+
+def _as_json(value: Any) -> str:
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def _as_text(cell: Any) -> str:
+    if isinstance(cell, datetime):
+        return f"{cell:%d %b %H:%M %Z}"
+    return "" if cell is None else str(cell)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -30,7 +31,7 @@ SHOWN = 50
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`at` is local to the person; `why_not` is empty for people who would be rung."""
+    """`why_not` is empty for people who would be rung."""
 
     campaign: str
     card: str
@@ -42,7 +43,8 @@ class Decision:
     why_not: str
 
 
-def plan(settings: Settings, campaign: str | None, *, json: bool) -> None:
+def plan(settings: Settings, campaign: str | None, *, json: bool) -> int:
+    """Returns 1 where a broken campaign was left out."""
     loaded = read_campaigns(settings.campaigns, settings.templates)
     refuse_what_is_wrong(loaded, campaign)
     clock = Clock()
@@ -60,17 +62,18 @@ def plan(settings: Settings, campaign: str | None, *, json: bool) -> None:
     if json:
         print_json([{name: getattr(one, name) for name in one.__slots__} for one in decisions])
     else:
-        _tell(decisions)
+        _tell(decisions, {name: ZoneInfo(file.campaign.time_zone) for name, file in loaded.campaigns.items()})
+    return int(campaign is None and bool(loaded.mistakes))
 
 
 class Memory:
     """What the database remembers of people; nothing where there is no database yet."""
 
     def __init__(self, settings: Settings) -> None:
-        database = Database(settings.database_url) if _exists(settings.database_url) else None
-        if database is not None:
-            migrate(database)
-        self._database = database
+        database = Database(settings.database_url)
+        self._database = None if database.is_sqlite and not database.path.is_file() else database
+        if self._database is not None:
+            migrate(self._database)
 
     def forbidden(self, number: str) -> str | None:
         if self._database is None:
@@ -140,29 +143,21 @@ def _without_repeats(decisions: list[Decision]) -> None:
         seen.setdefault(reason, one.card)
 
 
-def _tell(decisions: list[Decision]) -> None:
+def _tell(decisions: list[Decision], zones: Mapping[str, ZoneInfo]) -> None:
     rung = sorted(
         (one for one in decisions if not one.why_not), key=lambda one: (one.at or datetime.now(UTC), one.card)
     )
     rows = [
         (
-            f"{one.at:%Y-%m-%d %H:%M} UTC" if one.at else "", one.number, one.name, one.card, one.contract_end,
-            "zone unclear" if one.zone_unclear else "",
+            None if one.at is None else one.at.astimezone(zones[one.campaign]), one.number, one.name, one.card,
+            one.contract_end, "unclear" if one.zone_unclear else "",
         )
         for one in rung[:SHOWN]
     ]  # fmt: skip
-    print_table(f"{len(rung)} people would be rung", ("not before", "number", "who", "card", "contract ends", ""), rows)
+    columns = ("not before", "number", "who", "card", "contract ends", "zone")
+    print_table(f"{len(rung)} people would be rung", columns, rows, unbroken=("not before", "number"))
     if len(rung) > SHOWN:
         talk.print(f"… and {len(rung) - SHOWN} more; --json shows all")
     out = Counter(one.why_not for one in decisions if one.why_not)
     if out:
         print_counts(f"{out.total()} people would not be rung", out)
-
-
-def _exists(url: str) -> bool:
-    from pathlib import Path
-
-    import sqlalchemy as sa
-
-    made = sa.make_url(url)
-    return made.get_backend_name() != "sqlite" or Path(made.database or "").is_file()

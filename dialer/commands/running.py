@@ -24,7 +24,7 @@ from dialer.commands.output import print_counts, print_json, progress, talk
 from dialer.database import Database, sole_service
 from dialer.errors import CampaignError, DatabaseRefused, SettingsError
 from dialer.service import Parts, Service
-from dialer.settings import Settings, need
+from dialer.settings import Settings
 from dialer.tables import nodes
 from dialer.web.server import WebServer
 
@@ -53,7 +53,6 @@ class Stopping:
 
 
 def serve(settings: Settings) -> int:
-    need(settings.secret, "DIALER_SECRET", "it signs the addresses that the provider calls")
     loaded = read_campaigns(settings.campaigns, settings.templates)
     for mistake in loaded.mistakes:
         log.alarm(str(mistake))
@@ -69,12 +68,14 @@ def serve(settings: Settings) -> int:
 
 
 def run(settings: Settings, campaign: str | None, *, json: bool) -> int:
+    """Returns 1 where a broken campaign could not be rung."""
+    broken = campaign is None and bool(read_campaigns(settings.campaigns, settings.templates).mistakes)
     result, interrupted = run_today(settings, campaign)
     if json:
         print_json(result.as_dict())
     else:
         tell(result)
-    return 130 if interrupted else 0
+    return 130 if interrupted else int(broken)
 
 
 def run_today(settings: Settings, campaign: str | None) -> tuple[Figures, bool]:
@@ -103,6 +104,8 @@ def run_today(settings: Settings, campaign: str | None) -> tuple[Figures, bool]:
 def running_service(
     settings: Settings, parts: Parts, *, kind: str, scope: Scope = EVERYTHING, today: bool = False
 ) -> Iterator[Service]:
+    if settings.only_numbers:
+        log.say(f"rehearsal: {only_these(settings)} (DIALER_ONLY_NUMBERS)")
     service = Service(parts, kind=kind, scope=scope, today=today)
     web: AbstractContextManager[object] = nullcontext()
     try:
@@ -113,6 +116,11 @@ def running_service(
             yield service
     finally:
         service.close()
+
+
+def only_these(settings: Settings) -> str:
+    many = len(settings.only_numbers)
+    return f"only {many} number{' is' if many == 1 else 's are'} rung"
 
 
 def watch(service: Service, stopping: Stopping, end: datetime, look: Callable[[], Figures]) -> None:
@@ -155,11 +163,14 @@ def tell(result: Figures) -> None:
 
 
 def refuse_what_is_wrong(loaded: Loaded, campaign: str | None) -> None:
+    """One broken campaign does not keep the others from being rung; it is told of."""
     if campaign is None:
-        if loaded.mistakes:
+        if loaded.mistakes and not loaded.campaigns:
             raise CampaignError(loaded.mistakes)
         if not loaded.campaigns:
             raise SettingsError("there are no campaigns here: `dialer init` writes one, or set DIALER_CAMPAIGNS")
+        for mistake in sorted(loaded.mistakes):
+            print(mistake, file=sys.stderr)
     elif campaign in loaded.broken:
         raise CampaignError(loaded.mistakes)
     elif campaign not in loaded.campaigns:
@@ -168,17 +179,26 @@ def refuse_what_is_wrong(loaded: Loaded, campaign: str | None) -> None:
 
 
 def refuse_what_cannot_be_done(settings: Settings, loaded: Loaded, campaign: str | None) -> None:
-    """Without a public URL the provider cannot ask what to say after a key."""
-    if settings.public_url is not None:
-        return
+    """Everything that is missing, not the first. Without a public URL no provider can ask what to say after a key."""
+    wanted = [
+        (settings.bitrix24_webhook_url, "DIALER_BITRIX24_WEBHOOK_URL", "people are read from Bitrix24"),
+        (settings.twilio_account_sid, "TWILIO_ACCOUNT_SID", "calls are placed through Twilio"),
+        (settings.twilio_auth_token, "TWILIO_AUTH_TOKEN", "calls are placed through Twilio"),
+    ]
     asking = sorted(
         name for name, file in loaded.campaigns.items() if "keys" in file.campaign.needs and campaign in (None, name)
     )
     if asking:
-        raise SettingsError(
-            f"DIALER_PUBLIC_URL is not set: the keys of {', '.join(asking)} cannot be heard without it;"
-            " set it to the https address under which the provider reaches DIALER_LISTEN"
+        what_for = (
+            f"the keys of {', '.join(asking)} cannot be heard without it;"
+            " it is the https address under which the provider reaches DIALER_LISTEN"
         )
+        wanted.append((settings.public_url, "DIALER_PUBLIC_URL", what_for))
+    if asking or settings.public_url is not None:
+        wanted.append((settings.secret, "DIALER_SECRET", "it signs the addresses that the provider calls"))
+    missing = [f"{variable} is not set: {what_for}" for value, variable, what_for in wanted if value is None]
+    if missing:
+        raise SettingsError("\n".join([*missing, "put them into .env or the environment; docs/going-live.md says how"]))
 
 
 def _refuse_beside_a_service(database: Database) -> None:

@@ -27,19 +27,22 @@ def status(settings: Settings, *, json: bool) -> None:
         return
     rows = [
         (
-            one["campaign"], one["read"] or "not today", one["planned"], one["next"] or "", one["live"], one["done"],
-            one["left_out"], one["waits_for"] or "",
+            one["campaign"], one["read"] or "never", one["planned"], one["next"], one["live"], one["done"],
+            one["left_out"], one["waits_for"],
         )
         for one in seen["campaigns"]
     ]  # fmt: skip
     columns = ("campaign", "last read", "planned", "next call", "live", "done", "left out", "waits for")
-    print_table("Campaigns", columns, rows)
-    print_table(
-        "Trunks", ("trunk", "live", "waits for"), [(t["trunk"], t["live"], t["waits_for"]) for t in seen["trunks"]]
-    )
-    print_table(
-        "Entries", ("state", "how many", "oldest since", "why"), [tuple(one.values()) for one in seen["entries"]]
-    )
+    if rows:
+        print_table("Campaigns", columns, rows)
+        print_table(
+            "Trunks", ("trunk", "live", "waits for"), [(t["trunk"], t["live"], t["waits_for"]) for t in seen["trunks"]]
+        )
+        print_table(
+            "Entries", ("state", "how many", "oldest since", "why"), [tuple(one.values()) for one in seen["entries"]]
+        )
+    else:
+        talk.print(f"No campaign has ever run on {database.shown}.")
     if not seen["nodes"]:
         talk.print("No service runs on this database.")
     for node in seen["nodes"]:
@@ -128,7 +131,7 @@ def suppress(settings: Settings, number: str, *, reason: str, region: str) -> No
         raise SettingsError(f"'{number}' is not one phone number; write it as +79161234567")
     with open_database(settings) as database:
         do_not_call(database, phones[0].number, reason=reason)
-    data.print(f"{mask(phones[0].number)} is not called any more")
+        data.print(f"{mask(phones[0].number)} is not called any more by whoever uses {database.shown}")
 
 
 def do_not_call(database: Database, number: str, *, reason: str) -> None:

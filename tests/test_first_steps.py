@@ -1,0 +1,185 @@
+"""What somebody does first, as they do it: the real command in a folder of its own. No mistake ends in a traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dialer.sandbox.people import make_people
+from dialer.sandbox.portal import Portal
+from dialer.sandbox.server import Sandbox
+from dialer.sandbox.telephone import Telephone
+
+OPEN = "  mon-sun: 00:00-24:00\n  holidays: none\n"
+KEYS = "DIALER_PUBLIC_URL is not set: the keys of renewal cannot be heard without it"
+
+
+@dataclass
+class Desk:
+    """`init` has been done in `folder`; `settings` are the environment of what is run there."""
+
+    folder: Path
+    settings: dict[str, str] = field(default_factory=dict)
+
+    def dialer(self, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        bare = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        ran = subprocess.run(
+            [sys.executable, "-m", "dialer.cli", *words], cwd=self.folder, env={**bare, **self.settings},
+            capture_output=True, text=True,
+        )  # fmt: skip
+        assert ran.returncode == code, ran.stderr
+        assert "Traceback" not in ran.stderr
+        return ran
+
+    def told(self, *words: str, code: int = 0) -> Any:
+        return json.loads(self.dialer(*words, "--json", code=code).stdout)
+
+    def change(self, before: str, after: str, name: str = "renewal") -> None:
+        file = self.folder / "campaigns" / f"{name}.yaml"
+        text = file.read_text(encoding="utf-8")
+        assert before in text
+        file.write_text(text.replace(before, after), encoding="utf-8")
+
+    def open_always(self) -> None:
+        file = self.folder / "campaigns" / "renewal.yaml"
+        text = file.read_text(encoding="utf-8")
+        start, end = text.index("  mon-fri:"), text.index("  holidays:")
+        file.write_text(text[:start] + OPEN + text[text.index("\n", end) + 1 :], encoding="utf-8")
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    made = Desk(tmp_path / "my")
+    made.folder.mkdir()
+    made.dialer("init")
+    return made
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    portal = Portal(make_people(30, today=date.today()), secret="s3cr3t-of-the-portal")
+    telephone = Telephone(account_sid="AC" + "0" * 32, auth_token="t0k3n", caller_ids=["+74950000000"], speed=20.0)
+    with Sandbox(portal, telephone) as made:
+        yield made
+
+
+@pytest.fixture
+def connected(desk: Desk, sandbox: Sandbox) -> Desk:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    here = {"DIALER_LISTEN": f"127.0.0.1:{port}", "DIALER_PUBLIC_URL": f"http://127.0.0.1:{port}"}
+    desk.settings |= {**sandbox.environment(), **here, "DIALER_WRAP_UP": "0", "DIALER_LINGER": "0"}
+    return desk
+
+
+def test_what_init_writes_is_right_and_it_overwrites_nothing(desk: Desk) -> None:
+    assert "renewal" in desk.dialer("check").stdout
+    before = (desk.folder / ".env").read_text(encoding="utf-8")
+    assert "kept   .env" in desk.dialer("init").stdout
+    assert (desk.folder / ".env").read_text(encoding="utf-8") == before
+    assert (desk.folder / ".env").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("command", [("run",), ("serve",), ("call", "+79161234567")])
+def test_everything_that_is_missing_is_told_at_once(desk: Desk, command: tuple[str, ...]) -> None:
+    told = desk.dialer(*command, code=1).stderr
+    missing = ["DIALER_BITRIX24_WEBHOOK_URL", "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "DIALER_PUBLIC_URL"]
+    assert [line.partition(" ")[0] for line in told.splitlines()] == [*missing, "put"]
+    assert KEYS in told
+
+
+def test_an_empty_folder_is_told_what_to_do(tmp_path: Path) -> None:
+    empty = Desk(tmp_path)
+    for command in (("plan",), ("run",), ("call", "+79161234567")):
+        assert "`dialer init`" in empty.dialer(*command, code=1).stderr
+    assert "No campaign has ever run on sqlite:///dialer.db." in empty.dialer("status").stderr
+
+
+def test_plan_tells_who_would_be_rung_and_why_others_not(connected: Desk) -> None:
+    told = connected.told("plan")
+    why = {one["why_not"] for one in told}
+    assert {"", "do not call, says the CRM", "the card has no phone"} <= why
+    rung = next(one for one in told if not one["why_not"])
+    assert rung["number"].startswith("+7")
+    assert "T" in rung["at"]
+    shown = connected.dialer("plan").stdout
+    assert rung["number"] in shown, "a number is never folded"
+    assert not (connected.folder / "dialer.db").exists()
+
+
+def test_one_broken_campaign_is_told_and_the_others_are_planned(connected: Desk) -> None:
+    file = connected.folder / "campaigns" / "other.yaml"
+    file.write_text("campaign: other\npurpose: service\n", encoding="utf-8")
+    ran = connected.dialer("plan", code=1)
+    assert "campaigns/other.yaml:1:1: " in ran.stderr
+    assert "people would be rung" in ran.stdout
+
+
+def test_a_wrong_webhook_is_told_with_its_remedy_and_never_shown(connected: Desk) -> None:
+    connected.settings["DIALER_BITRIX24_WEBHOOK_URL"] += "x/"
+    for command in ("plan", "check", "doctor"):
+        ran = connected.dialer(command, code=1)
+        assert "s3cr3t" not in ran.stdout + ran.stderr
+    connected.settings["DIALER_BITRIX24_WEBHOOK_URL"] = "http://127.0.0.1:1/rest/1/s3cr3t-of-the-portal/"
+    assert "Bitrix24 cannot be reached" in connected.dialer("plan", code=1).stderr
+
+
+def test_doctor_tells_each_trouble_with_its_remedy(connected: Desk) -> None:
+    connected.settings["DIALER_ONLY_NUMBERS"] = "+79161234567"
+    found = {one["subject"]: one for one in connected.told("doctor", code=1)}
+    assert {subject for subject, one in found.items() if not one["good"]} == {"webhooks"}
+    assert found["webhooks"]["remedy"].startswith("start `dialer serve`")
+    assert "1 number" in found["rehearsal"]["text"]
+
+
+def test_a_test_call_rings_one_number_reads_nobody_and_writes_nothing(connected: Desk, sandbox: Sandbox) -> None:
+    connected.open_always()
+    told = connected.told("call", "+79161234567")
+    assert told["disposition"]
+    assert {call.to for call in sandbox.telephone.calls.values()} == {"+79161234567"}
+    assert [method for _, method in sandbox.portal.commands if method != "profile"] == []
+    assert connected.told("status")["campaigns"][0]["read"] is None
+
+
+def test_a_test_call_says_at_once_why_nobody_is_rung(connected: Desk, sandbox: Sandbox) -> None:
+    connected.open_always()
+    connected.settings["TWILIO_AUTH_TOKEN"] = "wrong"
+    for number in ("+79161234567", "+79161234568"):
+        told = connected.dialer("call", number, code=1).stderr
+        assert "is not rung now: Twilio 20003: check TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN" in told
+    assert not sandbox.telephone.calls
+
+
+def test_a_rehearsal_rings_its_numbers_only(connected: Desk, sandbox: Sandbox) -> None:
+    connected.open_always()
+    connected.settings["DIALER_ONLY_NUMBERS"] = "+7 916 000-00-00"
+    told = connected.dialer("call", "+79161234567", code=1).stderr
+    assert "rehearsal: only 1 number is rung (DIALER_ONLY_NUMBERS)" in told
+    assert "+7916***67 is not rung: rehearsal: the number is not in DIALER_ONLY_NUMBERS" in told
+    assert not sandbox.telephone.calls
+
+
+def test_a_port_that_is_taken_is_told(connected: Desk) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        connected.settings["DIALER_LISTEN"] = f"127.0.0.1:{taken.getsockname()[1]}"
+        assert "choose another port" in connected.dialer("serve", code=1).stderr
+
+
+def test_a_number_that_was_suppressed_is_not_rung_and_the_database_is_named(connected: Desk, sandbox: Sandbox) -> None:
+    connected.open_always()
+    assert "sqlite:///dialer.db" in connected.dialer("suppress", "8 916 123-45-67").stdout
+    assert "is not rung: do not call" in connected.dialer("call", "+79161234567", code=1).stderr
+    assert not sandbox.telephone.calls
