@@ -44,12 +44,19 @@ class Remark:
 
 @dataclass(slots=True)
 class Proof:
-    mistakes: dict[Remark, None] = field(default_factory=dict)
     doubts: list[Remark] = field(default_factory=list)
+    _mistakes: dict[tuple[Any, ...], Remark] = field(default_factory=dict)
+
+    @property
+    def mistakes(self) -> list[Remark]:
+        return list(self._mistakes.values())
 
     def note(self, error: WordsError) -> None:
         known = error.template is not None and error.line > 0
-        self.mistakes[Remark(str(error), error.template, error.line) if known else Remark(str(error))] = None
+        remark = Remark(str(error), error.template, error.line) if known else Remark(str(error))
+        # what cannot be worked out is the same mistake for everybody, with another name in it
+        gist = remark.text.partition("cannot be worked out")[0]
+        self._mistakes.setdefault((remark.template, remark.line, gist), remark)
 
 
 def proofread(campaign: Campaign, texts: Mapping[str, str], *, with_script: bool = True) -> Proof:
@@ -57,7 +64,7 @@ def proofread(campaign: Campaign, texts: Mapping[str, str], *, with_script: bool
     proof = Proof()
     if campaign.template not in texts:
         hint = near(campaign.template, texts)
-        proof.mistakes[Remark(f"there is no '{campaign.template}' in the templates folder{hint}")] = None
+        proof.note(WordsError(f"there is no '{campaign.template}' in the templates folder{hint}"))
         return proof
     names, missing = referenced(texts, campaign.template)
     for error in missing:

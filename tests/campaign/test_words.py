@@ -1,0 +1,154 @@
+"""A campaign's words are proofread before anybody is rung: every block, for everybody, whatever becomes of a call."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.campaign.folder import ROOT, STARTER, WORDS, changed, read, starter, told
+
+BASE = (ROOT / "templates" / "base.ru.j2").read_text(encoding="utf-8")
+MANNERS = (ROOT / "templates" / "words.ru.j2").read_text(encoding="utf-8")
+MENU = "{% block menu %}1 2 9{% endblock %}"
+
+
+def words(greeting: str = "Здравствуйте!", more: str = MENU) -> str:
+    return f"{{% extends 'base.ru.j2' %}}\n{{% block greeting %}}\n{greeting}\n{{% endblock %}}\n{more}"
+
+
+@pytest.mark.parametrize(
+    ("greeting", "says"),
+    [
+        ("{{ contact.nmae }}", "renewal.ru.j2:3:1: the block 'greeting': there is no 'nmae'; did you mean 'name'?"),
+        ("{{ contcat.name }}", "there is no 'contcat'; did you mean 'contact'?"),
+        ("{{ facts.UF_CRM_1 }}", "there is no 'UF_CRM_1' here; write |default('…') behind it where a card may lack it"),
+        ("{{ contract_end|dat }}", "renewal.ru.j2:3:1: No filter named 'dat'."),
+        ("{{ contact.name|date }}", "it cannot be worked out: 'Александра Константинопольская' is not a date"),
+        ("{{ 1 / 0 }}", "the block 'greeting': it cannot be worked out: division by zero"),
+        ("{{ contract_end", "renewal.ru.j2:4:1: expected token 'end of print statement', got '{'"),
+        ("{% if contact.name %}", "renewal.ru.j2:4:1: "),
+        ("{% if days_left == 14 %}{{ typo }}{% endif %}!", "renewal.ru.j2:3:1: the block 'greeting': there is no"),
+        ("{% if not contact.name %}{{ typo }}{% endif %}!", "renewal.ru.j2:3:1: the block 'greeting': there is no"),
+        ("{% if days_left == 0 %}{{ typo }}{% endif %}!", "renewal.ru.j2:3:1: the block 'greeting': there is no"),
+        ("{{ 'да ' }}" * 2_000, "the block 'greeting' says more than 4000 characters"),
+        ("", "template: nothing is said in 'greeting'; write {% block greeting %}…{% endblock %}"),
+        ("{{ contact.name }}", "template: nothing is said in 'greeting'"),
+        ("{% from 'word.ru.j2' import became %}", "renewal.ru.j2:3:1: there is no 'word.ru.j2' in the templates "
+         "folder; did you mean 'words.ru.j2'?"),
+        ("{% include 'base.ru.j2' %}", "renewal.ru.j2:3:1: {% include %} is not used here"),
+        ("{% from 'renewal.ru.j2' import x %}", "renewal.ru.j2:3:1: 'renewal.ru.j2' leads back to itself"),
+    ],
+)  # fmt: skip
+def test_a_mistake_of_the_words_is_told_at_its_line(tmp_path: Path, greeting: str, says: str) -> None:
+    lines = told(read(tmp_path, STARTER, renewal=words(greeting)))
+    assert len(lines) == 1, lines
+    assert says in lines[0]
+
+
+def test_mistakes_of_all_blocks_are_told_at_once(tmp_path: Path) -> None:
+    more = (
+        "{% block menu %}{{ keys.nobody }}{% endblock %}\n{% block after_renew %}{{ a }}{% endblock %}\n"
+        "{% block call_subject %}{{ b }}{% endblock %}\n{% block call_text %}{{ c }}{% endblock %}\n"
+        "{% block timeline %}{% if disposition == 'declined' %}{{ d }}{% endif %}{% endblock %}\nне в блоке"
+    )
+    lines = told(read(tmp_path, STARTER, renewal=words("{{ e }}", more)))
+    assert [line.partition(": ")[0] for line in lines] == [f"renewal.ru.j2:{n}:1" for n in (3, 5, 6, 7, 8, 9, 10)]
+    assert lines[-1].endswith("stands outside every block and is never said; put it into a block")
+
+
+def test_the_first_mistake_of_syntax_of_each_template_is_told(tmp_path: Path) -> None:
+    lines = told(
+        read(tmp_path, STARTER, renewal=words("{{ a b }}"), base="{% block x %}\n{{ ) }}", words="{% macro %}")
+    )
+    assert [line.partition(": ")[0] for line in lines] == ["renewal.ru.j2:3:1"]
+    lines = told(read(tmp_path, STARTER, renewal=words(), base="{% block x %}\n{{ ) }}"))
+    assert [line.partition(": ")[0] for line in lines] == ["base.ru.j2:2:1"]
+
+
+def test_a_mistake_in_the_base_is_told_where_it_stands(tmp_path: Path) -> None:
+    broken = BASE.replace("{% block apology %}", "{% block apology %}\n{{ nothing }}")
+    (line,) = told(read(tmp_path, STARTER, base=broken))
+    assert line.startswith("base.ru.j2:")
+    assert "the block 'apology': there is no 'nothing'" in line
+
+
+def test_a_word_for_an_outcome_that_is_missing_is_found_before_the_outcome_is_there(tmp_path: Path) -> None:
+    broken = MANNERS.replace('"declined": "сбросил звонок", ', "").replace('"busy": "менеджер был занят",', "")
+    lines = told(read(tmp_path, STARTER, words=broken))
+    assert any("there is no 'declined'" in line for line in lines)
+    assert any("there is no 'busy'" in line for line in lines)
+
+
+def test_blocks_that_are_not_there_are_named(tmp_path: Path) -> None:
+    alone = "{% block greeting %}Здравствуйте{% endblock %}" + MENU
+    lines = told(read(tmp_path, STARTER, renewal=alone))
+    missing = [line.partition("there is no block ")[2].split(";")[0] for line in lines]
+    assert missing == ["'after_answer'", "'apology'", "'call_subject'", "'call_text'", "'nobody_free'",
+                       "'not_understood'", "'silent'", "'timeline'"]  # fmt: skip
+
+
+def test_what_stands_outside_the_blocks_is_a_mistake(tmp_path: Path) -> None:
+    more = MENU + "\n\n  Добрый день\n{% set x = 1 %}\n{% from 'words.ru.j2' import became %}"
+    lines = told(read(tmp_path, STARTER, renewal=words(more=more)))
+    assert [line.partition(": ")[0] for line in lines] == [f"renewal.ru.j2:{n}:1" for n in (7, 8, 9)]
+
+
+def test_a_block_that_is_never_said_is_a_doubt_with_a_guess(tmp_path: Path) -> None:
+    more = MENU + "{% block after_renw %}Спасибо{% endblock %}{% block extra %}x{% endblock %}"
+    loaded = read(tmp_path, STARTER, renewal=words("{{ self.extra() }}", more))
+    assert not loaded.mistakes
+    assert [warning.text for warning in loaded.warnings] == [
+        "the block 'after_renw' is never said; did you mean 'after_renew'?"
+    ]
+
+
+def test_a_menu_that_does_not_name_a_key_is_a_doubt(tmp_path: Path) -> None:
+    more = "{% block menu %}Нажмите 1, до 2029 года{% endblock %}"
+    loaded = read(tmp_path, STARTER, renewal=words(more=more))
+    assert [warning.text for warning in loaded.warnings] == [
+        "script: the words do not name the key 2 (talk); write {{ keys.talk }}",
+        "script: the words do not name the key 9 (do_not_call); write {{ keys.do_not_call }}",
+    ]
+
+
+def test_an_offer_in_the_words_of_a_service_call_is_a_doubt(tmp_path: Path) -> None:
+    loaded = read(tmp_path, STARTER, renewal=words("Здравствуйте! Вам скидка."))
+    (warning,) = loaded.warnings
+    assert warning.text.startswith("purpose: service, but the words offer something ('скидк…')")
+    commented = words("Здравствуйте! {# не скидка #}")
+    assert not read(tmp_path, STARTER, renewal=commented).warnings
+
+
+def test_a_script_without_keys_is_a_doubt(tmp_path: Path) -> None:
+    silent = WORDS.partition("{% block menu %}")[0]
+    (warning,) = read(tmp_path, starter(script="none"), renewal=silent).warnings
+    assert "has no key to opt out with" in warning.text
+
+
+def test_a_message_on_a_machine_must_say_something(tmp_path: Path) -> None:
+    empty = MENU + "{% block voicemail %}{% endblock %}"
+    (line,) = told(read(tmp_path, changed("voicemail:", "voicemail: leave_message"), renewal=words(more=empty)))
+    assert "nothing is said in 'voicemail'" in line
+    assert not read(tmp_path, STARTER, renewal=words(more=empty)).mistakes
+
+
+def test_a_block_that_a_key_names_must_be_there(tmp_path: Path) -> None:
+    (line,) = told(read(tmp_path, changed("    1:", "    1: {answer: renew, say: thanks}")))
+    assert "there is no block 'thanks'" in line
+
+
+def test_a_template_that_cannot_be_read_and_one_that_is_not_there_are_told(tmp_path: Path) -> None:
+    read(tmp_path, STARTER)
+    (tmp_path / "templates" / "other.ru.j2").write_bytes(b"\xff")
+    lines = told(read(tmp_path, changed("template:", "template: other.ru.j2")))
+    assert "other.ru.j2: is not UTF-8 at byte 0; save it as UTF-8" in lines
+    assert any("template: there is no 'other.ru.j2'" in line for line in lines)
+
+
+def test_only_templates_that_a_campaign_uses_change_its_version(tmp_path: Path) -> None:
+    before = read(tmp_path, STARTER).campaigns["renewal"]
+    (tmp_path / "templates" / "unused.ru.j2").write_text("{{ ) }}")
+    assert read(tmp_path, STARTER).campaigns["renewal"].hash == before.hash
+    assert sorted(before.templates) == ["base.ru.j2", "renewal.ru.j2", "words.ru.j2"]
+    assert read(tmp_path, STARTER, words=MANNERS + "\n").campaigns["renewal"].hash != before.hash
