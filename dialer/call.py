@@ -72,6 +72,9 @@ class Disposition(Word):
     cancelled = "cancelled"
 
 
+# Endings that the provider has not confirmed.
+DOUBTED = (Hangup.not_placed, Hangup.lost)
+
 # A certain refusal or a call that never left costs none of the campaign's dials.
 NOT_A_DIAL = (Disposition.not_placed, Disposition.cancelled)
 

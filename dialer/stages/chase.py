@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from dialer import log
-from dialer.call import Hangup, Phase, Progress
+from dialer.call import DOUBTED, Hangup, Phase, Progress
 from dialer.database import Database
 from dialer.errors import ProviderUnavailable
 from dialer.group_writer import GroupWriter
@@ -140,20 +140,21 @@ def _has_keys(script: str | None) -> bool:
 
 
 def _end(chase: Chase, row: Any, *, now: datetime) -> None:
-    call_id = row.other_call_id if row.cancel == "other" else row.call_id
+    calls = [(row.other_call_id, True)] if row.other_call_id is not None else []
+    if row.cancel != "other":
+        calls.append((row.call_id, row.cancel == "any"))
     try:
-        chase.provider.cancel(call_id, talking_too=row.cancel != "unanswered")
+        for call_id, talking_too in calls:
+            chase.provider.cancel(call_id, talking_too=talking_too)
     except ProviderUnavailable as error:
         log.warn(f"attempt={row.id} could not be ended at the provider yet: {error}")
         return
     log.say(f"attempt={row.id} ended at the provider: {row.reason or row.cancel}")
     # a call cancelled while still queued brings no word of its own: ask
-    soon = now + timedelta(seconds=2)
-    live = attempts.c.phase.in_(("dialing", "ringing", "answered"))
+    unheard = sa.or_(attempts.c.phase != "ended", attempts.c.hangup.in_(DOUBTED))
+    soon = sa.case((unheard, now + timedelta(seconds=2)), else_=attempts.c.ask_at)
+    # more may be wanted by now than was done
+    same = sa.and_(attempts.c.cancel == row.cancel, attempts.c.other_call_id.is_not_distinct_from(row.other_call_id))
     chase.database.write(
-        lambda c: c.execute(
-            sa.update(attempts)
-            .where(attempts.c.id == row.id)
-            .values(cancel=None, ask_at=sa.case((live, soon), else_=attempts.c.ask_at))
-        )
+        lambda c: c.execute(sa.update(attempts).where(attempts.c.id == row.id, same).values(cancel=None, ask_at=soon))
     )

@@ -15,7 +15,18 @@ from typing import Any
 import sqlalchemy as sa
 
 from dialer import log
-from dialer.call import NOT_A_DIAL, AnsweredBy, Disposition, Hangup, Phase, Progress, Transfer, disposition, merge
+from dialer.call import (
+    DOUBTED,
+    NOT_A_DIAL,
+    AnsweredBy,
+    Disposition,
+    Hangup,
+    Phase,
+    Progress,
+    Transfer,
+    disposition,
+    merge,
+)
 from dialer.cancelling import stop_others, suppress
 from dialer.database import Database
 from dialer.providers.base import Heard, TakenBack
@@ -163,7 +174,7 @@ def _take_in(row: dict[str, Any], item: Heard, *, now: datetime, timing: Timing)
         # the end of the double is not the end of the call that goes on
         said = replace(said, phase=Phase.planned, ended_at=None)
     whole = merge(known, said)
-    thought_dead = row["claimed_at"] is None or known.hangup in _DOUBTED
+    thought_dead = row["claimed_at"] is None or known.hangup in DOUBTED
     if thought_dead and said.phase is not Phase.ended:
         log.alarm(f"attempt={row['id']} is live although it was {known.hangup or 'not placed'}: it is being hung up")
         row["cancel"] = "any"
@@ -189,7 +200,7 @@ def _settle(row: dict[str, Any], whole: Progress, before: dict[str, Any], *, now
     became = disposition(whole, heard_after=timedelta(seconds=row["heard_after"]))
     row["disposition"] = became.value
     row["ask_at"] = None
-    if row["cancel"] in ("unanswered", "any") and whole.hangup not in _DOUBTED:
+    if row["cancel"] in ("unanswered", "any") and whole.hangup not in DOUBTED:
         row["cancel"] = None
     if became is Disposition.not_placed:
         row["counts"] = False
@@ -199,9 +210,6 @@ def _settle(row: dict[str, Any], whole: Progress, before: dict[str, Any], *, now
         row["plan_at"] = before["plan_at"] or now
         row["owes_at"] = before["owes_at"] or now
 
-
-# Endings that the provider has not confirmed.
-_DOUBTED = (Hangup.not_placed, Hangup.lost)
 
 # What an entry or a decision may depend on.
 _TOLD = ("disposition", "answer", "transfer", "answered_by", "keys_unheard", "opted_out", "talked", "counts")
