@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
@@ -20,29 +21,41 @@ class GroupWriter(Generic[T]):
     def __init__(self, write: Callable[[Sequence[T]], None], *, name: str = "writer") -> None:
         self._write = write
         self._queue: SimpleQueue[tuple[T, Future[None] | asyncio.Future[None] | None] | None] = SimpleQueue()
+        self._guard, self._closed = threading.Lock(), False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     def put(self, item: T) -> Future[None]:
         future: Future[None] = Future()
-        self._queue.put((item, future))
+        if not self._enqueue(item, future):
+            future.set_exception(RuntimeError("the writer is closed"))
         return future
 
     async def put_and_wait(self, item: T, *, within: float) -> None:
         """For an event loop. Raises TimeoutError after `within` seconds; the item is written nevertheless."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
+        if not self._enqueue(item, future):
+            raise RuntimeError("the writer is closed")
         timer = loop.call_later(within, _give_up, future)
-        self._queue.put((item, future))
         try:
             await future
         finally:
             timer.cancel()
 
     def close(self) -> None:
-        """Writes what is queued, then ends."""
-        self._queue.put(None)
+        """Writes what is queued, then ends. Whoever comes later is told at once."""
+        with self._guard:
+            if not self._closed:
+                self._closed = True
+                self._queue.put(None)
         self._thread.join()
+
+    def _enqueue(self, item: T, future: Future[None] | asyncio.Future[None]) -> bool:
+        with self._guard:
+            if not self._closed:
+                self._queue.put((item, future))
+            return not self._closed
 
     def _run(self) -> None:
         going = True
@@ -78,7 +91,7 @@ class GroupWriter(Generic[T]):
             elif future is not None:
                 loops.setdefault(future.get_loop(), []).append(future)
         for loop, futures in loops.items():
-            if not loop.is_closed():
+            with suppress(RuntimeError):  # the loop has been closed, and nobody waits there any more
                 loop.call_soon_threadsafe(_settle_all, futures, error)
 
 
