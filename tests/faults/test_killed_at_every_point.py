@@ -18,8 +18,7 @@ def test_killed_at_every_point_nobody_is_rung_twice_and_nothing_is_lost(tmp_path
         while point is not None:
             world.add_wave()
             node = world.start(at=point)
-            node.wait(5)
-            node.kill()
+            world.wait_for_the_end_of(node)
             done.add(point)
             point = next((name for name in world.points_seen() if name not in done), None)
         world.start()

@@ -145,14 +145,25 @@ class World:
     def wait_until_settled(self, within: float = 120.0) -> dict[str, int]:
         """Until nothing is live, planned or owed any more. Returns what still is when the time is over."""
         until = time.monotonic() + within
-        quiet = 0
-        while time.monotonic() < until:
-            left = self.database.read(_unsettled)
-            quiet = quiet + 1 if not left else 0
-            if quiet >= 4:
-                return {}
+        while (left := self.left()) and time.monotonic() < until:
             time.sleep(0.25)
         return left
+
+    def left(self) -> dict[str, int]:
+        """What is still to be done, by kind."""
+        try:
+            counts = self.database.read(_unsettled)
+        except sa.exc.DBAPIError:
+            return {"tables": 1}  # the first node has not made them yet
+        counts["waves not begun"] = self._waves - counts.pop("campaigns")
+        return {what: count for what, count in counts.items() if count}
+
+    def wait_for_the_end_of(self, node: Node, within: float = 40.0) -> None:
+        """Until it has stopped at its point, or has nothing left to do; then it is killed."""
+        until = time.monotonic() + within
+        while node.is_up and time.monotonic() < until and self.left():
+            time.sleep(0.1)
+        node.kill()
 
     def points_seen(self) -> list[str]:
         """In the order in which they were first reached, by any node."""
@@ -201,12 +212,12 @@ UNSETTLED = {
     "entries": "entry WHERE state IN ('owed', 'writing', 'doubtful')",
     "readings": "reading WHERE state <> 'done'",
     "campaigns unread": "campaign WHERE name NOT IN (SELECT campaign FROM reading)",
+    "campaigns": "campaign",
 }
 
 
 def _unsettled(c: sa.Connection) -> dict[str, int]:
-    counts = {what: c.execute(sa.text(f"SELECT count(*) FROM {rows}")).scalar_one() for what, rows in UNSETTLED.items()}
-    return {what: count for what, count in counts.items() if count}
+    return {what: c.execute(sa.text(f"SELECT count(*) FROM {rows}")).scalar_one() for what, rows in UNSETTLED.items()}
 
 
 def _free_port() -> int:
