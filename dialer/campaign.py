@@ -316,6 +316,6 @@ def _wait(name: str, text: Any) -> timedelta | None:
     if text == "never":
         return None
     wait = words.duration(one_value(text))
-    if not MINUTE <= wait <= 30 * DAY:
-        raise ValueError("must be 1 minute to 30 days, or never")
+    if not SECOND <= wait <= 30 * DAY:
+        raise ValueError("must be 1 second to 30 days, or never")
     return wait

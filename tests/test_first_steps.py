@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,14 @@ def test_what_init_writes_is_right_and_it_overwrites_nothing(desk: Desk) -> None
     assert "kept   .env" in desk.dialer("init").stdout
     assert (desk.folder / ".env").read_text(encoding="utf-8") == before
     assert (desk.folder / ".env").stat().st_mode & 0o077 == 0
+
+
+def test_the_demos_own_campaign_is_right(desk: Desk) -> None:
+    file = desk.folder / "campaigns" / "renewal.yaml"
+    file.write_text(
+        resources.files("dialer.sandbox").joinpath("demo.yaml").read_text(encoding="utf-8"), encoding="utf-8"
+    )
+    assert desk.told("check") == {"campaigns": ["renewal"], "mistakes": [], "warnings": []}
 
 
 @pytest.mark.parametrize("command", [("run",), ("serve",), ("call", "+79161234567")])

@@ -62,7 +62,7 @@ def at(text: str, beginning: str) -> int:
         ("heard_after:", "heard_after: 2 hours", "heard_after: must be 0 seconds to 1 minute"),
         ("  at_most:", "  at_most: 11", "attempts.at_most: must be at most 10"),
         ("  at_most:", "  at_most: three", "attempts.at_most: 'three' is not a whole number"),
-        ("    busy:", "    busy: 0 minutes", "attempts.wait.busy: must be 1 minute to 30 days, or never"),
+        ("    busy:", "    busy: 0 minutes", "attempts.wait.busy: must be 1 second to 30 days, or never"),
         ("    busy:", "    busi: 1 day", "attempts.wait.busi: is no outcome that is tried again; name some of: busy"),
         ("  per_person:", "  per_person: 3", "limits.per_person: must hold days and calls, for example {1 day: 1"),
         ("template:", "template: renwal.ru.j2", "template: there is no 'renwal.ru.j2' in the templates folder; "
