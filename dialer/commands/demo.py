@@ -46,7 +46,8 @@ def demo(*, people: int, json: bool) -> int:
                 print_json({**result.as_dict(), "referee": referee(sandbox), "timeline": _timeline(sandbox)[1]})
             else:
                 tell(result)
-                _tell_more(sandbox)
+                if not interrupted:
+                    _tell_more(sandbox)
         return 130 if interrupted else 0
     finally:
         shutil.rmtree(folder, ignore_errors=True)

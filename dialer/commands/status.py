@@ -46,7 +46,7 @@ def status(settings: Settings, *, json: bool) -> None:
     if not seen["nodes"]:
         talk.print("No service runs on this database.")
     for node in seen["nodes"]:
-        data.print(f"{node['kind']} {node['name']} since {node['since']}")
+        data.print(f"{node['kind']} {node['name']} since {node['since']:%d %b %H:%M %Z}")
 
 
 def look(c: sa.Connection, *, now: datetime) -> dict[str, Any]:
