@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from dialer.database import Database
-from dialer.sandbox.people import make_people
+from dialer.sandbox.people import Person, make_people
 from dialer.sandbox.portal import Portal
 from dialer.sandbox.portal_cards import CONTACT, END
 from dialer.sandbox.server import Sandbox
@@ -92,23 +92,24 @@ class World:
         self.proxy.close()
         self.database.close()
 
-    def add_wave(self) -> str:
+    def add_wave(self, people: Sequence[Person] = ()) -> str:
+        """Believable people where none are named."""
         self._waves += 1
         name = f"wave-{self._waves}"
-        self.sandbox.do(self._add_people)
+        self.sandbox.do(lambda: self._add_people(people))
         path = self.folder / "campaigns" / f"{name}.yaml"
         path.with_suffix(".new").write_text(CAMPAIGN, encoding="utf-8")
         path.with_suffix(".new").rename(path)
         return name
 
-    def _add_people(self) -> None:
+    def _add_people(self, people: Sequence[Person]) -> None:
         """The contracts of those before end too late for the new wave's reading."""
         cards = self.sandbox.portal.cards
         for id in list(cards.items[CONTACT]):
             cards.change(CONTACT, id, {END: "2099-01-01"})
         today = datetime.now(ZoneInfo("Europe/Moscow")).date()
         new = make_people(self._people, today=today, seed=self._seed * 1000 + self._waves, special=False)
-        cards.add([replace(one, id=one.id + self._waves * self._people) for one in new])
+        cards.add(people or [replace(one, id=one.id + self._waves * self._people) for one in new])
 
     def start(self, place: int = 0, *, at: str = "", number: str = "KILL", plain: bool = False, **more: str) -> Node:
         """`plain`: the installed command itself, without a point to stop at."""
