@@ -37,6 +37,8 @@ class WebServer:
         self._thread = threading.Thread(target=self._run, name="web", daemon=True)
 
     def __enter__(self) -> Self:
+        # whoever comes before uvicorn is up waits instead of being refused
+        self._socket.listen(2_048)
         self._thread.start()
         return self
 

@@ -103,12 +103,6 @@ def silent(_: socket.socket) -> None:
     time.sleep(1.5)
 
 
-def huge(connection: socket.socket) -> None:
-    connection.sendall(b"HTTP/1.1 201 X\r\nContent-Type: application/json\r\n\r\n")
-    for _ in range(200):
-        connection.sendall(b" " * 65536)
-
-
 PROBLEM = {"type": "about:blank", "title": "no", "status": 400, "code": 21211}
 
 
@@ -117,7 +111,6 @@ PROBLEM = {"type": "about:blank", "title": "no", "status": 400, "code": 21211}
     [
         None,
         silent,
-        huge,
         error(500, 20500),
         error(503, 20503),
         error(500, 21211),
@@ -152,6 +145,23 @@ def test_anything_else_is_perhaps_and_exactly_one_request_was_sent(answer: Answe
         time.sleep(0.3)
     assert not isinstance(doubt.value, CallRefused | TryLater)
     assert len(peer.requests) == 1
+
+
+def test_of_an_answer_without_end_only_so_much_is_read() -> None:
+    pieces: list[int] = []
+
+    def huge(connection: socket.socket) -> None:
+        connection.sendall(b'HTTP/1.1 201 X\r\nContent-Type: application/json\r\n\r\n{"sid": "CA1", "more": "')
+        for piece in range(2_000):
+            connection.sendall(b" " * 65536)
+            pieces.append(piece)
+        connection.sendall(b'"}')
+
+    with Peer(huge) as peer:
+        with pytest.raises(Exception) as doubt:
+            twilio(peer.url).place(order())
+    assert not isinstance(doubt.value, CallRefused | TryLater)
+    assert len(pieces) < 1_000
 
 
 def test_a_request_that_has_timed_out_is_taken_back_from_the_kernel_too() -> None:
