@@ -43,6 +43,13 @@ class Resolved:
         return [one.code for one in (self.contract_end, flag, zone) if one is not None]
 
     @property
+    def contact_codes(self) -> list[str]:
+        """Those on the deal's contact."""
+        flag = self.do_not_call if self.flag_on_contact else None
+        zone = self.zone if self.zone_on_contact else None
+        return [one.code for one in (flag, zone) if one is not None]
+
+    @property
     def select(self) -> list[str]:
         """A contact's phones come with `*` alone."""
         return ["*"] if self.audience.card is CardType.contact else ["*", *self.codes]
@@ -69,18 +76,18 @@ def read_pages(rest: Rest, fields: Fields, audience: Audience, first: date, last
     resolved = resolve(fields, audience)
     # a day wider at both ends: the portal's idea of a day's edge is its server's
     for items in _chained(rest, resolved, first - timedelta(days=1), last + timedelta(days=1)):
-        resolved = _sure(fields, resolved, items)
+        resolved = _sure(fields, resolved, items, resolved.codes)
         if not any(resolved.contract_end.code in item for item in items):
             raise Doubt(f"Bitrix24 filters by the field '{audience.contract_end}' and answers without it")
-        people = _contacts(rest, resolved, items)
+        people = _contacts(rest, fields, resolved, items)
         yield [one for one in people if one.contract_end is not None and first <= one.contract_end <= last]
 
 
 def read_by_id(rest: Rest, fields: Fields, audience: Audience, ids: Sequence[int]) -> dict[int, Contact]:
     resolved = resolve(fields, audience)
     items = list(_by_id(rest, audience.card, ids, resolved.select).values())
-    resolved = _sure(fields, resolved, items)
-    return {one.card_id: one for one in _contacts(rest, resolved, items)}
+    resolved = _sure(fields, resolved, items, resolved.codes)
+    return {one.card_id: one for one in _contacts(rest, fields, resolved, items)}
 
 
 def _either(
@@ -96,9 +103,9 @@ def _either(
     return fields.need(CardType.contact if on_contact else audience.card, name, types), on_contact
 
 
-def _sure(fields: Fields, resolved: Resolved, items: Sequence[Mapping[str, Any]]) -> Resolved:
+def _sure(fields: Fields, resolved: Resolved, items: Sequence[Mapping[str, Any]], codes: Sequence[str]) -> Resolved:
     """The portal drops a field that it does not know from the answer without a word: is it still there?"""
-    if not items or all(any(code in item for item in items) for code in resolved.codes):
+    if not items or all(any(code in item for item in items) for code in codes):
         return resolved
     fields.forget()
     return resolve(fields, resolved.audience)
@@ -209,7 +216,7 @@ def _items(result: Any) -> list[dict[str, Any]]:
     return kept
 
 
-def _contacts(rest: Rest, resolved: Resolved, items: Sequence[dict[str, Any]]) -> list[Contact]:
+def _contacts(rest: Rest, fields: Fields, resolved: Resolved, items: Sequence[dict[str, Any]]) -> list[Contact]:
     if resolved.audience.card is CardType.contact:
         return [_contact(resolved, item, item) for item in items]
     primary = {item["id"]: _primary(item) for item in items}
@@ -220,6 +227,7 @@ def _contacts(rest: Rest, resolved: Resolved, items: Sequence[dict[str, Any]]) -
             f"{len(wanted) - len(people)} of {len(wanted)} contacts of deals cannot be read: they are gone, or the"
             " webhook's user has lost the right to read them; nobody is rung for those deals"
         )
+    resolved = _sure(fields, resolved, list(people.values()), resolved.contact_codes)
     return [_contact(resolved, item, people.get(primary[item["id"]] or 0)) for item in items]
 
 

@@ -64,7 +64,9 @@ class Office:
         number = f"+7916{card:07d}"
         target = self.scene.target(number, now=self.now(), plan_at=None, card_id=card, contact_id=card)
         attempt = add_attempt(self.scene.database, target, self.now(), number)
-        self.scene.end(attempt, now=self.now(), hangup=Hangup.completed, answered_by=AnsweredBy.human, talked=30 * SECOND)
+        self.scene.end(
+            attempt, now=self.now(), hangup=Hangup.completed, answered_by=AnsweredBy.human, talked=30 * SECOND
+        )
         return attempt
 
     def round(self) -> None:

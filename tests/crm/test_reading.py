@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import json
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 
 from dialer.audience import Audience, CardType
+from dialer.crm.bitrix24_fields import CardField, day_of
 from dialer.errors import CrmRefused, CrmUnavailable
 from dialer.sandbox.faults import Rule
 from dialer.sandbox.portal_cards import CITY, CONTACT, DEAL, END, FLAG, Cards, field
 from tests.crm.scene import CONTACTS, DEALS, LAST, TODAY, Office, change_end, people, person
+from tests.peer import Peer, json_answer
 from tests.portal_on_loopback import OnLoopback
 
 DAY = timedelta(days=1)
@@ -138,6 +141,31 @@ def test_a_moment_counts_by_its_day_in_the_portals_zone() -> None:
         assert [one.contract_end for one in found] == [TODAY, TODAY + DAY]
 
 
+def test_a_moment_on_the_last_day_is_read_although_the_portal_takes_the_day_for_its_midnight() -> None:
+    with OnLoopback(people(1)) as on:
+        on.portal.cards.fields[CONTACT][END] = field("datetime", "Конец", "UF_CRM_1700000001", own=True)
+        on.portal.cards.change(CONTACT, 1, {END: f"{LAST}T12:00:00+03:00"})
+        assert len(Office(on.webhook_url).read(Audience(CardType.contact, "Конец"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "day"),
+    [
+        ("2025-04-29T03:00:00+03:00", date(2025, 4, 29)),
+        ("2025-04-29T00:00:00+03:00", date(2025, 4, 29)),
+        ("2025-04-28T19:00:00-05:00", date(2025, 4, 29)),  # midnight in London, told by a server in New York
+        ("2025-04-29", date(2025, 4, 29)),
+        ("", None),
+        (None, None),
+        ([], None),
+        ({}, None),
+        ("29.04.2025", None),
+    ],
+)
+def test_of_a_dates_time_only_the_day_counts(text: Any, day: date | None) -> None:
+    assert day_of(text, CardField("x", "date")) == day
+
+
 def test_of_several_dates_the_last_counts() -> None:
     with OnLoopback(people(1)) as on:
         on.portal.cards.fields[CONTACT][END] = field("date", "Конец", "UF_CRM_1700000001", own=True, multiple=True)
@@ -174,6 +202,15 @@ def test_what_keeps_failing_raises_and_is_never_taken_for_nobody(do: str) -> Non
         on.portal.faults.set(Rule(what, do))
         with pytest.raises(CrmUnavailable):
             Office(on.webhook_url).read()
+
+
+def test_a_portal_that_filters_by_a_field_and_answers_without_it_is_not_believed() -> None:
+    fields = {"ufCrm_1": {"type": "date", "title": "Конец", "upperName": "UF_CRM_1"}}
+    known = json_answer(200, json.dumps({"result": {"fields": fields}}))
+    page = {"result": {"result": {"p0": {"items": [{"id": 1, "fm": []}]}}, "result_error": []}}
+    with Peer(known, json_answer(200, json.dumps(page)), known) as peer:
+        with pytest.raises(CrmUnavailable, match="answers without it"):
+            Office(f"{peer.url}/rest/1/{'s' * 16}/").read(Audience(CardType.contact, "Конец"))
 
 
 def test_a_field_that_is_missing_is_said_with_what_may_be_meant() -> None:
@@ -269,6 +306,16 @@ def test_a_field_deleted_on_the_portal_is_said_and_cancels_nobody() -> None:
         del on.portal.cards.fields[CONTACT][END]
         with pytest.raises(CrmRefused, match="the contact has no field 'Дата окончания договора'"):
             office.again(1, 2, 3)
+
+
+def test_a_flag_deleted_from_the_contacts_of_deals_does_not_open_the_line() -> None:
+    with OnLoopback(people(3)) as on:
+        del on.portal.cards.fields[DEAL][FLAG]
+        office = Office(on.webhook_url)
+        office.again(1, audience=DEALS)
+        del on.portal.cards.fields[CONTACT][FLAG]
+        with pytest.raises(CrmRefused, match="the deal has no field 'Не звонить'"):
+            office.again(1, 2, 3, audience=DEALS)
 
 
 def test_a_flag_that_somebody_has_deleted_does_not_open_the_line() -> None:

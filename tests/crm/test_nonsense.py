@@ -1,0 +1,67 @@
+"""Whatever JSON a portal answers, the adapter says one of its words: no other exception, nobody and no id made up."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as some
+
+from dialer.audience import Audience, CardType
+from dialer.crm.base import Outcome
+from dialer.errors import CrmError
+from tests.crm.scene import LAST, TODAY, Office, call, note
+from tests.peer import Peer, json_answer
+
+NAMES = some.sampled_from([
+    "result", "result_error", "result_time", "error", "error_description", "items", "fields", "id", "ID", "contacts",
+    "p0", "i0", "e1", "e2", "operating", "COMMENT", "ORIGIN_ID", "ACTIVE", "ufCrm_1", "type", "title", "fm", "value",
+])  # fmt: skip
+LEAVES = some.one_of(
+    some.none(), some.booleans(), some.integers(-5, 10**20), some.floats(allow_nan=False), some.text(max_size=5),
+    some.sampled_from(["date", "enumeration", "PHONE", "2026-11-25T03:00:00+03:00", "1"]),
+)  # fmt: skip
+BODIES = some.recursive(
+    LEAVES, lambda inner: some.one_of(some.lists(inner, max_size=3), some.dictionaries(NAMES, inner, max_size=5)),
+    max_leaves=25,
+)  # fmt: skip
+ANSWERS = some.one_of(BODIES, some.builds(lambda inner: {"result": {"result": inner, "result_error": []}}, BODIES))
+THOROUGH = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def office(peer: Peer) -> Office:
+    return Office(f"{peer.url}/rest/1/{'s' * 16}/", answer_within=5.0)
+
+
+def answers(body: Any) -> bytes:
+    return json_answer(200, json.dumps(body))
+
+
+@THOROUGH
+@given(ANSWERS)
+def test_writing_and_looking_end_in_an_outcome(body: Any) -> None:
+    entries = [call(1, id=1, responsible_id=None), note(1, id=2), note(1, id=3, remote_id=7)]
+    with Peer(answers({"result": {"ID": "1"}}), answers(body)) as peer:
+        for result in office(peer).write(*entries):
+            assert result.outcome is not Outcome.absent
+            assert result.outcome is not Outcome.written or result.remote_id
+    with Peer(answers(body)) as peer:
+        for result in office(peer).look(*entries):
+            assert result.outcome in (Outcome.later, Outcome.absent, Outcome.gone, Outcome.written)
+
+
+@THOROUGH
+@given(ANSWERS)
+def test_reading_ends_in_people_or_in_an_error(body: Any) -> None:
+    known = {"result": {"fields": {"ufCrm_1": {"type": "date", "title": "Конец", "upperName": "UF_CRM_1"}}}}
+    audience = Audience(CardType.contact, "Конец")
+    for first in (known, body):
+        with Peer(answers(first), answers(body)) as peer:
+            try:
+                for page in office(peer).bitrix.read(audience, first=TODAY, last=LAST):
+                    assert all(one.contract_end is not None and TODAY <= one.contract_end <= LAST for one in page)
+                office(peer).bitrix.read_again(audience, [1, 2])
+                office(peer).bitrix.findings()
+            except CrmError:
+                continue
