@@ -51,7 +51,7 @@ def hours(text: str) -> Hours:
         spans.append((time_of_day(opens), last))
     for one, other in zip(sorted(spans), sorted(spans)[1:], strict=False):
         if other[0] < one[1]:
-            raise ValueError(f"'{text}' overlaps with itself")
+            raise ValueError(f"'{text[:80]}' overlaps with itself")
     return tuple(sorted(spans))
 
 
