@@ -1,0 +1,57 @@
+"""What `doctor` says of a portal: each finding with its remedy."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from dialer.finding import Finding
+from dialer.sandbox.faults import Rule
+from tests.crm.scene import Office, people
+from tests.peer import Peer, json_answer
+from tests.portal_on_loopback import OnLoopback
+
+
+def wrong(office: Office) -> dict[str, Finding]:
+    return {one.subject: one for one in office.bitrix.findings() if not one.good}
+
+
+def test_a_portal_that_is_well_has_nothing_wrong_and_its_secret_is_not_shown() -> None:
+    with OnLoopback(people(1)) as on:
+        office = Office(on.webhook_url)
+        assert wrong(office) == {}
+        assert office.bitrix.findings()[0].text == f"{on.url}/rest/*** answers as user 1"
+
+
+def test_a_missing_scope_is_said_with_where_to_tick_it() -> None:
+    with OnLoopback(people(1)) as on:
+        on.portal.scopes = ["task"]
+        found = wrong(Office(on.webhook_url))
+        assert set(found) == {"Bitrix24 scope crm", "Bitrix24 scope user_brief", "Bitrix24 contacts", "Bitrix24 deals"}
+        assert found["Bitrix24 scope crm"].remedy == "tick CRM in the webhook's settings"
+        assert "the webhook lacks a scope" in found["Bitrix24 contacts"].text
+
+
+def test_a_wrong_webhook_is_one_finding() -> None:
+    with OnLoopback(people(1)) as on:
+        found = wrong(Office(f"{on.url}/rest/1/{'x' * 16}/"))
+        assert (
+            set(found) == {"Bitrix24"}
+            and "make a new one and set DIALER_BITRIX24_WEBHOOK_URL" in found["Bitrix24"].text
+        )
+
+
+def test_a_clock_that_is_off_is_said() -> None:
+    with OnLoopback(people(1)) as on:
+        office = Office(on.webhook_url)
+        office.clock.ahead = timedelta(minutes=5)
+        assert wrong(office)["Bitrix24 clock"].remedy == "set this machine's clock (NTP)"
+
+
+def test_a_portal_that_fails_is_a_finding_and_not_an_exception() -> None:
+    with OnLoopback(people(1)) as on:
+        on.portal.faults.set(*[Rule(what, "html") for what in ("scope", "crm.item.list", "server.time")])
+        assert set(wrong(Office(on.webhook_url))) == {
+            "Bitrix24 scopes", "Bitrix24 contacts", "Bitrix24 deals", "Bitrix24 clock",
+        }  # fmt: skip
+    with Peer(json_answer(200, '{"result": []}')) as peer:
+        assert set(wrong(Office(f"{peer.url}/rest/1/{'s' * 16}/"))) == {"Bitrix24"}
