@@ -30,7 +30,7 @@ class WebServer:
         self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(
             application, log_config=None, access_log=False, server_header=False, date_header=False, lifespan="off",
-            proxy_headers=False, ws="none",
+            proxy_headers=False, ws="none", interface="asgi3",
             timeout_keep_alive=75, limit_concurrency=2_000, h11_max_incomplete_event_size=32_768,
         )  # fmt: skip
         self._server = uvicorn.Server(config)
