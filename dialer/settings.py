@@ -10,21 +10,31 @@ from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from dotenv.parser import Original, parse_stream
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
 
 from dialer.errors import SettingsError
+from dialer.phone_number import is_e164, read_all, why_not
 
 
 def _seconds(value: Any) -> Any:
     if isinstance(value, str):
-        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|seconds?)?\s*", value)
+        match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*(s|seconds?)?", value)
         if match is None:
-            raise ValueError(f"'{value}' is not a number of seconds; write for example 60")
+            raise ValueError(f"'{value[:40]}' is not a number of seconds; write for example 60")
         if float(match[1]) > A_YEAR.total_seconds():
-            raise ValueError(f"'{value}' seconds are more than a year")
+            raise ValueError(f"'{value[:40]}' seconds are more than a year")
         return timedelta(seconds=float(match[1]))
     return value
 
@@ -32,17 +42,33 @@ def _seconds(value: Any) -> Any:
 def _numbers(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    numbers = [part for part in re.split(r"[,;]|\s+(?=\+)", value) if part.strip()]
-    plain = tuple(re.sub(r"[\s().-]", "", number) for number in numbers)
-    for number, written in zip(plain, numbers, strict=True):
-        # a rehearsal with a number that nobody has would ring nobody, and not say why
-        if re.fullmatch(r"\+[1-9][0-9]{6,14}", number) is None:
-            raise ValueError(f"'{written.strip()}' is no number in international form; write +79161234567")
+    written = [part.strip() for part in re.split(r"[,;]|\s+(?=\+)", value) if part.strip()]
+    if not written:
+        # it would be no rehearsal, and everybody would be rung
+        raise ValueError("holds no number; write +79161234567, or remove the line")
+    return tuple(_number(one) for one in written)
+
+
+def _number(text: str) -> str:
+    """A rehearsal with a number that nobody has would ring nobody, and not say why."""
+    plain = re.sub(r"[\s().-]", "", text)
+    if not is_e164(plain):
+        raise ValueError(f"'{text[:80]}' is no number in international form; write +79161234567")
+    phones = read_all(plain, region="RU")
+    if [phone.number for phone in phones] != [plain] or why_not(phones[0]) is not None:
+        raise ValueError(f"'{text[:80]}' is not a number that can be rung; write +79161234567")
     return plain
+
+
+def _some(value: timedelta) -> timedelta:
+    if not value:
+        raise ValueError("must be more than 0 seconds")
+    return value
 
 
 A_YEAR = timedelta(days=366)
 Seconds = Annotated[timedelta, BeforeValidator(_seconds)]
+SomeSeconds = Annotated[Seconds, AfterValidator(_some)]
 
 
 class Settings(BaseModel):
@@ -50,7 +76,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    database_url: str = "sqlite:///dialer.db"
+    database_url: str = Field(default="sqlite:///dialer.db", repr=False)
     campaigns: Path = Path("campaigns")
     templates: Path = Path("templates")
     public_url: str | None = None
@@ -70,26 +96,26 @@ class Settings(BaseModel):
     twilio_api_url: str | None = None
     twilio_lines: int = Field(default=10, ge=1, le=10_000)
     twilio_calls_per_second: float = Field(default=1.0, gt=0, le=1_000)
-    twilio_timeout: Seconds = timedelta(seconds=10)
+    twilio_timeout: SomeSeconds = timedelta(seconds=10)
     twilio_lists_lag: Seconds = timedelta(seconds=75)
     placements: int = Field(default=0, ge=0, le=500)
     """Calls being placed at once by this node; 0 chooses by the calls a second."""
 
     drain: Seconds = timedelta(seconds=60)
-    send_within: Seconds = timedelta(seconds=5)
+    send_within: SomeSeconds = timedelta(seconds=5)
     """How long after its claim a call, or an entry, may still be sent."""
-    silent_after: Seconds = timedelta(seconds=45)
+    silent_after: SomeSeconds = timedelta(seconds=45)
     """How long a live call may be silent before the provider is asked about it."""
-    give_up_after: Seconds = timedelta(hours=2)
+    give_up_after: SomeSeconds = timedelta(hours=2)
     """After this long without anybody who can tell, a call is lost, and a person is told."""
     wrap_up: Seconds = timedelta(seconds=20)
     doubt_after: Seconds = timedelta(seconds=65)
     """The portal may still be writing until then."""
-    dead_after: Seconds = timedelta(seconds=30)
+    dead_after: SomeSeconds = timedelta(seconds=30)
     """A node that was silent this long is dead: others take over what it was writing and reading."""
     linger: Seconds = timedelta(seconds=2)
     """How long an entry waits for others to share its request."""
-    fresh_for: Seconds = timedelta(minutes=30)
+    fresh_for: SomeSeconds = timedelta(minutes=30)
     """Nobody is rung whose card was not seen in Bitrix24 within this time."""
 
     @field_validator("public_url", "twilio_api_url", "bitrix24_webhook_url", mode="after")
@@ -98,18 +124,23 @@ class Settings(BaseModel):
         if value is None:
             return None
         text = value.get_secret_value() if isinstance(value, SecretStr) else value
-        parts = urlsplit(text)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("is not an address; it begins with https://")
-        if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        parts = _address(text)
+        if parts is None:
+            raise ValueError("is not an address; one looks like https://calls.example.com")
+        if parts.scheme == "http" and not _is_loopback(str(parts.hostname)):
             raise ValueError("http:// is accepted for this machine only; use https://")
-        return value if isinstance(value, SecretStr) else value.rstrip("/")
+        if parts.query or parts.fragment or "?" in text or "#" in text:
+            raise ValueError("holds a ? or a #; write the address up to there")
+        if isinstance(value, SecretStr):
+            return value
+        if "@" in parts.netloc:
+            raise ValueError("holds a user's name; write the address without")
+        return value.rstrip("/")
 
     @field_validator("bitrix24_webhook_url", mode="after")
     @classmethod
     def _is_a_webhook(cls, value: SecretStr | None) -> SecretStr | None:
-        path = "/rest/1/x" if value is None else urlsplit(value.get_secret_value()).path
-        if re.search(r"/rest/[0-9]+/[^/]+/?$", path) is None:
+        if value is not None and re.search(r"/rest/[0-9]+/[^/]+/?$", value.get_secret_value()) is None:
             raise ValueError("is not an incoming webhook; one looks like https://your.bitrix24.ru/rest/1/abc123/")
         return value
 
@@ -130,8 +161,11 @@ class Settings(BaseModel):
     @field_validator("listen")
     @classmethod
     def _is_host_and_port(cls, value: str) -> str:
-        if re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}", value) is None or int(value.rpartition(":")[2]) > 65535:
-            raise ValueError(f"'{value}' is not host:port; write for example 127.0.0.1:8080")
+        if (
+            re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^:\s]+):[0-9]{1,5}", value) is None
+            or int(value.rpartition(":")[2]) > 65535
+        ):
+            raise ValueError(f"'{value[:80]}' is not host:port; write for example 127.0.0.1:8080")
         return value
 
     @property
@@ -146,17 +180,9 @@ class Settings(BaseModel):
 def read_settings(folder: Path | None = None, environment: Mapping[str, str] | None = None) -> Settings:
     """The environment wins over `.env`. `NAME_FILE` names a file that holds the value. Raises SettingsError."""
     written, mistakes = _dot_env((folder or Path()) / ".env")
-    values = {**written, **(os.environ if environment is None else environment)}
-    mistakes += _unknown(values)
-    for name in [name for name in values if name.endswith("_FILE") and _variable(name[:-5]) and values[name]]:
-        try:
-            text = Path(values[name]).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            why = (error.strerror if isinstance(error, OSError) else None) or str(error)
-            mistakes.append(f"{name}: cannot read {values[name]}: {why}; give the path of a readable file")
-        else:
-            # `init` leaves empty lines for what may come from a file
-            values[name[:-5]] = values.get(name[:-5]) or text
+    given = os.environ if environment is None else environment
+    mistakes += _unknown({**written, **given})
+    values = {**_with_files(written, mistakes), **_with_files(given, mistakes)}
     chosen = {field: values[variable] for variable, field in _VARIABLES.items() if values.get(variable, "") != ""}
     settings = None
     try:
@@ -164,7 +190,7 @@ def read_settings(folder: Path | None = None, environment: Mapping[str, str] | N
     except ValidationError as error:
         mistakes += [f"{_variable_of(e['loc'])}: {_plain(e)}" for e in error.errors(include_input=False)]
     if mistakes or settings is None:
-        raise SettingsError("\n".join(mistakes))
+        raise SettingsError("\n".join(dict.fromkeys(mistakes)))
     return settings
 
 
@@ -192,9 +218,9 @@ _PLAIN = {
     "bool_parsing": "is neither yes nor no",
     "int_parsing": "is not a whole number",
     "float_parsing": "is not a number",
-    "greater_than": "must be more than {gt}",
-    "greater_than_equal": "must be at least {ge}",
-    "less_than_equal": "must be at most {le}",
+    "greater_than": "must be more than {gt:g}",
+    "greater_than_equal": "must be at least {ge:g}",
+    "less_than_equal": "must be at most {le:g}",
 }
 
 
@@ -206,10 +232,37 @@ def _plain(error: Any) -> str:
 def _unknown(values: Mapping[str, str]) -> list[str]:
     mistakes = []
     for name in sorted(values):
-        if name.startswith("DIALER_") and not _variable(name) and not _variable(name.removesuffix("_FILE")):
-            near = difflib.get_close_matches(name, _VARIABLES, n=1)
-            mistakes.append(f"{name}: unknown setting" + (f"; did you mean {near[0]}?" if near else "; remove it"))
+        plain, file = name.removesuffix("_FILE"), "_FILE" if name.endswith("_FILE") else ""
+        if name.startswith("DIALER_") and not _variable(name) and not _variable(plain):
+            known = {one.removeprefix("DIALER_"): one for one in _VARIABLES}
+            near = difflib.get_close_matches(plain.removeprefix("DIALER_"), known, n=1)
+            hint = f"did you mean {known[near[0]]}{file}?" if near else "remove it"
+            mistakes.append(f"{name}: unknown setting; {hint}")
+        elif name.upper().startswith("DIALER_") and name != name.upper():
+            mistakes.append(f"{name}: unknown setting; names are written in capitals: {name.upper()}")
     return mistakes
+
+
+def _with_files(values: Mapping[str, str], mistakes: list[str]) -> dict[str, str]:
+    """With what stands in the files that are named, and without blanks around it."""
+    found = {name: value.strip().replace("\0", "") for name, value in values.items()}
+    for name, path in list(found.items()):
+        plain = name.removesuffix("_FILE")
+        if plain == name or plain not in _VARIABLES or not path:
+            continue
+        # `init` leaves empty lines for what may come from a file
+        if found.get(plain):
+            mistakes.append(f"{name}: {plain} is set, too; remove one of them")
+            continue
+        try:
+            found[plain] = Path(path).read_text(encoding="utf-8").strip()
+        except (OSError, ValueError) as error:
+            why = (error.strerror if isinstance(error, OSError) else None) or "it is no text"
+            mistakes.append(f"{name}: cannot read {path}: {why}; give the path of a readable file")
+        else:
+            if not found[plain]:
+                mistakes.append(f"{name}: {path} is empty; write the value into it")
+    return found
 
 
 def _dot_env(path: Path) -> tuple[dict[str, str], list[str]]:
@@ -219,8 +272,10 @@ def _dot_env(path: Path) -> tuple[dict[str, str], list[str]]:
     try:
         with path.open(encoding="utf-8-sig") as file:
             lines = list(parse_stream(file))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: cannot be read: {error}") from error
+    except UnicodeDecodeError as error:
+        return {}, [f"{path}: is not UTF-8 at byte {error.start}; save it as UTF-8"]
+    except OSError as error:
+        return {}, [f"{path}: cannot be read: {error.strerror}"]
     wrong = [line for line in lines if line.error or (line.key is not None and line.value is None)]
     mistakes = [f"{path}:{_place(line.original)}: is not a setting; write NAME=value" for line in wrong]
     return {line.key: line.value for line in lines if line.key is not None and line.value is not None}, mistakes
@@ -229,6 +284,15 @@ def _dot_env(path: Path) -> tuple[dict[str, str], list[str]]:
 def _place(original: Original) -> int:
     empty = len(original.string) - len(original.string.lstrip())
     return original.line + original.string[:empty].count("\n")
+
+
+def _address(text: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(text)
+        known = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return None
+    return parts if known and not re.search(r"[\s\x00-\x1f]", text) else None
 
 
 def _is_loopback(host: str) -> bool:

@@ -72,17 +72,113 @@ def test_a_rehearsals_numbers_are_read_as_people_write_them(tmp_path: Path) -> N
     assert read.only_numbers == ("+79161234567", "+79161234568", "+79161234569")
 
 
-@pytest.mark.parametrize("text", ["89161234567", "+7916", "me", "+79161234567 89161234568"])
+@pytest.mark.parametrize(
+    "text", ["89161234567", "79161234567", "+7916", "me", "+79161234567 89161234568", "+7916123456٧", "＋79161234567"]
+)
 def test_a_rehearsal_with_what_is_no_number_is_refused(tmp_path: Path, text: str) -> None:
     [told] = mistakes(tmp_path, DIALER_ONLY_NUMBERS=text)
     assert told == f"DIALER_ONLY_NUMBERS: '{text}' is no number in international form; write +79161234567"
+
+
+@pytest.mark.parametrize("text", ["+7916123456", "+70000000000", "+78005553535", "+881612345678", "+791612345678"])
+def test_a_rehearsal_with_a_number_that_is_never_rung_is_refused(tmp_path: Path, text: str) -> None:
+    [told] = mistakes(tmp_path, DIALER_ONLY_NUMBERS=text)
+    assert told == f"DIALER_ONLY_NUMBERS: '{text}' is not a number that can be rung; write +79161234567"
+
+
+@pytest.mark.parametrize("text", [",", ";", " , "])
+def test_a_rehearsal_without_a_number_does_not_ring_everybody(tmp_path: Path, text: str) -> None:
+    [told] = mistakes(tmp_path, DIALER_ONLY_NUMBERS=text)
+    assert told == "DIALER_ONLY_NUMBERS: holds no number; write +79161234567, or remove the line"
+
+
+def test_an_unknown_setting_says_what_may_have_been_meant(tmp_path: Path) -> None:
+    told = mistakes(tmp_path, DIALER_SECRT="x", DIALER_SECRT_FILE="x", dialer_drain="1", DIALER_FOO="x", OTHER="x")
+    assert told == [
+        "DIALER_FOO: unknown setting; remove it",
+        "DIALER_SECRT: unknown setting; did you mean DIALER_SECRET?",
+        "DIALER_SECRT_FILE: unknown setting; did you mean DIALER_SECRET_FILE?",
+        "dialer_drain: unknown setting; names are written in capitals: DIALER_DRAIN",
+    ]
+
+
+def test_the_environments_file_wins_over_the_value_in_the_file_of_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("new", encoding="utf-8")
+    (tmp_path / ".env").write_text("TWILIO_AUTH_TOKEN=old\n", encoding="utf-8")
+    read = settings(tmp_path, TWILIO_AUTH_TOKEN_FILE=str(tmp_path / "token"))
+    assert read.twilio_auth_token is not None
+    assert read.twilio_auth_token.get_secret_value() == "new"
+
+
+def test_a_value_beside_its_file_and_an_empty_file_are_mistakes(tmp_path: Path) -> None:
+    (tmp_path / "empty").write_bytes(b"\n")
+    (tmp_path / "binary").write_bytes(b"\xff")
+    empty, binary = str(tmp_path / "empty"), str(tmp_path / "binary")
+    assert mistakes(tmp_path, TWILIO_AUTH_TOKEN="x", TWILIO_AUTH_TOKEN_FILE=empty) == [
+        "TWILIO_AUTH_TOKEN_FILE: TWILIO_AUTH_TOKEN is set, too; remove one of them"
+    ]
+    assert mistakes(tmp_path, TWILIO_AUTH_TOKEN_FILE=empty) == [
+        f"TWILIO_AUTH_TOKEN_FILE: {empty} is empty; write the value into it"
+    ]
+    assert mistakes(tmp_path, TWILIO_AUTH_TOKEN_FILE=binary) == [
+        f"TWILIO_AUTH_TOKEN_FILE: cannot read {binary}: it is no text; give the path of a readable file"
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"\xef\xbb\xbfDIALER_DRAIN=5", b"DIALER_DRAIN=5\r\nDIALER_LISTEN=127.0.0.1:80\r\n", b"export DIALER_DRAIN=5",
+     b"DIALER_DRAIN = '5'", b"DIALER_DRAIN=5 # seconds", b"DIALER_DRAIN=5\x00", b"DIALER_DRAIN= 5 "],
+)  # fmt: skip
+def test_the_file_of_the_folder_is_read_however_it_is_written(tmp_path: Path, text: bytes) -> None:
+    (tmp_path / ".env").write_bytes(text)
+    assert settings(tmp_path).drain == timedelta(seconds=5)
+
+
+def test_a_file_of_the_folder_that_is_no_text_is_told_with_all_the_rest(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes("DIALER_DRAIN=5".encode("utf-16"))
+    assert mistakes(tmp_path, DIALER_DRAIN="x") == [
+        f"{tmp_path / '.env'}: is not UTF-8 at byte 0; save it as UTF-8",
+        "DIALER_DRAIN: 'x' is not a number of seconds; write for example 60",
+    ]
+
+
+def test_no_secret_stands_in_what_is_printed_of_settings_or_mistakes(tmp_path: Path) -> None:
+    secret = "s3cr3t-and-long-enough"
+    (tmp_path / ".env").write_text(f"TWILIO_AUTH_TOKEN: {secret}\nDIALER_SECRET='{secret}\n", encoding="utf-8")
+    told = mistakes(tmp_path, DIALER_DATABASE_URL=f"oracle://u:{secret}@h/d", DIALER_BITRIX24_WEBHOOK_URL=secret)
+    assert len(told) == 4
+    assert secret not in "".join(told)
+    (tmp_path / ".env").unlink()
+    read = settings(
+        tmp_path, DIALER_SECRET=secret, TWILIO_AUTH_TOKEN=secret, DIALER_DATABASE_URL=f"postgresql://u:{secret}@h/d",
+        DIALER_BITRIX24_WEBHOOK_URL=f"https://p.example/rest/1/{secret}/",
+    )  # fmt: skip
+    assert secret not in f"{read!r} {read}"
+
+
+def test_a_wait_that_would_be_none_at_all_is_refused_where_that_rings_nobody(tmp_path: Path) -> None:
+    told = mistakes(tmp_path, DIALER_SEND_WITHIN="0", DIALER_FRESH_FOR="0", DIALER_LINGER="0")
+    assert told == [f"DIALER_{name}: must be more than 0 seconds" for name in ("SEND_WITHIN", "FRESH_FOR")]
 
 
 @pytest.mark.parametrize(
     ("variable", "value", "told"),
     [
         ("DIALER_PUBLIC_URL", "http://example.com", "http:// is accepted for this machine only; use https://"),
-        ("DIALER_PUBLIC_URL", "example.com", "is not an address; it begins with https://"),
+        ("DIALER_PUBLIC_URL", "example.com", "is not an address; one looks like https://calls.example.com"),
+        ("DIALER_PUBLIC_URL", "http://localhost.example.com", "http:// is accepted for this machine only"),
+        ("DIALER_PUBLIC_URL", "http://127.0.0.1@example.com", "http:// is accepted for this machine only"),
+        ("DIALER_PUBLIC_URL", "http://0.0.0.0", "http:// is accepted for this machine only"),
+        ("DIALER_PUBLIC_URL", "http://[::1", "is not an address"),
+        ("DIALER_PUBLIC_URL", "https://example.com:99999", "is not an address"),
+        ("DIALER_PUBLIC_URL", "https://exam ple.com", "is not an address"),
+        ("DIALER_PUBLIC_URL", "https:///s3cr3t", "is not an address"),
+        ("DIALER_PUBLIC_URL", "https://example.com/?s3cr3t", "holds a ? or a #; write the address up to there"),
+        ("DIALER_PUBLIC_URL", "https://u:s3cr3t@example.com", "holds a user's name; write the address without"),
+        ("DIALER_TWILIO_API_URL", "http://api.example.com", "http:// is accepted for this machine only"),
+        ("DIALER_BITRIX24_WEBHOOK_URL", "https://[::1/rest/1/s3cr3t/", "is not an address"),
+        ("DIALER_BITRIX24_WEBHOOK_URL", "https://\u2100.com/rest/1/s3cr3t/", "is not an address"),
         ("DIALER_BITRIX24_WEBHOOK_URL", "http://p.example/rest/1/s3cr3t/", "http:// is accepted for this machine only"),
         ("DIALER_BITRIX24_WEBHOOK_URL", "https://p.example/crm/s3cr3t", "is not an incoming webhook; one looks like"),
         ("DIALER_BITRIX24_WEBHOOK_URL", "https://p.example/rest/1/s3cr3t/profile.json", "is not an incoming webhook"),
