@@ -1,0 +1,213 @@
+"""Claims → placed calls, by the three answers of a provider: placed, certainly not, perhaps."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from dialer.budgets import Budget
+from dialer.clock import Clock
+from dialer.errors import CallRefused, Fault, TryLater
+from dialer.group_writer import GroupWriter
+from dialer.providers.base import Heard, Order, Placed, TakenBack
+from dialer.stages.dial import Desk, Dialer
+from dialer.stages.record import record
+from dialer.tables import attempts
+from tests.stages.fakes import Exchange
+from tests.stages.scene import DAY, MINUTE, NOON, SECOND, TIMING, Scene
+
+LATE = "its moment had gone by"
+
+
+class Node:
+    """One that dials at noon, by a clock that runs from there."""
+
+    def __init__(self, scene: Scene, exchange: Exchange, *, send_within: timedelta = 5 * SECOND) -> None:
+        self.scene, self.clock = scene, Clock()
+        self.clock.set(NOON)
+        self.writer: GroupWriter[Heard | TakenBack] = GroupWriter(
+            lambda items: record(scene.database, items, now=self.clock.now(), timing=TIMING)
+        )
+        budget = Budget(
+            trunk="twilio", lines=20, calls_per_second=100, send_within=send_within, ask_after=85 * SECOND,
+            fresh_for=99 * DAY, key="key",
+        )  # fmt: skip
+        self.remembered: list[int] = []
+        self.dialer = Dialer(
+            scene.database, Desk(exchange, budget, 4), node="me", clock=self.clock, writer=self.writer,
+            remember=lambda claim: self.remembered.append(claim.attempt),
+        )  # fmt: skip
+
+    def dial(self) -> int:
+        """Returns how many were claimed, when all of them have had their answer. A slow machine may miss a slot."""
+        while True:
+            count = self.dialer.dial_due(self.scene.running)
+            self.wait()
+            late = sa.select(attempts.c.id).where(attempts.c.reason == LATE)
+            if not self.scene.rows(late):
+                return count
+
+    def wait(self) -> None:
+        while self.dialer.in_flight:
+            time.sleep(0.005)
+
+    def close(self) -> None:
+        self.dialer.close()
+        self.writer.close()
+
+
+NodeMaker = Callable[[Exchange], Node]
+
+
+@pytest.fixture
+def node(scene: Scene) -> Iterator[NodeMaker]:
+    made: list[Node] = []
+
+    def make(exchange: Exchange) -> Node:
+        made.append(Node(scene, exchange))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def test_a_due_person_is_rung_with_what_the_claim_says(scene: Scene, node: NodeMaker) -> None:
+    call = scene.planned("+79161234567")
+    exchange = Exchange()
+    one = node(exchange)
+    assert one.dial() == 1
+    [order] = exchange.placed
+    assert (order.attempt, order.ref, order.number, order.caller_id) == (
+        call, f"key-{call}", "+79161234567", "+74950000000",
+    )  # fmt: skip
+    assert order.script.ask is not None
+    row = scene.attempt(call)
+    assert (row.phase, row.call_id, row.counts) == ("dialing", f"CA{call}", True)
+    assert set(one.remembered) == {call}
+
+
+def test_nobody_due_costs_no_claim(scene: Scene, node: NodeMaker) -> None:
+    assert node(Exchange()).dial() == 0
+
+
+def test_a_number_that_is_refused_ends_its_attempt_and_is_no_dial(scene: Scene, node: NodeMaker) -> None:
+    call = scene.planned()
+    node(Exchange([CallRefused("21211: not a number", hangup="bad_number")])).dial()
+    row = scene.attempt(call)
+    assert (row.phase, row.disposition, row.counts, row.detail) == ("ended", "bad_number", False, "21211: not a number")
+
+
+@pytest.mark.parametrize("fault", list(Fault))
+def test_a_call_that_was_certainly_not_placed_is_planned_again(scene: Scene, node: NodeMaker, fault: Fault) -> None:
+    call = scene.planned()
+    node(Exchange([TryLater("not now", fault=fault, after=7 * SECOND)])).dial()
+    row = scene.attempt(call)
+    assert (row.phase, row.counts, row.claimed_at, row.reason) == ("planned", False, None, "not now")
+    assert row.due_at >= NOON + 7 * SECOND
+
+
+@pytest.mark.parametrize(("fault", "paused"), [(Fault.busy, True), (Fault.account, True), (Fault.ours, False)])
+def test_trouble_of_the_provider_or_the_account_pauses_the_trunk(
+    scene: Scene, node: NodeMaker, fault: Fault, paused: bool
+) -> None:
+    scene.planned()
+    node(Exchange([TryLater("trouble", fault=fault)])).dial()
+    trunk = scene.trunk()
+    assert (trunk.paused_until is not None, trunk.reason) == (paused, "trouble" if paused else "")
+    if fault is Fault.account:
+        assert trunk.paused_until >= NOON + 5 * MINUTE
+
+
+@pytest.mark.parametrize("doubt", [ConnectionError("reset"), ValueError("HTML"), TimeoutError()])
+def test_whatever_else_happens_means_perhaps_and_is_never_redialed(
+    scene: Scene, node: NodeMaker, doubt: Exception
+) -> None:
+    call = scene.planned()
+    exchange = Exchange([doubt])
+    one = node(exchange)
+    one.dial()
+    row = scene.attempt(call)
+    assert (row.phase, row.call_id, row.counts) == ("dialing", None, True)
+    assert row.ask_at == row.send_before + 85 * SECOND
+    assert one.dial() == 0
+    assert len(exchange.placed) == 1
+
+
+def test_a_provider_that_holds_calls_back_is_given_time(scene: Scene, node: NodeMaker) -> None:
+    call = scene.planned()
+    node(Exchange([Placed("CA1", queued=9 * SECOND)])).dial()
+    assert scene.attempt(call).call_id == "CA1"
+    assert scene.trunk().paused_until >= NOON + 9 * SECOND
+
+
+class Dawdling(Exchange):
+    """Asks the gate only after its moment."""
+
+    def place(self, order: Order) -> Placed:
+        threading.Event().wait(0.4)
+        return super().place(order)
+
+
+def test_what_comes_too_late_to_its_slot_never_leaves(scene: Scene, node: NodeMaker) -> None:
+    call = scene.planned()
+    exchange = Dawdling()
+    one = node(exchange)
+    assert one.dialer.dial_due(scene.running) == 1
+    one.wait()
+    assert exchange.placed == []
+    assert (scene.attempt(call).phase, scene.attempt(call).reason) == ("planned", LATE)
+
+
+def test_nothing_leaves_after_its_send_before_even_within_its_slot(scene: Scene) -> None:
+    call = scene.planned()
+    exchange = Exchange()
+    one = Node(scene, exchange, send_within=timedelta(0))
+    assert one.dialer.dial_due(scene.running) == 1
+    one.wait()
+    one.close()
+    assert exchange.placed == []
+    assert (scene.attempt(call).phase, scene.attempt(call).reason) == ("planned", LATE)
+
+
+def test_a_node_that_stops_claims_nobody_new(scene: Scene, node: NodeMaker) -> None:
+    call = scene.planned()
+    one = node(Exchange())
+    one.dialer.stop()
+    assert one.dial() == 0
+    assert scene.attempt(call).phase == "planned"
+
+
+def test_a_stop_between_the_claim_and_the_slot_plans_again(scene: Scene, node: NodeMaker) -> None:
+    for _ in range(4):
+        scene.planned()
+    placing = threading.Barrier(5)
+
+    class AtTheGate(Exchange):
+        def place(self, order: Order) -> Placed:
+            placing.wait(timeout=30)
+            return super().place(order)
+
+    exchange = AtTheGate()
+    one = node(exchange)
+    assert one.dialer.dial_due(scene.running) == 4
+    one.dialer.stop()
+    placing.wait(timeout=30)
+    one.wait()
+    assert exchange.placed == []
+    assert {row.phase for row in scene.rows(attempts.select())} == {"planned"}
+
+
+def test_an_answer_that_cannot_be_written_down_is_left_to_be_asked_for(scene: Scene, node: NodeMaker) -> None:
+    call = scene.planned()
+    one = node(Exchange())
+    one.writer.close()
+    one.dial()
+    row = scene.attempt(call)
+    assert (row.phase, row.call_id) == ("dialing", None)
+    assert row.ask_at is not None
