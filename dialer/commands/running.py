@@ -155,7 +155,10 @@ def _stop(service: Service, settings: Settings, stopping: Stopping) -> None:
 
 
 def tell(result: Figures) -> None:
-    print_counts("What became of the calls", result.dispositions)
+    if result.dispositions:
+        print_counts("What became of the calls", result.dispositions)
+    else:
+        talk.print("Nobody was rung.")
     if result.left_out:
         print_counts("Not rung, and why", result.left_out)
     if result.later:
