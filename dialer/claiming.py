@@ -214,7 +214,7 @@ def _take(
         sa.update(attempts)
         .where(attempts.c.id.in_([claim.attempt for claim in claims]))
         .values(
-            phase="dialing", node=node, claimed_at=now, send_before=send_before, counts=True, reason="",
+            phase="dialing", node=node, claimed_at=now, send_before=send_before, counts=True, reason="", detail="",
             ask_at=send_before + budget.ask_after,
         )
     )  # fmt: skip

@@ -5,6 +5,7 @@ Exit 0 done; 1 an expected error; 2 wrong usage; 130 interrupted. Nothing but ty
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Optional
@@ -160,6 +161,10 @@ def doctor(json: Json = False) -> None:
 def main() -> None:
     from dialer.errors import DialerError
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # a terminal without our letters shows others; a log that cannot be written would stop the work
+            stream.reconfigure(errors="replace")
     try:
         app()
     except DialerError as error:

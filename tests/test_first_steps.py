@@ -100,6 +100,12 @@ def test_the_demos_own_campaign_is_right(desk: Desk) -> None:
     assert desk.told("check") == {"campaigns": ["renewal"], "mistakes": [], "warnings": []}
 
 
+def test_a_terminal_without_our_letters_is_no_reason_to_stop(desk: Desk) -> None:
+    desk.settings["PYTHONIOENCODING"] = "ascii"
+    desk.change("region: RU", "region: Россия")
+    assert "campaigns/renewal.yaml:32:1: region: '??????' is not a country" in desk.dialer("check", code=1).stderr
+
+
 @pytest.mark.parametrize("command", [("run",), ("serve",), ("call", "+79161234567")])
 def test_everything_that_is_missing_is_told_at_once(desk: Desk, command: tuple[str, ...]) -> None:
     told = desk.dialer(*command, code=1).stderr

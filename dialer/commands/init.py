@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import shlex
 from pathlib import Path
 
 from dialer.commands.output import data
@@ -47,7 +49,7 @@ def init(folder: Path) -> None:
         _write(folder / name, text)
     data.print("\nNext:")
     if folder != Path():
-        data.print(f"  cd {folder}")
+        data.print(f"  cd {shlex.quote(str(folder))}")
     data.print("  fill in .env, and name your field, caller_id and manager in campaigns/renewal.yaml")
     data.print("  dialer check      says what is wrong, and where")
     data.print("  dialer plan       says whom today's reading would ring")
@@ -55,15 +57,17 @@ def init(folder: Path) -> None:
 
 
 def _write(path: Path, text: str) -> None:
+    mode = 0o600 if path.name == ".env" else 0o666
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("x", encoding="utf-8") as file:
-            if path.name == ".env":
-                path.chmod(0o600)
+    except OSError as error:
+        raise SettingsError(f"{path.parent}: no folder can be made here: {error.strerror}; name another") from error
+    try:
+        with open(path, "x", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, mode)) as file:
             file.write(text)
     except FileExistsError:
         data.print(f"kept   {path}")
     except OSError as error:
-        raise SettingsError(f"{path}: cannot be written: {error.strerror}") from error
+        raise SettingsError(f"{path}: cannot be written: {error.strerror}; name another folder") from error
     else:
         data.print(f"wrote  {path}")

@@ -78,13 +78,17 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class TakenBack:
-    """Certainly not placed, by the node that holds the claim: the attempt is planned again."""
+    """Certainly not placed, by the node that holds the claim: the attempt is planned again.
+
+    `lasting`: until somebody mends something; people are told.
+    """
 
     attempt: int
     node: str
     claimed_at: datetime
     due_at: datetime
     why: str
+    lasting: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,6 +25,7 @@ from dialer.script import from_json
 from dialer.tables import attempts, targets
 
 AT_ONCE = 20
+END_AGAIN_AFTER = timedelta(seconds=3)
 CLOCKS_DIFFER = timedelta(seconds=90)
 
 
@@ -38,6 +39,8 @@ class Chase:
     pool: ThreadPoolExecutor
     silent_after: timedelta
     give_up_after: timedelta
+    not_before: dict[int, datetime] = field(default_factory=dict)
+    """When an attempt may be ended that could not be: this node's own patience."""
 
 
 def ask_about_silent(chase: Chase, *, now: datetime) -> int:
@@ -49,7 +52,8 @@ def ask_about_silent(chase: Chase, *, now: datetime) -> int:
 
 def end_unwanted(chase: Chase, *, now: datetime) -> int:
     """Calls that a do-not-call, a renewal or a double placement says must end. Returns how many were ended."""
-    rows = chase.database.read(lambda c: c.execute(_unwanted, {"trunk": chase.trunk}).all())
+    found = chase.database.read(lambda c: c.execute(_unwanted, {"trunk": chase.trunk}).all())
+    rows = [row for row in found if chase.not_before.get(row.id, now) <= now][:AT_ONCE]
     list(chase.pool.map(lambda row: _end(chase, row, now=now), rows))
     return len(rows)
 
@@ -82,7 +86,6 @@ _unwanted = (
         sa.or_(attempts.c.cancel == "other", sa.and_(attempts.c.cancel.is_not(None), attempts.c.call_id.is_not(None))),
     )
     .order_by(attempts.c.id)
-    .limit(AT_ONCE)
 )
 
 
@@ -106,6 +109,8 @@ def _ask(chase: Chase, row: Any, *, now: datetime) -> None:
         return
     if news is not None:
         chase.writer.put(Heard(news)).result()
+        if news.progress.phase is Phase.planned:
+            _give_up(chase, row, f"the provider says what proves nothing: {news.unknown}", now=now)
     elif row.call_id is None and row.phase == "dialing":
         log.warn(f"attempt={row.id} {mask(row.number)} was not placed: the provider does not know it")
         chase.writer.put(
@@ -148,7 +153,9 @@ def _end(chase: Chase, row: Any, *, now: datetime) -> None:
             chase.provider.cancel(call_id, talking_too=talking_too)
     except ProviderUnavailable as error:
         log.warn(f"attempt={row.id} could not be ended at the provider yet: {error}")
+        chase.not_before[row.id] = now + END_AGAIN_AFTER
         return
+    chase.not_before.pop(row.id, None)
     log.say(f"attempt={row.id} ended at the provider: {row.reason or row.cancel}")
     # a call cancelled while still queued brings no word of its own: ask
     unheard = sa.or_(attempts.c.phase != "ended", attempts.c.hangup.in_(DOUBTED))

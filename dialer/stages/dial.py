@@ -154,7 +154,8 @@ class Dialer:
                 pause_campaign(self._database, claim.attempt, until=now + wait)
             case Fault.number if self._is_everybodys():
                 self._pause(now + PATIENCE[Fault.account], str(reason))
-        return TakenBack(claim.attempt, self._node, claim.claimed_at, now + wait, str(reason))
+        lasting = reason.fault in (Fault.number, Fault.campaign, Fault.account)
+        return TakenBack(claim.attempt, self._node, claim.claimed_at, now + wait, str(reason), lasting=lasting)
 
     def _is_everybodys(self) -> bool:
         with self._guard:

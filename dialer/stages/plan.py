@@ -198,7 +198,9 @@ def _settle(
     verdict = _may_ring(c, campaign, target, phone, tries, after, now=now, only=only)
     if verdict.at is None:
         rung = any(one.counts for one in tries)
-        _finish(c, target, "done" if rung else "left_out", "; ".join(verdict.reasons))
+        held_up = tries[-1].detail if tries[-1].claimed_at is None else ""
+        reasons = (*verdict.reasons, *([f"until then: {held_up}"] if held_up else []))
+        _finish(c, target, "done" if rung else "left_out", "; ".join(reasons))
         return
     c.execute(sa.update(targets).where(targets.c.id == target.id).values(position=position))
     _insert_planned(c, campaign, [target.id], at=verdict.at, why="; ".join((why, *verdict.reasons)))

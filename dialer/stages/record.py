@@ -134,6 +134,8 @@ def _merge_news(
         if not _still_holds(item, row):
             continue
         kept.append(item.news)
+        if item.news.unknown:
+            log.warn(f"attempt={row['id']} the provider says {item.news.unknown}, which proves nothing here")
         if _take_in(row, item, now=now, timing=timing):
             changed.add(row["id"])
     alike: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
@@ -236,6 +238,7 @@ def _take_back(c: sa.Connection, item: TakenBack, *, now: datetime) -> None:
     )
     unclaimed = {"node": None, "claimed_at": None, "send_before": None, "counts": False, "ask_at": None}
     again = {"phase": "planned", "due_at": item.due_at, "reason": item.why[:300]}
+    again |= {"detail": item.why[:300]} if item.lasting else {}
     done = c.execute(sa.update(attempts).where(mine, attempts.c.cancel.is_(None)).values(**unclaimed, **again)).rowcount
     if not done:  # it was to be cancelled meanwhile, and now never rings
         ended = {"phase": "ended", "hangup": "cancelled", "disposition": "cancelled", "ended_at": now, "plan_at": now}

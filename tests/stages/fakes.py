@@ -128,7 +128,7 @@ class Exchange:
     def receive(self, letter: Letter, script: Script | None) -> tuple[News | None, Reply]:
         raise NotImplementedError
 
-    def regrets(self, letter: Letter, script: Script | None) -> Reply:
+    def regrets(self, letter: Letter, script: Script | None, *, again: bool) -> Reply:
         raise NotImplementedError
 
     def findings(self, caller_ids: set[str]) -> list[Finding]:

@@ -12,7 +12,7 @@ from dialer.call import Hangup, Phase, Progress
 from dialer.cancelling import suppress
 from dialer.group_writer import GroupWriter
 from dialer.providers.base import Asked, Heard, News, TakenBack
-from dialer.stages.chase import Chase, ask_about_silent, end_unwanted
+from dialer.stages.chase import AT_ONCE, Chase, ask_about_silent, end_unwanted
 from dialer.tables import attempts
 from tests.stages.fakes import Exchange, knows
 from tests.stages.scene import HOUR, MINUTE, NOON, SECOND, TIMING, Scene
@@ -24,7 +24,7 @@ RINGING = Progress(phase=Phase.ringing)
 
 class Chaser:
     def __init__(self, scene: Scene, exchange: Exchange) -> None:
-        self.now = NOON
+        self.now, self.exchange = NOON, exchange
         self.writer: GroupWriter[Heard | TakenBack] = GroupWriter(lambda items: scene.record(items, now=self.now))
         self.pool = ThreadPoolExecutor(4)
         self._chase = Chase(
@@ -193,6 +193,19 @@ def test_a_call_that_rang_without_an_id_is_given_up_in_the_end(scene: Scene, cha
     assert scene.attempt(call).disposition == "lost"
 
 
+def test_a_provider_that_says_nothing_that_is_understood_is_given_up_in_the_end(
+    scene: Scene, chaser: Chaser, exchange: Exchange
+) -> None:
+    call = placed(scene)
+    exchange.knows = lambda asked: News(
+        asked.attempt, "look_up:strange", Progress(), call_id="CA1", unknown="levitating"
+    )
+    chaser.ask(ASKED)
+    assert scene.attempt(call).phase == "dialing"
+    chaser.ask(NOON + 2 * HOUR)
+    assert scene.attempt(call).disposition == "lost"
+
+
 def test_what_is_heard_while_the_provider_is_being_asked_is_stronger(
     scene: Scene, chaser: Chaser, exchange: Exchange
 ) -> None:
@@ -251,7 +264,18 @@ def test_a_provider_that_is_down_is_told_later(scene: Scene, chaser: Chaser, exc
     assert scene.attempt(call).cancel == "any"
     exchange.down = False
     chaser.end(NOON + 2 * SECOND)
+    assert exchange.cancelled == []
+    chaser.end(NOON + 5 * SECOND)
     assert exchange.cancelled == [("CA1", True)]
+
+
+def test_calls_that_cannot_be_ended_do_not_keep_the_others_from_it(scene: Scene, chaser: Chaser) -> None:
+    for n in range(AT_ONCE + 1):
+        scene.live(call_id=f"CA{n}", cancel="any")
+    chaser.exchange.down = True
+    assert chaser.end(NOON + SECOND) == AT_ONCE
+    chaser.exchange.down = False
+    assert chaser.end(NOON + 2 * SECOND) == 1
 
 
 def test_of_a_double_placement_the_later_is_ended(scene: Scene, chaser: Chaser, exchange: Exchange) -> None:
