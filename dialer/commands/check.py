@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
+from collections.abc import Collection
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 from dialer.app import crm
 from dialer.calling_window import open_on
@@ -15,17 +17,19 @@ from dialer.permission import zones_of
 from dialer.phone_number import example_mobile
 from dialer.providers.base import Ability
 from dialer.settings import Settings
+from dialer.yaml_places import read_yaml
 
 
 def check(settings: Settings, *, online: bool, json: bool) -> int:
     """Returns 1 where anything is wrong."""
     loaded = read_campaigns(settings.campaigns, settings.templates)
-    wrong: list[Mistake] = list(loaded.mistakes)
+    # a template that two campaigns share is wrong once
+    wrong: set[Mistake] = set(loaded.mistakes)
     for file in loaded.campaigns.values():
-        wrong += _lacking(file)
+        wrong |= {*_lacking(file), *_speaking_another_language(file)}
     if online and settings.bitrix24_webhook_url is not None:
         for file in loaded.campaigns.values():
-            wrong += _on_the_portal(settings, file)
+            wrong |= set(_on_the_portal(settings, file))
     if json:
         print_json(
             {
@@ -42,7 +46,7 @@ def check(settings: Settings, *, online: bool, json: bool) -> int:
 def _tell(
     settings: Settings,
     campaigns: dict[str, CampaignFile],
-    wrong: list[Mistake],
+    wrong: Collection[Mistake],
     warnings: list[Mistake],
     *,
     online: bool,
@@ -66,21 +70,33 @@ def _lacking(file: CampaignFile) -> list[Mistake]:
     )
 
 
+def _speaking_another_language(file: CampaignFile) -> list[Mistake]:
+    campaign = file.campaign
+    wrong = "" if campaign.voice is None else wrong_voice(TAGS[campaign.language], campaign.voice)
+    place = read_yaml(file.text, str(file.path)).place(("voice",))
+    return [Mistake(str(file.path), *place, f"voice: {wrong}")] if wrong else []
+
+
 def _on_the_portal(settings: Settings, file: CampaignFile) -> list[Mistake]:
     try:
         lines = crm(settings, Clock()).examine(file.campaign.audience)
     except DialerError as error:
         lines = [str(error)]
-    return [Mistake(str(file.path), 0, 0, f"audience: {line}") for line in lines]
+    place = read_yaml(file.text, str(file.path)).place(("audience",))
+    return [Mistake(str(file.path), *place, f"audience: {line}") for line in lines]
 
 
 def _hours(file: CampaignFile) -> str:
-    campaign = file.campaign
+    """Of a usual week, so that it does not depend on the day on which somebody asks."""
+    campaign, now = file.campaign, datetime.now(UTC)
     mobile = example_mobile(campaign.region)
-    zones = zones_of(campaign, () if mobile is None else mobile.zones, None, datetime.now(UTC))
+    zones = zones_of(campaign, () if mobile is None else mobile.zones, None, now)
+    if zones.skip:
+        return f"a {campaign.region} mobile is never rung where no field says its zone (zone_unclear: skip)"
+    usual = replace(zones, window=replace(zones.window, holidays=None, closed=frozenset()))
+    hours = max(open_on(usual, now.date() + timedelta(days=ahead)) for ahead in range(7)).total_seconds() / 3600
     unclear = " (zone unclear)" if zones.unclear else ""
-    hours = open_on(zones, datetime.now(UTC).date()).total_seconds() / 3600
-    return f"a {campaign.region} mobile can be rung {hours:.1f} hours today{unclear}"
+    return f"a {campaign.region} mobile can be rung up to {hours:.1f} hours a day{unclear}"
 
 
 def _row(mistake: Mistake) -> dict[str, object]:

@@ -1,0 +1,83 @@
+"""`check` says what is wrong, once, and returns 1; a sound folder is 0, with how long a mobile can be rung."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dialer.commands.check import check
+from dialer.settings import read_settings
+from tests.campaign.folder import STARTER, WORDS, changed, read
+
+
+def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": os.environ["PATH"], "DIALER_CAMPAIGNS": "campaigns", "DIALER_TEMPLATES": "templates"}
+    return subprocess.run([sys.executable, "-m", "dialer.cli", "check", *words], cwd=folder, env=environment,
+                          capture_output=True, text=True, check=False)  # fmt: skip
+
+
+def told(folder: Path, capsys: pytest.CaptureFixture[str], code: int) -> Any:
+    environment = {"DIALER_CAMPAIGNS": str(folder / "campaigns"), "DIALER_TEMPLATES": str(folder / "templates")}
+    assert check(read_settings(folder, environment), online=False, json=True) == code
+    return json.loads(capsys.readouterr().out)
+
+
+def test_a_sound_folder_is_told_with_the_hours_in_which_a_mobile_can_be_rung(tmp_path: Path) -> None:
+    read(tmp_path, STARTER)
+    ran = run(tmp_path)
+    assert (ran.returncode, ran.stdout) == (
+        0, "renewal: read, a RU mobile can be rung up to 6.0 hours a day (zone unclear)\n"
+    )  # fmt: skip
+    assert ran.stderr == "Bitrix24 was not asked: DIALER_BITRIX24_WEBHOOK_URL is not set\n"
+
+
+@pytest.mark.parametrize(
+    ("policy", "says"),
+    [
+        ("skip", "a RU mobile is never rung where no field says its zone (zone_unclear: skip)"),
+        ("intersection", "a RU mobile can be rung up to 0.0 hours a day (zone unclear)"),
+    ],
+)
+def test_how_long_a_mobile_can_be_rung_depends_on_what_is_done_where_the_zone_is_unclear(
+    tmp_path: Path, policy: str, says: str
+) -> None:
+    read(tmp_path, changed("zone_unclear:", f"zone_unclear: {policy}"))
+    assert run(tmp_path, "--no-online").stdout == f"renewal: read, {says}\n"
+
+
+def test_the_mistakes_of_all_campaigns_are_told_and_a_template_they_share_is_wrong_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    read(tmp_path, STARTER)
+    read(tmp_path, changed("campaign:", "campaign: other"), name="other.yaml")
+    read(tmp_path, "purpose: [", name="third.yaml", renewal=WORDS + "\n{{ outside }}")
+    seen = told(tmp_path, capsys, 1)
+    assert seen["campaigns"] == []
+    assert [(Path(one["file"]).name, one["line"]) for one in seen["mistakes"]] == [
+        ("third.yaml", 1), ("renewal.ru.j2", WORDS.count("\n") + 2),
+    ]  # fmt: skip
+    ran = run(tmp_path)
+    assert ran.returncode == 1
+    assert ran.stderr.startswith("campaigns/third.yaml:1:11: is not YAML: ")
+    assert "\ntemplates/renewal.ru.j2:" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_a_warning_is_told_and_is_no_mistake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    read(tmp_path, STARTER, renewal=WORDS.replace("Здравствуйте", "Скидка! Здравствуйте"))
+    seen = told(tmp_path, capsys, 0)
+    assert (seen["campaigns"], seen["mistakes"], len(seen["warnings"])) == (["renewal"], [], 1)
+
+
+def test_a_folder_without_campaigns_is_told_what_to_do(tmp_path: Path) -> None:
+    ran = run(tmp_path)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert "`dialer init` makes one" in ran.stderr
+    (tmp_path / "campaigns").mkdir()
+    assert "there are no campaigns here; `dialer init` writes one" in run(tmp_path).stderr
