@@ -109,7 +109,8 @@ class Database:
     def _postgresql_engine(self) -> sa.Engine:
         try:
             return sa.create_engine(
-                self.url, pool_size=8, max_overflow=16, pool_pre_ping=False, connect_args={"connect_timeout": 10}
+                self.url, pool_size=8, max_overflow=16, pool_pre_ping=False, hide_parameters=True,
+                connect_args={"connect_timeout": 10},
             )
         except ModuleNotFoundError as error:
             raise DatabaseRefused(f"PostgreSQL needs {error.name}: pip install 'psycopg[binary]'") from error

@@ -18,6 +18,8 @@ from dialer.phone_number import mask, read_all
 from dialer.settings import Settings
 from dialer.tables import attempts, campaigns, entries, nodes, readings, targets, trunks
 
+REASONS_MOST = 3
+
 
 def status(settings: Settings, *, json: bool) -> None:
     with open_database(settings) as database:
@@ -99,6 +101,16 @@ def _campaign(c: sa.Connection, row: Any) -> dict[str, Any]:
         .order_by(readings.c.day.desc())
         .limit(1)
     ).first()
+    put_off = [
+        {"how_many": int(count), "why": why}
+        for why, count in c.execute(
+            sa.select(attempts.c.detail, sa.func.count())
+            .where(mine, attempts.c.phase == "planned", attempts.c.detail != "")
+            .group_by(attempts.c.detail)
+            .order_by(sa.func.count().desc(), attempts.c.detail)
+            .limit(REASONS_MOST)
+        )
+    ]
     following = c.execute(sa.select(sa.func.min(attempts.c.due_at)).where(mine, attempts.c.phase == "planned")).scalar()
     return {
         "campaign": row.name,
@@ -108,7 +120,8 @@ def _campaign(c: sa.Connection, row: Any) -> dict[str, Any]:
         "live": sum(by_phase.get(phase, 0) for phase in LIVE),
         "done": by_state.get("done", 0),
         "left_out": by_state.get("left_out", 0) + by_state.get("cancelled", 0),
-        "waits_for": row.stopped,
+        "waits_for": row.stopped or "; ".join(f"{one['how_many']} of them: {one['why']}" for one in put_off),
+        "put_off": put_off,
         "dispositions": became,
     }
 

@@ -126,6 +126,21 @@ def test_a_late_write_is_waited_for_before_anything_is_written_again(
     assert len(written(on)) == 2 and office.states() == {"written": 2}
 
 
+def test_what_somebody_has_deleted_is_written_anew_when_it_has_to_change(
+    database: Database, tmp_path: Path, on: OnLoopback
+) -> None:
+    office = Office(database, tmp_path, on)
+    attempt = office.ring(1)
+    office.ahead += 60 * SECOND
+    office.go_on(1, skipping=SECOND)
+    on.portal.activities.clear()
+    on.portal.comments.clear()
+    office.scene.set(attempts, attempt, talked=99, answer="renew", owes_at=office.now())
+    office.go_on(4, skipping=10 * SECOND)
+    assert office.states() == {"written": 2}
+    assert written(on) == sorted(row.ref for row in office.scene.entries())
+
+
 def test_an_entry_that_is_refused_without_a_word_we_know_is_tried_for_a_day_and_then_set_aside(
     database: Database, tmp_path: Path, on: OnLoopback
 ) -> None:

@@ -89,9 +89,9 @@ def test_a_call_that_belongs_to_another_attempt_is_not_taken() -> None:
         assert twilio(peer.url).look_up(ask(known=lambda call_id: True)) is None
 
 
-def test_of_two_calls_that_may_be_ours_the_earlier_is() -> None:
-    later = call_resource(sid=OTHER, date_created="Tue, 24 Nov 2026 09:00:09 +0000")
-    with Peer(listed(later, call_resource())) as peer:
+@pytest.mark.parametrize("other", ["Tue, 24 Nov 2026 08:59:20 +0000", "Tue, 24 Nov 2026 09:00:09 +0000"])
+def test_of_two_calls_that_may_be_ours_the_one_nearest_to_the_sending_is(other: str) -> None:
+    with Peer(listed(call_resource(sid=OTHER, date_created=other), call_resource())) as peer:
         found = twilio(peer.url).look_up(ask())
     assert found is not None
     assert found.call_id == CALL

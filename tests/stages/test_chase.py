@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -191,6 +191,17 @@ def test_a_call_that_rang_without_an_id_is_given_up_in_the_end(scene: Scene, cha
     assert scene.attempt(call).phase == "ringing"
     chaser.ask(NOON + 3 * HOUR)
     assert scene.attempt(call).disposition == "lost"
+
+
+@pytest.mark.parametrize("wrong", [timedelta(minutes=5), timedelta(minutes=-5)])
+def test_a_provider_whose_clock_differs_is_asked_about_its_own_times(
+    scene: Scene, chaser: Chaser, exchange: Exchange, wrong: timedelta
+) -> None:
+    placed(scene)
+    asked: list[Asked] = []
+    exchange.knows = lambda one: asked.append(one)
+    chaser.ask(ASKED)
+    assert asked[0].sent_after < NOON + wrong < asked[0].sent_before
 
 
 def test_a_provider_that_says_nothing_that_is_understood_is_given_up_in_the_end(

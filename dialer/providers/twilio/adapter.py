@@ -225,9 +225,10 @@ def _number(status: int, code: object) -> str:
 
 
 def _ours(client: Client, asked: Asked) -> Any:
-    """The call of this attempt among all to its number."""
+    """Of all calls to its number that no other attempt claims, the one nearest to when this attempt was sent."""
+    sent = asked.sent_after + (asked.sent_before - asked.sent_after) / 2
     calls = (call for call in _listed(client, asked.number) if _may_be(call, asked))
-    return min(calls, key=_created, default=None)
+    return min(calls, key=lambda call: abs(_created(call) - sent), default=None)
 
 
 def _listed(client: Client, number: str) -> Iterator[Any]:
