@@ -111,7 +111,7 @@ class Database:
             return sa.create_engine(
                 self.url, pool_size=8, max_overflow=16, pool_pre_ping=False, hide_parameters=True,
                 connect_args={"connect_timeout": 10},
-            )
+            )  # fmt: skip
         except ModuleNotFoundError as error:
             raise DatabaseRefused(f"PostgreSQL needs {error.name}: pip install 'psycopg[binary]'") from error
 
@@ -121,8 +121,9 @@ class Database:
         except OSError as error:
             raise DatabaseRefused(f"{self.path}: {error.strerror}; put DIALER_DATABASE_URL elsewhere") from error
         engine = sa.create_engine(
-            self.url, poolclass=QueuePool, pool_size=8, max_overflow=16, connect_args={"timeout": BUSY_SECONDS}
-        )
+            self.url, poolclass=QueuePool, pool_size=8, max_overflow=16, hide_parameters=True,
+            connect_args={"timeout": BUSY_SECONDS},
+        )  # fmt: skip
 
         @sa.event.listens_for(engine, "connect")
         def prepare(connection: Any, _record: Any) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from dialer.app import crm
+from dialer.app import crm, wrong_voice
 from dialer.calling_window import open_on
 from dialer.campaign_files import CampaignFile, read_campaigns
 from dialer.clock import Clock
@@ -17,6 +17,7 @@ from dialer.permission import zones_of
 from dialer.phone_number import example_mobile
 from dialer.providers.base import Ability
 from dialer.settings import Settings
+from dialer.wording import TAGS
 from dialer.yaml_places import read_yaml
 
 
