@@ -23,7 +23,7 @@ def test_killed_at_every_point_nobody_is_rung_twice_and_nothing_is_lost(tmp_path
             point = next((name for name in world.points_seen() if name not in done), None)
         world.start()
         left = world.wait_until_settled()
-        assert not left, (left, world.log()[-3000:])
+        assert not left, (left, world.waiting(), world.log()[-3000:])
         verdict = judge(world)
         assert not verdict.complaints, verdict.complaints
         assert len(done) > POINTS_AT_LEAST, world.log()[-3000:]

@@ -166,6 +166,11 @@ class World:
             time.sleep(0.1)
         node.kill()
 
+    def waiting(self) -> list[str]:
+        """What is planned, and why it waits."""
+        planned = sa.text("SELECT id, number, due_at, reason, detail FROM attempt WHERE phase = 'planned'")
+        return [str(tuple(row)) for row in self.database.read(lambda c: c.execute(planned).all())]
+
     def points_seen(self) -> list[str]:
         """In the order in which they were first reached, by any node."""
         return list(dict.fromkeys(self.points.read_text().splitlines())) if self.points.exists() else []
