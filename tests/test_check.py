@@ -13,7 +13,7 @@ import pytest
 
 from dialer.commands.check import check
 from dialer.settings import read_settings
-from tests.campaign.folder import STARTER, WORDS, changed, read
+from tests.campaign.folder import STARTER, WORDS, changed, read, starter
 
 
 def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -81,3 +81,22 @@ def test_a_folder_without_campaigns_is_told_what_to_do(tmp_path: Path) -> None:
     assert "`dialer init` makes one" in ran.stderr
     (tmp_path / "campaigns").mkdir()
     assert "there are no campaigns here; `dialer init` writes one" in run(tmp_path).stderr
+
+
+@pytest.mark.parametrize("voice", ["Polly.Joanna", "Google.es-ES-Wavenet-B"])
+def test_a_voice_that_speaks_another_language_is_a_mistake_and_says_which_would_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], voice: str
+) -> None:
+    read(tmp_path, starter(voice=voice))
+    [wrong] = told(tmp_path, capsys, 1)["mistakes"]
+    assert wrong["line"] > 0
+    assert voice in wrong["text"]
+    assert "Polly.Tatyana" in wrong["text"]
+
+
+@pytest.mark.parametrize("voice", ["Polly.Maxim", "Google.ru-RU-Chirp3-HD-Aoede", "Somebody.New"])
+def test_a_voice_of_the_language_or_one_that_nobody_knows_is_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], voice: str
+) -> None:
+    read(tmp_path, starter(voice=voice))
+    assert told(tmp_path, capsys, 0)["mistakes"] == []

@@ -116,3 +116,9 @@ def test_the_fair_lock_serves_in_the_order_of_asking() -> None:
     for thread in threads:
         thread.join()
     assert order == [0, 1, 2, 3, 4]
+
+
+def test_what_a_statement_was_about_does_not_stand_in_its_error(database: Database) -> None:
+    with pytest.raises(sa.exc.DBAPIError) as raised:
+        database.write(lambda c: c.execute(sa.text("INSERT INTO nothing VALUES (:number)"), {"number": "+79161234567"}))
+    assert "+79161234567" not in str(raised.value)
