@@ -213,9 +213,9 @@ def _names() -> dict[str, str]:
     found = {zone.casefold(): zone for zone in _zones()}
     cities: dict[str, set[str]] = {}
     for zone in _zones():
-        # not America/Indiana/Petersburg: far more people mean another place by the last part of three
+        # not Petersburg of America/Indiana/Petersburg: far more people mean another place by the last part of three
         continent, _, city = zone.partition("/")
-        if continent in _CONTINENTS and "/" not in city:
+        if continent in _CONTINENTS:
             cities.setdefault(city.replace("_", " ").casefold(), set()).add(zone)
     found.update({city: zones.pop() for city, zones in cities.items() if len(zones) == 1 and city not in _NO_CITIES})
     for zone, written in CITIES.items():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -82,7 +81,6 @@ def example_mobile(region: str) -> PhoneNumber | None:
 
 @lru_cache(maxsize=20_000)
 def _read_all(text: str, region: str) -> tuple[PhoneNumber, ...]:
-    text = unicodedata.normalize("NFKC", text)
     if len(text) > TEXT_MOST:
         # half a number would be somebody else's
         text = re.sub(r"[^,;\n]*$", "", text[:TEXT_MOST])

@@ -91,7 +91,8 @@ def test_the_campaign_begins_and_ends_on_its_days() -> None:
     verdict = ask_permission(short, facts(), TUESDAY)
     assert at(verdict) == moscow(2026, 12, 1, 10)
     assert "the campaign starts on 2026-12-01" in verdict.reasons
-    assert ask_permission(short, facts(), moscow(2026, 12, 2, 18)).at == moscow(2026, 12, 2, 18)
+    for within in (moscow(2026, 12, 1, 15), moscow(2026, 12, 2, 18)):
+        assert ask_permission(short, facts(), within) == Verdict(within, within.replace(hour=19, minute=0), ())
     over = ask_permission(short, facts(), moscow(2026, 12, 2, 19))
     assert (over.at, over.reasons[-1]) == (None, "the campaign ends on 2026-12-02")
 
@@ -106,6 +107,7 @@ def test_a_day_in_the_person_s_own_calendar_holds_one_call() -> None:
 def test_three_calls_in_seven_days_are_the_most() -> None:
     dialed = tuple(moscow(2026, 11, day, 15) for day in (18, 20, 22))
     assert at(ask_permission(campaign(), facts(dialed_at=dialed), moscow(2026, 11, 24, 12))) == moscow(2026, 11, 25, 10)
+    assert ask_permission(campaign(), facts(dialed_at=dialed), moscow(2026, 11, 25, 12)).reasons == ()
     assert ask_permission(campaign(), facts(dialed_at=dialed[:2]), TUESDAY).at == TUESDAY
 
 
@@ -188,6 +190,24 @@ def test_two_zones_that_share_hours_are_rung_when_it_is_open_in_both() -> None:
     verdict = ask_permission(campaign(), facts(zones=("Europe/Moscow", "Europe/Samara")), moscow(2026, 11, 24, 18, 30))
     assert (at(verdict), verdict.zone_unclear) == (moscow(2026, 11, 25, 10), False)
     assert verdict.closes == moscow(2026, 11, 25, 18)
+
+
+def test_two_hours_together_are_enough_and_a_minute_less_is_not() -> None:
+    two = facts(zones=("Europe/Moscow", "Asia/Yekaterinburg"))
+    enough = ask_permission(campaign(window={"mon-sun": "10:00-14:00"}), two, TUESDAY)
+    assert (enough.zone_unclear, enough.at) == (False, moscow(2026, 11, 25, 10))
+    less = ask_permission(campaign(window={"mon-sun": "10:00-13:59"}), two, TUESDAY)
+    assert (less.zone_unclear, less.at) == (True, TUESDAY)
+
+
+def test_whether_zones_share_hours_is_asked_for_the_day_of_the_call() -> None:
+    """Madrid is two hours behind Moscow in winter and one in summer."""
+    two = facts(zones=("Europe/Moscow", "Europe/Madrid"), contract_end=date(2027, 6, 1))
+    window = {"mon-sun": "10:00-13:30"}
+    winter = ask_permission(campaign(window=window), two, moscow(2027, 3, 1, 8))
+    assert (winter.zone_unclear, winter.at) == (True, moscow(2027, 3, 1, 11))
+    summer = ask_permission(campaign(window=window, starts="2027-05-03"), two, moscow(2027, 3, 1, 8))
+    assert (summer.zone_unclear, summer.at) == (False, moscow(2027, 5, 3, 11))
 
 
 def test_a_week_of_holidays_makes_no_zone_unclear() -> None:
