@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import shutil
 import socket
+import sys
 import tempfile
 from collections import Counter
 from datetime import datetime
@@ -134,3 +135,6 @@ def _tell_more(sandbox: Sandbox) -> None:
         title = one["subject"] if one["kind"] == "call" else "Комментарий"
         data.print(Panel(one["text"].rpartition("\n#")[0] or one["text"], title=title, title_align="left", width=76))
     talk.print(f"\n{NEXT}")
+    activate = Path(sys.argv[0]).with_name("activate")
+    if shutil.which("dialer") is None and activate.is_file():
+        talk.print(f"The command is not on your path yet; this puts it there:  . {activate}")
