@@ -22,7 +22,7 @@ def test_killed_at_every_point_nobody_is_rung_twice_and_nothing_is_lost(tmp_path
             done.add(point)
             point = next((name for name in world.points_seen() if name not in done), None)
         world.start()
-        left = world.wait_until_settled()
+        left = world.wait_until_settled(within=300)
         assert not left, (left, world.waiting(), world.log()[-3000:])
         verdict = judge(world)
         assert not verdict.complaints, verdict.complaints
