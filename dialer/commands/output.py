@@ -36,6 +36,10 @@ def print_table(
     Console(file=sys.stdout, highlight=False, markup=False).print(table)
 
 
+def people(count: int) -> str:
+    return "1 person" if count == 1 else f"{count} people"
+
+
 def print_counts(title: str, counts: Mapping[str, int]) -> None:
     rows = [(name, count) for name, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))]
     print_table(title, ("what", "how many"), rows)

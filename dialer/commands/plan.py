@@ -15,7 +15,7 @@ from dialer.app import crm
 from dialer.campaign import Campaign
 from dialer.campaign_files import read_campaigns
 from dialer.clock import Clock
-from dialer.commands.output import print_counts, print_json, print_table, talk
+from dialer.commands.output import people, print_counts, print_json, print_table, talk
 from dialer.commands.running import refuse_what_is_wrong
 from dialer.crm.base import Contact
 from dialer.database import Database
@@ -155,9 +155,9 @@ def _tell(decisions: list[Decision], zones: Mapping[str, ZoneInfo]) -> None:
         for one in rung[:SHOWN]
     ]  # fmt: skip
     columns = ("not before", "number", "who", "card", "contract ends", "zone")
-    print_table(f"{len(rung)} people would be rung", columns, rows, unbroken=("not before", "number"))
+    print_table(f"{people(len(rung))} would be rung", columns, rows, unbroken=("not before", "number"))
     if len(rung) > SHOWN:
         talk.print(f"… and {len(rung) - SHOWN} more; --json shows all")
     out = Counter(one.why_not for one in decisions if one.why_not)
     if out:
-        print_counts(f"{out.total()} people would not be rung", out)
+        print_counts(f"{people(out.total())} would not be rung", out)

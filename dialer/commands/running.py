@@ -20,7 +20,7 @@ from dialer.app import build, open_database
 from dialer.campaign_files import Loaded, read_campaigns
 from dialer.claiming import EVERYTHING, Scope
 from dialer.commands.figures import Figures, figures
-from dialer.commands.output import print_counts, print_json, progress, talk
+from dialer.commands.output import people, print_counts, print_json, progress, talk
 from dialer.database import Database, sole_service
 from dialer.errors import CampaignError, DatabaseRefused, SettingsError
 from dialer.service import Parts, Service
@@ -61,7 +61,9 @@ def serve(settings: Settings) -> int:
     with open_database(settings) as database, sole_service(database), stopping.listening():
         parts = build(settings, database)
         with running_service(settings, parts, kind="serve") as service:
-            log.say(f"node={parts.node} serves {len(loaded.campaigns)} campaigns; stop it with Ctrl-C or SIGTERM")
+            log.say(
+                f"node={parts.node} serves {', '.join(sorted(loaded.campaigns)) or 'no campaign yet'}; stop it with Ctrl-C or SIGTERM"
+            )
             stopping.asked.wait()
             _stop(service, settings, stopping)
     return 0
@@ -162,7 +164,8 @@ def tell(result: Figures) -> None:
     if result.left_out:
         print_counts("Not rung, and why", result.left_out)
     if result.later:
-        talk.print(f"{result.later} people wait for another day; `dialer status` shows when.")
+        wait = "waits" if result.later == 1 else "wait"
+        talk.print(f"{people(result.later)} {wait} for another day; `dialer status` shows when.")
 
 
 def refuse_what_is_wrong(loaded: Loaded, campaign: str | None) -> None:
