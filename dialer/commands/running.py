@@ -61,9 +61,8 @@ def serve(settings: Settings) -> int:
     with open_database(settings) as database, sole_service(database), stopping.listening():
         parts = build(settings, database)
         with running_service(settings, parts, kind="serve") as service:
-            log.say(
-                f"node={parts.node} serves {', '.join(sorted(loaded.campaigns)) or 'no campaign yet'}; stop it with Ctrl-C or SIGTERM"
-            )
+            serves = ", ".join(sorted(loaded.campaigns)) or "no campaign yet"
+            log.say(f"node={parts.node} serves {serves}; stop it with Ctrl-C or SIGTERM")
             stopping.asked.wait()
             _stop(service, settings, stopping)
     return 0
