@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -120,14 +120,16 @@ class Scene:
         horizon: timedelta = 300 * MILLISECOND,
         fresh_for: timedelta = 99 * DAY,
         scope: Scope = EVERYTHING,
+        running: Mapping[str, Running] | None = None,
     ) -> list[Claim]:
         budget = Budget(
             trunk="twilio", lines=lines, calls_per_second=calls_per_second, send_within=5 * SECOND,
             ask_after=85 * SECOND, fresh_for=fresh_for, only=only, key="key",
         )  # fmt: skip
         return claim_due(
-            self.database, budget, self.running, node=node, now=now, until=now + horizon, most=most, scope=scope
-        )
+            self.database, budget, self.running if running is None else running, node=node, now=now,
+            until=now + horizon, most=most, scope=scope,
+        )  # fmt: skip
 
     def hear(
         self, attempt: int, progress: Progress, *, now: datetime = NOON, key: str = "", call_id: str | None = "CA1",
