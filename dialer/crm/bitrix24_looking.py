@@ -34,7 +34,7 @@ def look_for(rest: Rest, entries: Sequence[Entry], *, now: datetime) -> dict[int
 
 def _look_for_some(rest: Rest, some: Sequence[Entry], now: datetime) -> dict[int, Result]:
     cards = ask_for_cards({(one.card_type, one.card_id) for one in some})
-    answer = rest.batch(cards | {f"e{one.id}": _search(one, 0) for one in some}, halt=False)
+    answer = rest.read(cards | {f"e{one.id}": _search(one, 0) for one in some})
     for name in cards:
         if name not in answer.results:
             raise answer.failure(name)
@@ -49,7 +49,7 @@ def _look_for_some(rest: Rest, some: Sequence[Entry], now: datetime) -> dict[int
         looking = [one for one in looking if one.id not in results]
         if not looking:
             return results
-        answer = rest.batch({f"e{one.id}": _search(one, page) for one in looking}, halt=False)
+        answer = rest.read({f"e{one.id}": _search(one, page) for one in looking})
     too_many = Later("the card has more comments than can be searched")
     return results | {one.id: _cannot_tell(too_many, now) for one in looking}
 

@@ -14,10 +14,9 @@ from dialer.audience import Audience, CardType
 from dialer.crm.base import Contact, are_many
 from dialer.crm.bitrix24_errors import Doubt, Later, Refused
 from dialer.crm.bitrix24_fields import ENTITY, LISTS, TEXTS, CardField, Fields, day_of, is_yes, text_of
-from dialer.crm.bitrix24_rest import COMMANDS_MOST, Command, Reference, Rest
+from dialer.crm.bitrix24_rest import COMMANDS_MOST, Command, Reference, Rest, may_be_read_again
 
 PAGE = 50
-TRIES = 5
 PHONES_MOST, FACTS_MOST, FACT_LENGTH_MOST = 10, 60, 300
 NOT_DIALED = {"FAX", "PAGER"}
 DATES = ("date", "datetime")
@@ -123,7 +122,7 @@ def _chained(rest: Rest, resolved: Resolved, first: date, last: date) -> Iterato
             return
         if error is not None:
             failed += 1
-            if not _may_be_asked_again(error, failed):
+            if not items and not may_be_read_again(error, failed):
                 raise error
             # fifty pages may be more than a slow portal can answer in its sixty seconds
             pages = max(1, pages // 3)
@@ -133,7 +132,7 @@ def _chained(rest: Rest, resolved: Resolved, first: date, last: date) -> Iterato
 def _one_chain(
     rest: Rest, resolved: Resolved, first: date, last: date, *, since: int, pages: int
 ) -> tuple[list[dict[str, Any]], bool, Later | Refused | Doubt | None]:
-    """What came, whether it is the end, and what went wrong. Raises Later and Refused for the whole."""
+    """What came, whether it is the end, and what went wrong. Raises Later for the whole."""
     end, card = resolved.contract_end.code, resolved.audience.card
     commands: dict[str, Command] = {}
     for place in range(pages):
@@ -142,7 +141,7 @@ def _one_chain(
         commands[f"p{place}"] = _listing(card, resolved.select, window)
     try:
         answer = rest.batch(commands, halt=True)
-    except Doubt as error:
+    except (Refused, Doubt) as error:
         return [], False, error
     items: list[dict[str, Any]] = []
     for name in commands:
@@ -161,10 +160,6 @@ def _one_chain(
     return items, False, None
 
 
-def _may_be_asked_again(error: Later | Refused | Doubt, failed: int) -> bool:
-    return failed < TRIES and not isinstance(error, Refused) and not (isinstance(error, Later) and error.at is not None)
-
-
 def _by_id(rest: Rest, card: CardType, ids: Sequence[int], select: Sequence[str]) -> dict[int, dict[str, Any]]:
     """Whoever is missing from a complete answer is gone; an incomplete one is completed, or raises."""
     wanted = sorted(set(ids))
@@ -175,24 +170,11 @@ def _by_id(rest: Rest, card: CardType, ids: Sequence[int], select: Sequence[str]
             f"i{place}": _listing(card, select, {"@id": some[place : place + PAGE]})
             for place in range(0, len(some), PAGE)
         }
-        failed = 0
-        while commands:
-            error: Later | Refused | Doubt | None = None
-            try:
-                answer = rest.batch(commands, halt=False)
-            except Doubt as doubt:
-                error = doubt
-            else:
-                came = [name for name in commands if name in answer.results]
-                for name in came:
-                    found |= {item["id"]: item for item in _items(answer.results[name])}
-                    del commands[name]
-                error = answer.failure(next(iter(commands))) if commands else None
-            if error is not None:
-                failed += 1
-                if not _may_be_asked_again(error, failed):
-                    raise error
-                rest.sleep(min(failed, 5))
+        answer = rest.read(commands)
+        for name in commands:
+            if name not in answer.results:
+                raise answer.failure(name)
+            found |= {item["id"]: item for item in _items(answer.results[name])}
     return {id: found[id] for id in wanted if id in found}
 
 

@@ -21,7 +21,7 @@ from dialer.crm.bitrix24_pace import Bucket, Operating
 CONNECT_WITHIN, ANSWER_WITHIN = 5.0, 65.0  # the portal cuts a request at 60 s: its answer must find us listening
 ANSWER_MOST = 48 * 1024 * 1024
 COMMANDS_MOST = 50
-RATE_TRIES = 12
+RATE_TRIES, READ_TRIES = 12, 5
 WAITED_FOR = timedelta(seconds=20)
 
 Command = tuple[str, Mapping[str, Any]]
@@ -108,6 +108,25 @@ class Rest:
             if name in commands
         }
         return Batch(_map(whole.get("result")), errors, sent_at)
+
+    def read(self, commands: Mapping[str, Command]) -> Batch:
+        """Commands that only read: what failed is asked for again, a few times. Raises as `batch` does."""
+        results: dict[str, Any] = {}
+        failed = 0
+        while True:
+            failed += 1
+            missing = {name: command for name, command in commands.items() if name not in results}
+            try:
+                answer = self.batch(missing, halt=False)
+            except (Refused, Doubt) as error:
+                if not may_be_read_again(error, failed):
+                    raise
+            else:
+                results |= {name: result for name, result in answer.results.items() if name in missing}
+                errors = [answer.failure(name) for name in missing if name not in results]
+                if not any(may_be_read_again(error, failed) for error in errors):
+                    return Batch(results, answer.errors, answer.sent_at)
+            self.sleep(min(failed, 5))
 
     def close(self) -> None:
         self._http.close()
@@ -208,6 +227,12 @@ class Rest:
         if not isinstance(error, Later):
             error.sent_at = sent_at
         return error
+
+
+def may_be_read_again(error: Later | Refused | Doubt, failed: int) -> bool:
+    """At once: not what the portal refused for good, or until a moment that it told."""
+    lasts = error.is_certain if isinstance(error, Refused) else isinstance(error, Later) and error.at is not None
+    return failed < READ_TRIES and not lasts
 
 
 def query(parameters: Mapping[str, Any]) -> str:

@@ -31,7 +31,7 @@ OWING_AT_ONCE = 50
 PLANS_WITHIN = timedelta(seconds=10)
 WORDLESS_AFTER = timedelta(minutes=10)
 LOOKING_LEASE = timedelta(minutes=5)
-TRY_AGAIN_AFTER = (timedelta(seconds=5), timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=10))
+TRY_AGAIN_AFTER = (timedelta(seconds=5), timedelta(seconds=30), timedelta(minutes=2))
 SET_ASIDE_AFTER = timedelta(days=1)
 NOBODY: Mapping[str, int | None] = {}
 

@@ -152,6 +152,17 @@ def test_what_cannot_be_told_now_is_asked_later_and_never_guessed(what: str, do:
         assert Outcome.later in outcomes(results)
 
 
+@pytest.mark.parametrize("do", ["drop_after", "html_after", "500_before", "503", "refuse:"])
+@pytest.mark.parametrize("what", ["batch", "batch/crm.activity.list", "batch/crm.timeline.comment.list"])
+def test_a_search_that_fails_for_a_moment_is_repeated_at_once(what: str, do: str) -> None:
+    with OnLoopback(people(1)) as on:
+        office = Office(on.webhook_url)
+        some = [call(1), note(1)]
+        office.write(*some)
+        on.portal.faults.set(Rule(what, do, times=2))
+        assert outcomes(office.look(*some, call(1))) == [Outcome.written, Outcome.written, Outcome.absent]
+
+
 @pytest.mark.parametrize("what", ["batch/crm.activity.list", "batch/crm.timeline.comment.list", "batch/crm.item.list"])
 def test_a_search_left_out_of_the_answer_proves_nothing(what: str) -> None:
     with OnLoopback(people(1)) as on:

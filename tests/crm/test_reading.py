@@ -12,7 +12,7 @@ from dialer.audience import Audience, CardType
 from dialer.crm.bitrix24_fields import CardField, day_of
 from dialer.errors import CrmRefused, CrmUnavailable
 from dialer.sandbox.faults import Rule
-from dialer.sandbox.portal_cards import CITY, CONTACT, DEAL, END, FLAG, Cards, field
+from dialer.sandbox.portal_cards import CITY, CONTACT, DEAL, END, FLAG, Cards, RestError, field
 from tests.crm.scene import CONTACTS, DEALS, LAST, TODAY, Office, change_end, people, person
 from tests.peer import Peer, json_answer
 from tests.portal_on_loopback import OnLoopback
@@ -193,6 +193,21 @@ def test_a_portal_too_slow_for_fifty_pages_is_asked_for_fewer() -> None:
     with OnLoopback(people(600)) as on:
         on.portal.limits.cut_after, on.portal.limits.seconds["crm.item.list"] = 0.3, 0.05
         assert len(Office(on.webhook_url).read()) == 600
+
+
+def test_a_portal_that_refuses_to_chain_pages_is_read_page_by_page() -> None:
+    with OnLoopback(people(220)) as on:
+        page, requests = Cards.page, set[int]()
+
+        def refuse_a_second(cards: Cards, parameters: Any) -> Any:
+            request = len(on.portal.log)
+            if request in requests:
+                raise RestError(400, "INVALID_ARG_VALUE", "Invalid filter: field 'id' has invalid value")
+            requests.add(request)
+            return page(cards, parameters)
+
+        on.portal.cards.page = refuse_a_second.__get__(on.portal.cards)  # type: ignore[method-assign]
+        assert [one.card_id for one in Office(on.webhook_url).read()] == list(range(1, 221))
 
 
 @pytest.mark.parametrize("do", ["500_before", "drop_after", "html_after", "garbage", "leave_out"])
