@@ -164,6 +164,35 @@ def test_what_comes_too_late_to_its_slot_never_leaves(scene: Scene, node: NodeMa
     assert (scene.attempt(call).phase, scene.attempt(call).reason) == ("planned", LATE)
 
 
+class FarAway(Exchange):
+    """Connecting takes longer than a slot lies ahead, and a call that misses its slot closes the connection."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.connected = threading.local()
+
+    def warm(self) -> None:
+        self.connected.now = True
+
+    def place(self, order: Order) -> Placed:
+        if not self.placed and not getattr(self.connected, "late", False):
+            self.connected.late, self.connected.now = True, False  # closed over night
+        if not self.connected.now:
+            threading.Event().wait(0.4)
+        self.connected.now = False
+        return super().place(order)
+
+
+def test_a_connection_that_was_closed_over_night_costs_one_slot_and_not_every(scene: Scene, node: NodeMaker) -> None:
+    scene.planned()
+    exchange = FarAway()
+    one = node(exchange)
+    for _ in range(2 * 4):  # of four threads each may find its own one closed
+        one.dialer.dial_due(scene.running)
+        one.wait()
+    assert len(exchange.placed) == 1
+
+
 def test_nothing_leaves_after_its_send_before_even_within_its_slot(scene: Scene) -> None:
     call = scene.planned()
     exchange = Exchange()
