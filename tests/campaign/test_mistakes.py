@@ -56,6 +56,7 @@ def at(text: str, beginning: str) -> int:
          "form; write for example +74951234567"),
         ("caller_id:", "caller_id: 00349123456789", "caller_id: '00349123456789' is not a number in international"),
         ("caller_id:", "caller_id: +7495000", "caller_id: is not a number that exists"),
+        ("caller_id:", "caller_id: +70000000000", "caller_id: is not a number that exists"),
         ("ring_for:", "ring_for: 5 seconds", "ring_for: must be 15 seconds to 2 minutes"),
         ("ring_for:", "ring_for: 25", "ring_for: '25' is not a length of time; write for example 20 minutes"),
         ("machine_detection:", "machine_detection: maybe", "machine_detection: 'maybe' is neither yes nor no"),
@@ -138,6 +139,14 @@ def test_all_mistakes_are_told_at_once_whatever_kind_they_are(tmp_path: Path) ->
     assert len(lines) == 30
     assert lines == sorted(lines, key=lambda line: [int(part) for part in line.split(":")[1:3]])
     assert not [line for line in lines if JARGON.search(line)]
+
+
+def test_a_key_that_is_missing_does_not_hide_keys_that_contradict_each_other(tmp_path: Path) -> None:
+    lines = told(read(tmp_path, starter(purpose=None, starts="2027-01-01", ends="2026-01-01")))
+    assert [line.partition(": ")[2] for line in lines] == [
+        "ends: 2026-01-01 lies before starts, 2027-01-01",
+        "purpose: is missing; write it",
+    ]
 
 
 def test_mistakes_of_the_file_do_not_hide_those_of_its_words(tmp_path: Path) -> None:
