@@ -20,7 +20,8 @@ from dialer.tables import attempts, campaigns, targets
 
 # Starts spaced at exactly the limit overshoot it in some sliding second.
 MARGIN = 1.028
-LEAD = timedelta(milliseconds=20)
+LEAD = timedelta(milliseconds=100)
+"""From the beginning of a claim to its first slot; the first claim of a process takes most of it."""
 ANY_NUMBER = 1_000_000
 
 
