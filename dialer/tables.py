@@ -87,10 +87,9 @@ class Target(SQLModel, table=True):
     """
 
     __table_args__ = (
-        UniqueConstraint("campaign", "card_type", "card_id", "contract_end", "touch"),
+        UniqueConstraint("card_type", "card_id", "campaign", "contract_end", "touch"),
         Index("target_to_plan", "campaign", "plan_at", sqlite_where=text("plan_at IS NOT NULL"),
               postgresql_where=text("plan_at IS NOT NULL")),
-        Index("target_by_card", "card_type", "card_id"),
     )  # fmt: skip
     id: int | None = Field(default=None, primary_key=True)
     campaign: str
@@ -155,7 +154,10 @@ class Attempt(SQLModel, table=True):
               postgresql_where=text("claimed_at IS NOT NULL")),
         Index("attempt_by_target", "target_id"),
         Index("attempt_by_number", "number", "claimed_at"),
-        Index("attempt_by_call", "call_id"),
+        Index("attempt_by_call", "call_id", sqlite_where=text("call_id IS NOT NULL"),
+              postgresql_where=text("call_id IS NOT NULL")),
+        Index("attempt_by_other_call", "other_call_id", sqlite_where=text("other_call_id IS NOT NULL"),
+              postgresql_where=text("other_call_id IS NOT NULL")),
     )  # fmt: skip
     id: int | None = Field(default=None, primary_key=True)
     target_id: int = Field(foreign_key="target.id")

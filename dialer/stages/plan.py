@@ -17,11 +17,12 @@ from dialer.call import Disposition
 from dialer.campaign import Campaign
 from dialer.campaign_store import Running
 from dialer.cancelling import stop_others
-from dialer.database import CHUNK, Database
+from dialer.database import Database
 from dialer.history import REMEMBERED, dials_by_number, is_known, why_not_to_call
 from dialer.permission import Facts, Verdict, ask_permission
 from dialer.tables import attempts, numbers, targets
 
+PLANNED_AT_ONCE = 500
 SETTLED_AT_ONCE = 200
 NOT_PLACED_AT_MOST = 5
 
@@ -62,16 +63,16 @@ def _plan_new(
         return 0
     phones = {row.number for row in rows if row.known}
     forbidden, dialed = why_not_to_call(c, phones), dials_by_number(c, phones, now=now)
-    due: dict[tuple[datetime, str], list[int]] = defaultdict(list)
+    due: dict[tuple[int, datetime, str], list[int]] = defaultdict(list)
     never: dict[str, list[int]] = defaultdict(list)
     for row in rows:
         verdict = _verdict(campaign, row, memory, forbidden=forbidden, dialed=dialed, only=only, now=now)
         if verdict.at is None:
             never["; ".join(verdict.reasons)].append(row.id)
         elif row.open is None:
-            due[verdict.at, "; ".join(verdict.reasons)].append(row.id)
-    for (at, why), ids in due.items():
-        _insert_planned(c, campaign, ids, at=at, why=why)
+            due[row.position, verdict.at, "; ".join(verdict.reasons)].append(row.id)
+    for (position, at, why), ids in due.items():
+        _insert_planned(c, campaign, ids, position, at=at, why=why)
     c.execute(_planned, {"ids": [row.id for row in rows]})
     for why, ids in never.items():
         c.execute(_left_out, {"ids": ids, "why": why})
@@ -94,18 +95,19 @@ _open = sa.select(attempts.c.id).where(attempts.c.target_id == targets.c.id, att
 _new = (
     _waiting.add_columns(
         targets.c.id,
+        targets.c.position,
         numbers.c.number,
         is_known(numbers.c.number, since=sa.bindparam("since")).label("known"),
         _open.scalar_subquery().label("open"),
     )
     .order_by(targets.c.plan_at)
-    .limit(CHUNK)
+    .limit(PLANNED_AT_ONCE)
     .with_for_update(skip_locked=True, of=targets)
 )
 # a thousand ids are written into a statement in a tenth of the time that as many parameters take
-_these = targets.c.id.in_(sa.bindparam("ids", expanding=True, literal_execute=True))
-_planned = sa.update(targets).where(_these).values(plan_at=None, reason="")
-_left_out = sa.update(targets).where(_these).values(state="left_out", reason=sa.bindparam("why"))
+_ids: sa.BindParameter[int] = sa.bindparam("ids", expanding=True, literal_execute=True)
+_planned = sa.update(targets).where(targets.c.id.in_(_ids)).values(plan_at=None, reason="")
+_left_out = sa.update(targets).where(targets.c.id.in_(_ids)).values(state="left_out", reason=sa.bindparam("why"))
 
 
 def _verdict(
@@ -132,19 +134,21 @@ def _verdict(
     return verdict
 
 
-def _insert_planned(c: sa.Connection, campaign: Campaign, ids: Sequence[int], *, at: datetime, why: str) -> None:
-    columns = ["target_id", "campaign", "number", "trunk", "due_at", "heard_after", "reason", "phase"]
-    heard_after = round(campaign.heard_after.total_seconds())
-    chosen = (
-        sa.select(
-            targets.c.id, targets.c.campaign, numbers.c.number, sa.literal(campaign.trunk),
-            sa.literal(at, targets.c.plan_at.type), sa.literal(heard_after), sa.literal(why[:300]),
-            sa.literal("planned"),
-        )
-        .join(numbers, sa.and_(numbers.c.target_id == targets.c.id, numbers.c.position == targets.c.position))
-        .where(_these)
-    )  # fmt: skip
-    c.execute(sa.insert(attempts).from_select(columns, chosen), {"ids": ids})
+def _insert_planned(
+    c: sa.Connection, campaign: Campaign, ids: Sequence[int], position: int, *, at: datetime, why: str
+) -> None:
+    known = {"trunk": campaign.trunk, "heard_after": round(campaign.heard_after.total_seconds())}
+    c.execute(_insert, {**known, "ids": ids, "position": position, "at": at, "why": why[:300]})
+
+
+_insert = sa.insert(attempts).from_select(
+    ["target_id", "campaign", "number", "trunk", "due_at", "heard_after", "reason", "phase"],
+    sa.select(
+        numbers.c.target_id, numbers.c.campaign, numbers.c.number, sa.bindparam("trunk", type_=attempts.c.trunk.type),
+        sa.bindparam("at", type_=attempts.c.due_at.type), sa.bindparam("heard_after", type_=sa.Integer),
+        sa.bindparam("why", type_=attempts.c.reason.type), sa.literal("planned"),
+    ).where(numbers.c.target_id.in_(_ids), numbers.c.position == sa.bindparam("position")),
+)  # fmt: skip
 
 
 def _settle_ended(c: sa.Connection, running: Mapping[str, Running], *, now: datetime, only: tuple[str, ...]) -> int:
@@ -203,7 +207,7 @@ def _settle(
         _finish(c, target, "done" if rung else "left_out", "; ".join(reasons))
         return
     c.execute(sa.update(targets).where(targets.c.id == target.id).values(position=position))
-    _insert_planned(c, campaign, [target.id], at=verdict.at, why="; ".join((why, *verdict.reasons)))
+    _insert_planned(c, campaign, [target.id], position, at=verdict.at, why="; ".join((why, *verdict.reasons)))
 
 
 def _over(tries: Iterable[Any]) -> Any | None:

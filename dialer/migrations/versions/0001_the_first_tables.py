@@ -89,9 +89,8 @@ def upgrade() -> None:
         sa.Column("version_id", sa.Integer(), nullable=True),
         sa.Column("script", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("campaign", "card_type", "card_id", "contract_end", "touch"),
+        sa.UniqueConstraint("card_type", "card_id", "campaign", "contract_end", "touch"),
     )
-    op.create_index("target_by_card", "target", ["card_type", "card_id"], unique=False)
     op.create_index(
         "target_to_plan",
         "target",
@@ -149,7 +148,22 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_index("attempt_by_call", "attempt", ["call_id"], unique=False)
+    op.create_index(
+        "attempt_by_call",
+        "attempt",
+        ["call_id"],
+        unique=False,
+        sqlite_where=sa.text("call_id IS NOT NULL"),
+        postgresql_where=sa.text("call_id IS NOT NULL"),
+    )
+    op.create_index(
+        "attempt_by_other_call",
+        "attempt",
+        ["other_call_id"],
+        unique=False,
+        sqlite_where=sa.text("other_call_id IS NOT NULL"),
+        postgresql_where=sa.text("other_call_id IS NOT NULL"),
+    )
     op.create_index("attempt_by_number", "attempt", ["number", "claimed_at"], unique=False)
     op.create_index("attempt_by_target", "attempt", ["target_id"], unique=False)
     op.create_index(
