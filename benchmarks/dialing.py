@@ -1,33 +1,39 @@
-"""Calls placed a second beside the calls a second that are allowed, with 300 ms until the provider answers.
+"""Calls placed a second, beside the calls a second that are allowed, through a telephone company 300 ms away.
 
     python -m benchmarks.dialing [--seconds 20] [--rates 1 10 50 100]
 
-The provider is a process of its own that notes when a request has been read whole. A call is also noted when it is
-sent: behind the gate, before the first byte. No sliding second may hold more than is allowed, the first one included.
+The dialing runs in a process of its own, ticking as the service does: claims in rows, the Twilio adapter, and what
+became of each call recorded. "Most in a second" is over every sliding second from the first call on: once when a
+request was sent, behind the gate and before its first byte, and once when the telephone company had read it whole.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import multiprocessing
-import resource
 import time
-from collections.abc import Sequence
-from dataclasses import replace
-from datetime import timedelta
-from itertools import pairwise
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
+
 from benchmarks.databases import fresh
+from benchmarks.far_twilio import serve
 from benchmarks.rows import add_calls, add_people
 from benchmarks.table import Figure, show
 
-LATENCY = 0.3
-TICK = 0.1
 GOAL = 0.96
 HERE = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True, slots=True)
+class Dialed:
+    sent: list[float]
+    cpu: float
+    taken_back: int
 
 
 def main() -> None:
@@ -39,31 +45,58 @@ def main() -> None:
 
 
 def measure(rates: Sequence[float], seconds: float) -> list[Figure]:
-    return [_one(kind, rate, seconds) for kind in ("sqlite", "postgresql") for rate in rates]
-
-
-def _one(kind: str, rate: float, seconds: float) -> Figure:
     # at one call a second a short run is mostly its ends
-    lasts = max(seconds, 40 / rate)
-    spawn = multiprocessing.get_context("spawn")
-    ours, theirs = spawn.Pipe()
-    provider = spawn.Process(target=_provide, args=(theirs,), daemon=True)
-    provider.start()
-    port = ours.recv()
+    return [
+        _run(kind, rate, max(seconds, min(3 * seconds, 300 / rate)))
+        for kind in ("sqlite", "postgresql")
+        for rate in rates
+    ]
+
+
+def _run(kind: str, rate: float, seconds: float) -> Figure:
+    context = multiprocessing.get_context("spawn")
     with fresh(kind) as url:
-        answer, told = spawn.Pipe(duplex=False)
-        dialer = spawn.Process(target=_dial, args=(told, url, port, rate, lasts), daemon=True)
-        dialer.start()
-        sent, cpu = answer.recv()
-        dialer.join()
-    ours.send("stop")
-    arrived = ours.recv()
-    provider.join()
-    reached = (len(sent) - 1) / (sent[-1] - sent[0])
-    most_sent, most_arrived = _most_in_a_second(sent), _most_in_a_second(arrived)
-    more = f"most in a second: sent {most_sent}, arrived {most_arrived}; longest gap {_gap(sent):.2f} s;"
-    more += f" {cpu / len(sent) * 1e3:.1f} ms CPU a call"
-    return Figure(f"calls a second at {rate:g}, {kind}", reached, rate, reached / rate, f"{GOAL}", more)
+        _prepare(url, round(rate * (seconds + 5)))
+        company, its = context.Pipe()
+        answering = context.Process(target=serve, args=(its,), daemon=True)
+        answering.start()
+        its.close()
+        answer, mine = context.Pipe(duplex=False)
+        dialing = context.Process(target=_dial, args=(mine, url, company.recv(), rate, seconds), daemon=True)
+        dialing.start()
+        mine.close()
+        dialed: Dialed = answer.recv()
+        dialing.join()
+        company.send("enough")
+        arrivals: list[tuple[float, str]] = company.recv()
+        answering.join()
+        placed = _placed(url)
+    if placed != len(arrivals):
+        raise SystemExit(f"{len(arrivals)} calls arrived, and {placed} are known as placed")
+    times, numbers = [at for at, _ in arrivals], [to for _, to in arrivals]
+    span = times[-1] - times[0]
+    achieved = (len(times) - 1) / span
+    return Figure(
+        f"calls placed a second of {rate:g}, {kind}",
+        achieved,
+        rate,
+        achieved / rate,
+        f"≥ {GOAL}",
+        f"most in a second: {_most_in_a_second(dialed.sent)} sent, {_most_in_a_second(times)} read;"
+        f" {len(times)} calls, {len(numbers) - len(set(numbers))} of them twice, {dialed.taken_back} slots missed;"
+        f" {dialed.cpu / len(times) * 1e3:.1f} ms CPU a call",
+    )
+
+
+def _prepare(url: str, calls: int) -> None:
+    from dialer.database import Database
+    from dialer.migrate import migrate
+
+    now = datetime.now(UTC)
+    with Database(url) as database:
+        migrate(database)
+        first = add_people(database, "renewal", calls, now, first=0, plan_at=None)
+        add_calls(database, first, calls, now)
 
 
 def _dial(answer: Any, url: str, port: int, rate: float, seconds: float) -> None:
@@ -74,103 +107,87 @@ def _dial(answer: Any, url: str, port: int, rate: float, seconds: float) -> None
     from dialer.clock import Clock
     from dialer.database import Database
     from dialer.group_writer import GroupWriter
-    from dialer.migrate import migrate
-    from dialer.settings import read_settings
+    from dialer.migrate import installation_key
+    from dialer.providers.base import TakenBack
+    from dialer.scheduler import Ticks
+    from dialer.service import BEATS
+    from dialer.settings import Settings
     from dialer.stages.dial import Dialer
     from dialer.stages.record import Timing, record
 
     log.set_up(level="critical")
-    environment = {
-        "TWILIO_ACCOUNT_SID": "AC" + "0" * 32, "TWILIO_AUTH_TOKEN": "t" * 32, "DIALER_SECRET": "s" * 32,
-        "DIALER_PUBLIC_URL": "https://dialer.example.com", "DIALER_TWILIO_API_URL": f"http://127.0.0.1:{port}",
-        "DIALER_TWILIO_LINES": "10000", "DIALER_TWILIO_CALLS_PER_SECOND": str(rate),
-    }  # fmt: skip
-    settings = read_settings(Path("/nowhere"), environment)
-    timing = Timing(wrap_up=timedelta(hours=1), silent_after=timedelta(hours=1))
+    here = f"http://127.0.0.1:{port}"
+    settings = Settings(
+        database_url=url, twilio_account_sid="AC" + "0" * 32, twilio_auth_token="t" * 32, secret="s" * 32,
+        twilio_api_url=here, public_url=here, twilio_lines=10_000, twilio_calls_per_second=rate,
+    )  # fmt: skip
     with Database(url) as database:
-        migrate(database)
-        clock = Clock()
+        clock, store, taken_back = Clock(), Store(database), [0]
         clock.set(database.now())
-        loaded = read_campaigns(HERE / "dialer" / "sandbox", HERE / "templates")
-        take_in(database, loaded, now=clock.now())
-        calls = int(rate * seconds) + 10
-        first = add_people(database, "renewal", calls, clock.now(), first=0)
-        add_calls(database, first, calls, clock.now())
-        running = Store(database).running()
-        sent: list[float] = []
-        whole = desk(settings, "benchkey")
-        whole = replace(whole, provider=_Noting(whole.provider, sent))
-        writer: Any = GroupWriter(lambda items: record(database, items, now=clock.now(), timing=timing))
-        dialing = Dialer(database, whole, node="bench", clock=clock, writer=writer)
-        before = _cpu()
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            dialing.dial_due(running)
-            time.sleep(TICK)
-        dialing.stop()
-        while dialing.in_flight:
-            time.sleep(TICK)
-        cpu = _cpu() - before
-        dialing.close()
+        # its window is always open
+        take_in(database, read_campaigns(HERE / "dialer" / "sandbox", HERE / "templates"), now=clock.now())
+        timing = Timing(wrap_up=settings.wrap_up, silent_after=settings.silent_after)
+
+        def write(items: Sequence[Any]) -> None:
+            taken_back[0] += sum(isinstance(item, TakenBack) for item in items)
+            record(database, items, now=clock.now(), timing=timing)
+
+        usual = desk(settings, installation_key(database))
+        watched = _Watched(usual.provider)
+        writer: Any = GroupWriter(write)
+        dialer = Dialer(database, replace(usual, provider=watched), node="bench", clock=clock, writer=writer)
+        ticks = Ticks()
+        begun = time.process_time()
+        ticks.every(BEATS["dial"], "dial", lambda: dialer.dial_due(store.running()))
+        ticks.start()
+        time.sleep(seconds)
+        ticks.drop("dial")
+        while dialer.in_flight:
+            time.sleep(0.05)
+        cpu = time.process_time() - begun
+        dialer.close()
+        ticks.stop()
         writer.close()
-    answer.send((sorted(sent), cpu))
+        answer.send(Dialed(sorted(watched.sent), cpu, taken_back[0]))
 
 
-class _Noting:
-    """The real adapter; notes the moment behind the gate."""
+class _Watched:
+    """A provider that notes when each request was about to be written."""
 
-    def __init__(self, inner: Any, sent: list[float]) -> None:
-        self._inner, self._sent = inner, sent
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
+    def __init__(self, provider: Any) -> None:
+        self._provider = provider
+        self.sent: list[float] = []
 
     def place(self, order: Any) -> Any:
-        def gate() -> None:
-            order.gate()
-            self._sent.append(time.monotonic())
+        return self._provider.place(replace(order, gate=self._noting(order.gate)))
 
-        return self._inner.place(replace(order, gate=gate))
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._provider, name)
 
+    def _noting(self, gate: Callable[[], None]) -> Callable[[], None]:
+        def noting() -> None:
+            gate()
+            self.sent.append(time.monotonic())
 
-def _provide(pipe: Any) -> None:
-    asyncio.run(_provide_until_told(pipe))
-
-
-async def _provide_until_told(pipe: Any) -> None:
-    from dialer.sandbox.wire import Request, Response, listen
-
-    arrived: list[float] = []
-
-    async def answer(request: Request) -> Response:
-        arrived.append(time.monotonic())
-        place = len(arrived)
-        await asyncio.sleep(LATENCY)
-        return Response(201, b'{"sid": "CA%032x", "status": "queued", "queue_time": "0"}' % place)
-
-    server, port = await listen(answer, "127.0.0.1", 0)
-    pipe.send(port)
-    await asyncio.to_thread(pipe.recv)
-    pipe.send(arrived)
-    server.close()
+        return noting
 
 
-def _most_in_a_second(moments: Sequence[float]) -> int:
-    first, most = 0, 0
-    for last, moment in enumerate(moments):
-        while moment - moments[first] >= 1.0:
+def _placed(url: str) -> int:
+    from dialer.database import Database
+    from dialer.tables import attempts
+
+    with Database(url) as database:
+        known = sa.select(sa.func.count()).where(attempts.c.call_id.is_not(None))
+        return int(database.read(lambda c: c.execute(known).scalar_one()))
+
+
+def _most_in_a_second(times: Sequence[float]) -> int:
+    first = most = 0
+    for place, at in enumerate(times):
+        while at - times[first] >= 1.0:
             first += 1
-        most = max(most, last - first + 1)
+        most = max(most, place - first + 1)
     return most
-
-
-def _gap(moments: Sequence[float]) -> float:
-    return max((later - earlier for earlier, later in pairwise(moments)), default=0.0)
-
-
-def _cpu() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
 
 
 if __name__ == "__main__":

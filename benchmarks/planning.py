@@ -77,7 +77,7 @@ def _prepare(url: str, count: int) -> None:
         migrate(database)
         first = add_people(database, "renewal", count, NOW, first=0)
         last_week = NOW - timedelta(days=5)
-        before = add_people(database, "before", count // DIALED, last_week, first=count, state="done")
+        before = add_people(database, "before", count // DIALED, last_week, first=count, state="done", plan_at=None)
         add_calls(
             database, before, count // DIALED, last_week, phase="ended", claimed_at=last_week, counts=True,
             hangup="no_answer", disposition="no_answer",

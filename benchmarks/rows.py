@@ -21,8 +21,9 @@ PREFIXES = (*("+7916", "+7925", "+7903", "+7921", "+7912", "+7908") * 3, "+7495"
 CITIES = (None,) * 9 + ("Asia/Yekaterinburg",)
 
 
-def add_people(database: Database, campaign: str, count: int, now: datetime, *, first: int, state: str = "open") -> int:
-    """`count` targets with a number each; their ids are consecutive. Returns the first id."""
+def add_people(database: Database, campaign: str, count: int, now: datetime, *, first: int, **more: Any) -> int:
+    """`count` targets with a number each, open and to be planned or as `more` says; ids are consecutive. Returns the
+    first."""
     zones = {prefix: " ".join(read_all(_number(prefix, 0), region="RU")[0].zones) for prefix in set(PREFIXES)}
     today = now.date()
 
@@ -39,8 +40,8 @@ def add_people(database: Database, campaign: str, count: int, now: datetime, *, 
         people.append(
             {
                 **reason, "id": id, "card_type": "contact", "card_id": place + 1, "contact_id": place + 1,
-                "state": state, "plan_at": now if state == "open" else None, "seen_at": now,
-                "zone": CITIES[place // 7 % len(CITIES)], "responsible_id": 1, "contact": CONTACT,
+                "state": "open", "plan_at": now, "seen_at": now, "zone": CITIES[place // 7 % len(CITIES)],
+                "responsible_id": 1, "contact": CONTACT, **more,
             }
         )  # fmt: skip
         prefix = PREFIXES[place % len(PREFIXES)]

@@ -117,7 +117,7 @@ def _prepare(url: str, calls: int) -> int:
     with Database(url) as database:
         migrate(database)
         known = database.read(lambda c: c.execute(sa.select(sa.func.count()).select_from(targets)).scalar_one())
-        target = add_people(database, "renewal", calls, now, first=known, state="done")
+        target = add_people(database, "renewal", calls, now, first=known, state="done", plan_at=None)
         claimed = {"phase": "dialing", "node": "me", "claimed_at": now, "send_before": now + timedelta(seconds=5)}
         ask_at = now + timedelta(seconds=90)
         return add_calls(database, target, calls, now, counts=True, ask_at=ask_at, caller_id="+74951234567", **claimed)
