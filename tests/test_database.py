@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from dialer.database import Database, FairLock, sole_service
 from dialer.errors import DatabaseRefused
 from dialer.migrate import installation_key, migrate
 from dialer.tables import trunks
+
+on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 
 
 def test_the_migrations_make_exactly_the_tables_of_the_program(database: Database) -> None:
@@ -122,3 +126,133 @@ def test_what_a_statement_was_about_does_not_stand_in_its_error(database: Databa
     with pytest.raises(sa.exc.DBAPIError) as raised:
         database.write(lambda c: c.execute(sa.text("INSERT INTO nothing VALUES (:number)"), {"number": "+79161234567"}))
     assert "+79161234567" not in str(raised.value)
+
+
+# What passes by itself
+
+
+def test_what_will_fail_again_is_raised_at_once(database: Database) -> None:
+    runs = []
+
+    def work(c: sa.Connection) -> None:
+        runs.append(1)
+        c.execute(sa.text("INSERT INTO trunk (name) VALUES ('one')"))
+
+    with pytest.raises(sa.exc.IntegrityError):
+        database.write(work)
+    assert len(runs) == 1
+
+
+@on_postgresql
+def test_a_connection_that_the_server_ends_is_opened_again_and_the_work_done_once(database: Database) -> None:
+    add(database, "one")
+    pids = []
+
+    def work(c: sa.Connection) -> None:
+        pids.append(c.execute(sa.text("SELECT pg_backend_pid()")).scalar_one())
+        c.execute(sa.update(trunks).values(reason=trunks.c.reason + "x"))
+        if len(pids) == 1:
+            with database.engine.connect() as other:
+                other.execute(sa.text("SELECT pg_terminate_backend(:pid)"), {"pid": pids[0]})
+        c.execute(sa.select(trunks)).all()
+
+    database.write(work)
+    assert len(pids) == 2
+    assert reason(database) == "x"
+
+
+@on_postgresql
+def test_of_two_who_wait_for_each_other_both_are_done_in_the_end(database: Database) -> None:
+    """Nobody does so on purpose: locks have one order. A lapse costs a second, not an outcome."""
+    add(database, "one", "two")
+    both = threading.Barrier(2)
+    runs = []
+
+    def lock(first: str, second: str) -> None:
+        def work(c: sa.Connection) -> None:
+            runs.append(1)
+            append(c, first)
+            if len(runs) <= 2:
+                both.wait(timeout=30)
+            append(c, second)
+
+        database.write(work)
+
+    threads = [threading.Thread(target=lock, args=names) for names in (("one", "two"), ("two", "one"))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(runs) == 3
+    assert reason(database) == "xx"
+
+
+def test_reading_does_not_wait_for_a_writer(database: Database) -> None:
+    add(database, "one")
+
+    def work(c: sa.Connection) -> str:
+        append(c, "one")
+        return reason(database)
+
+    assert database.write(work) == ""
+    assert reason(database) == "x"
+
+
+WRITER = """
+import sys, sqlalchemy as sa
+from dialer.database import Database
+from dialer.tables import trunks
+with Database(sys.argv[1]) as database:
+    for _ in range(30):
+        def work(c):
+            row = c.execute(sa.select(trunks).with_for_update()).one()
+            c.execute(sa.update(trunks).values(reason=row.reason + "x"))
+        database.write(work)
+"""
+
+
+def test_two_processes_write_by_turns_and_lose_nothing(database_url: str) -> None:
+    with Database(database_url) as database:
+        migrate(database)
+        add(database, "one")
+        writers = [subprocess.Popen([sys.executable, "-c", WRITER, database_url]) for _ in range(2)]
+        assert [writer.wait() for writer in writers] == [0, 0]
+        assert reason(database) == "x" * 60
+
+
+def test_two_who_migrate_at_once_make_one_installation(database_url: str) -> None:
+    keys = []
+
+    def start() -> None:
+        with Database(database_url) as database:
+            migrate(database)
+            keys.append(installation_key(database))
+
+    threads = [threading.Thread(target=start) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(keys) == 4
+    assert len(set(keys)) == 1
+
+
+def test_a_server_that_does_not_answer_is_named_without_its_password() -> None:
+    with Database("postgresql://me:secret@127.0.0.1:1/dialer") as database:
+        with pytest.raises(DatabaseRefused) as refused:
+            migrate(database)
+    assert "127.0.0.1:1" in str(refused.value)
+    assert "secret" not in str(refused.value)
+
+
+def add(database: Database, *names: str) -> None:
+    rows = [{"name": name, "next_slot_at": database.now(), "reason": ""} for name in names]
+    database.write(lambda c: c.execute(sa.insert(trunks), rows))
+
+
+def append(c: sa.Connection, name: str) -> None:
+    c.execute(sa.update(trunks).where(trunks.c.name == name).values(reason=trunks.c.reason + "x"))
+
+
+def reason(database: Database) -> str:
+    return str(database.read(lambda c: c.execute(sa.select(trunks.c.reason).where(trunks.c.name == "one")).scalar()))

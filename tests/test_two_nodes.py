@@ -5,10 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-import uuid
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -16,28 +14,12 @@ import pytest
 import sqlalchemy as sa
 
 from dialer.database import Database
-from dialer.migrate import migrate
 from dialer.tables import attempts, targets
 from tests.one_of_two import CALLS_PER_SECOND, LINES, TALK, Call, read_books
 from tests.stages.scene import Scene
 
 PEOPLE = 80
 ROOT = Path(__file__).parents[1]
-
-
-@pytest.fixture
-def database(postgresql: str) -> Iterator[Database]:
-    server = sa.make_url(postgresql).set(drivername="postgresql+psycopg")
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name}"))
-    with Database(server.set(database=name).render_as_string(hide_password=False)) as made:
-        migrate(made)
-        yield made
-    with engine.connect() as connection:
-        connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
-    engine.dispose()
 
 
 def people(database: Database, folder: Path) -> Scene:
@@ -75,6 +57,7 @@ def most_in_a_second(calls: list[Call]) -> int:
     return max(bisect_left(starts, at + 1.0) - place for place, at in enumerate(starts))
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 @pytest.mark.parametrize("killed", [False, True])
 def test_nobody_is_rung_twice_and_no_line_is_overrun(database: Database, tmp_path: Path, killed: bool) -> None:
     scene, books = people(database, tmp_path), tmp_path / "books.jsonl"

@@ -65,7 +65,7 @@ def _claim_silent(c: sa.Connection, chase: Chase, *, now: datetime) -> list[Any]
     if rows:
         c.execute(
             sa.update(attempts)
-            .where(attempts.c.id.in_([row.id for row in rows]), attempts.c.ask_at <= now)
+            .where(attempts.c.id.in_([row.id for row in rows]))
             .values(ask_at=now + chase.silent_after)
         )
     return rows
