@@ -27,10 +27,14 @@ T = TypeVar("T")
 
 TRIES = 8
 BUSY_SECONDS = 30
+IDLE_SECONDS = 10
+"""PostgreSQL ends a transaction in which its node is silent for so long: whoever is frozen or cut off holds no lock."""
 CHUNK = 1_000
 
-# deadlock, serialization failure, lock timeout, the server going away or coming back
-_TRANSIENT_CODES = {"40P01", "40001", "55P03", "57P01", "57P02", "57P03", "08006", "08003", "08000", "08001"}
+# deadlock, serialization failure, lock timeout, silent for too long, the server going away or coming back
+_TRANSIENT_CODES = {
+    "40P01", "40001", "55P03", "25P03", "57P01", "57P02", "57P03", "08006", "08003", "08000", "08001",
+}  # fmt: skip
 
 
 class Database:
@@ -108,12 +112,21 @@ class Database:
 
     def _postgresql_engine(self) -> sa.Engine:
         try:
-            return sa.create_engine(
+            engine = sa.create_engine(
                 self.url, pool_size=8, max_overflow=16, pool_pre_ping=False, hide_parameters=True,
                 connect_args={"connect_timeout": 10},
             )  # fmt: skip
         except ModuleNotFoundError as error:
             raise DatabaseRefused(f"PostgreSQL needs {error.name}: pip install 'psycopg[binary]'") from error
+
+        @sa.event.listens_for(engine, "connect")
+        def prepare(connection: Any, _record: Any) -> None:
+            # not when connecting: poolers in front of PostgreSQL refuse options
+            connection.autocommit = True
+            connection.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'")
+            connection.autocommit = False
+
+        return engine
 
     def _sqlite_engine(self, *, query_only: bool) -> sa.Engine:
         try:

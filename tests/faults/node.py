@@ -3,7 +3,8 @@
     python -m tests.faults.node
 
 DIALER_… as ever; FAULT_AT names the point, "name" or "name#3" for its third time; FAULT_SIGNAL is KILL or STOP;
-FAULT_POINTS is a file to which every point that was reached is added once.
+FAULT_POINTS is a file to which every point that was reached is added once. FAULT_CLOCK is by how many seconds the
+database's clock is ahead of everybody else's; while a file FAULT_FULL exists, a SQLite database cannot grow.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +51,14 @@ class Points:
 
 
 class WatchedDatabase(Database):
-    def __init__(self, url: str, points: Points) -> None:
+    def __init__(self, url: str, points: Points, *, ahead: timedelta, full: Path) -> None:
         super().__init__(url)
-        self._points = points
+        self._points, self._ahead = points, ahead
+        if self.is_sqlite:
+            _cannot_grow_while(full, self.engine)
+
+    def now(self) -> datetime:
+        return super().now() + self._ahead
 
     def write(self, work: Callable[[sa.Connection], Any]) -> Any:
         name = getattr(work, "func", work).__qualname__
@@ -67,6 +73,13 @@ class WatchedDatabase(Database):
         result = super().write(watched)
         self._points.reach(f"after commit: {name}")
         return result
+
+
+def _cannot_grow_while(full: Path, engine: sa.Engine) -> None:
+    @sa.event.listens_for(engine, "begin")
+    def limit(connection: sa.Connection) -> None:
+        # what is less than the pages it has means: no more than it has
+        connection.exec_driver_sql(f"PRAGMA max_page_count={1 if full.exists() else 2**32 - 2}").close()
 
 
 class Watched:
@@ -120,7 +133,8 @@ def main() -> None:
     number = {"KILL": signal.SIGKILL, "STOP": signal.SIGSTOP}[os.environ.get("FAULT_SIGNAL", "KILL")]
     points = Points(os.environ.get("FAULT_AT", ""), number, Path(os.environ["FAULT_POINTS"]))
     stopping = Stopping()
-    with WatchedDatabase(settings.database_url, points) as database:
+    ahead, full = timedelta(seconds=float(os.environ["FAULT_CLOCK"])), Path(os.environ["FAULT_FULL"])
+    with WatchedDatabase(settings.database_url, points, ahead=ahead, full=full) as database:
         migrate(database)
         with sole_service(database), stopping.listening():
             parts = build(settings, database)

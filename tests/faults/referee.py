@@ -57,6 +57,15 @@ def judge(world: World) -> Verdict:
     return verdict
 
 
+def expect_a_good_end(world: World, *, within: float = 180.0) -> Verdict:
+    """Everything is settled within so many seconds, and the referee has no complaint."""
+    left = world.wait_until_settled(within)
+    assert not left, (left, world.waiting(), world.log()[-3000:])
+    verdict = judge(world)
+    assert not verdict.complaints, (verdict.complaints, world.log()[-3000:])
+    return verdict
+
+
 def ref_of(call: Call) -> str:
     return urlsplit(str(call.asked["StatusCallback"])).path.split("/")[3]
 

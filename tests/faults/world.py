@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -74,7 +74,7 @@ class World:
         self.sandbox = Sandbox(portal, telephone)
         self.ports = [_free_port() for _ in range(nodes)]
         self.proxy = Proxy(self.ports)
-        self.points = folder / "points.txt"
+        self.points, self.full = folder / "points.txt", folder / "full"
         self._settings, self._waves = dict(settings or {}), 0
         self.alive: list[Node] = []
         (folder / "campaigns").mkdir(parents=True)
@@ -92,13 +92,13 @@ class World:
         self.proxy.close()
         self.database.close()
 
-    def add_wave(self, people: Sequence[Person] = ()) -> str:
+    def add_wave(self, people: Sequence[Person] = (), *, campaign: str = CAMPAIGN) -> str:
         """Believable people where none are named."""
         self._waves += 1
         name = f"wave-{self._waves}"
         self.sandbox.do(lambda: self._add_people(people))
         path = self.folder / "campaigns" / f"{name}.yaml"
-        path.with_suffix(".new").write_text(CAMPAIGN, encoding="utf-8")
+        path.with_suffix(".new").write_text(campaign, encoding="utf-8")
         path.with_suffix(".new").rename(path)
         return name
 
@@ -131,6 +131,8 @@ class World:
             "FAULT_AT": at,
             "FAULT_SIGNAL": number,
             "FAULT_POINTS": str(self.points),
+            "FAULT_CLOCK": "0",
+            "FAULT_FULL": str(self.full),
             "PYTHONPATH": str(ROOT),
             **more,
         }
@@ -166,6 +168,12 @@ class World:
             time.sleep(0.1)
         node.kill()
 
+    def wait_until(self, holds: Callable[[], object], within: float = 60.0) -> bool:
+        until = time.monotonic() + within
+        while not (held := holds()) and time.monotonic() < until:
+            time.sleep(0.05)
+        return bool(held)
+
     def waiting(self) -> list[str]:
         """What is planned, and why it waits."""
         planned = sa.text("SELECT id, number, due_at, reason, detail FROM attempt WHERE phase = 'planned'")
@@ -186,6 +194,11 @@ class Node:
     @property
     def is_up(self) -> bool:
         return self.process.poll() is None
+
+    @property
+    def is_frozen(self) -> bool:
+        state = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return self.is_up and state == "T"
 
     def wait(self, within: float) -> bool:
         """Did it end by itself?"""
