@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -23,7 +24,7 @@ from dialer.permission import Facts, Verdict, ask_permission
 from dialer.tables import attempts, numbers, targets
 
 PLANNED_AT_ONCE = 500
-SETTLED_AT_ONCE = 200
+SETTLED_AT_ONCE = 100
 NOT_PLACED_AT_MOST = 5
 
 
@@ -165,11 +166,52 @@ def _settle_ended(c: sa.Connection, running: Mapping[str, Running], *, now: date
         sa.select(attempts).where(attempts.c.target_id.in_(held)).order_by(attempts.c.id).with_for_update()
     ):
         tries[row.target_id].append(row)
+    known = _known(c, held, now=now, only=only)
+    decided = _Decided()
     for target in found:
         here = running.get(target.campaign)
-        _settle(c, target, tries[target.id], None if here is None else here.campaign, now=now, only=only)
+        _settle(c, target, tries[target.id], None if here is None else here.campaign, known, decided, now=now)
+    for statement, rows in ((_finish, decided.finished), (_move, decided.moved), (sa.insert(attempts), decided.again)):
+        if rows:
+            c.execute(statement, rows)
     c.execute(sa.update(attempts).where(attempts.c.target_id.in_(held), attempts.c.plan_at <= now).values(plan_at=None))
     return len(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Of all people whose next try is decided together. `phones` by target, in the card's order."""
+
+    phones: Mapping[int, Sequence[Any]]
+    forbidden: Mapping[str, str]
+    dialed: Mapping[str, tuple[datetime, ...]]
+    only: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """Rows for the statements that write it down."""
+
+    finished: list[dict[str, Any]] = field(default_factory=list)
+    moved: list[dict[str, Any]] = field(default_factory=list)
+    again: list[dict[str, Any]] = field(default_factory=list)
+
+
+_finish = (
+    sa.update(targets)
+    .where(targets.c.id == sa.bindparam("target"))
+    .values(state=sa.bindparam("became"), reason=sa.bindparam("because"), plan_at=None)
+)
+_move = sa.update(targets).where(targets.c.id == sa.bindparam("target")).values(position=sa.bindparam("to"))
+
+
+def _known(c: sa.Connection, ids: Sequence[int], *, now: datetime, only: tuple[str, ...]) -> _Known:
+    phones: dict[int, list[Any]] = defaultdict(list)
+    of_these = sa.select(numbers).where(numbers.c.target_id.in_(ids)).order_by(numbers.c.position)
+    for row in c.execute(of_these):
+        phones[row.target_id].append(row)
+    all_numbers = {phone.number for of_target in phones.values() for phone in of_target}
+    return _Known(phones, why_not_to_call(c, all_numbers), dials_by_number(c, all_numbers, now=now), only)
 
 
 def _settle(
@@ -177,14 +219,20 @@ def _settle(
     target: Any,
     tries: Sequence[Any],
     campaign: Campaign | None,
+    known: _Known,
+    decided: _Decided,
     *,
     now: datetime,
-    only: tuple[str, ...],
 ) -> None:
+    def finish(state: str, reason: str) -> None:
+        if target.state == "open" or (state == "done" and reason == Disposition.reached.value):
+            decided.finished.append({"target": target.id, "became": state, "because": reason[:300]})
+
     over = _over(tries)
     if over is not None:
-        _finish(c, target, "done", over.disposition)
-        stop_others(c, target.id, but=over.id, reason=f"no longer needed: {over.disposition}", now=now)
+        finish("done", over.disposition)
+        if any(one.phase != "ended" for one in tries if one is not over):
+            stop_others(c, target.id, but=over.id, reason=f"no longer needed: {over.disposition}", now=now)
         return
     if (
         target.state != "open"
@@ -193,21 +241,28 @@ def _settle(
         or any(one.phase != "ended" for one in tries)
     ):
         return
-    phones = c.execute(sa.select(numbers).where(numbers.c.target_id == target.id).order_by(numbers.c.position)).all()
+    phones = known.phones.get(target.id, ())
     after, position, why = _try_again(campaign, target, tries, phones, now=now)
     phone = next((one for one in phones if one.position == position), None)
     if after is None or phone is None:
-        _finish(c, target, "done", why if after is None else f"{why}, but there is none")
+        finish("done", why if after is None else f"{why}, but there is none")
         return
-    verdict = _may_ring(c, campaign, target, phone, tries, after, now=now, only=only)
+    verdict = ask_permission(campaign, _facts(target, phone, tries, known), after)
     if verdict.at is None:
         rung = any(one.counts for one in tries)
         held_up = tries[-1].detail if tries[-1].claimed_at is None else ""
         reasons = (*verdict.reasons, *([f"until then: {held_up}"] if held_up else []))
-        _finish(c, target, "done" if rung else "left_out", "; ".join(reasons))
+        finish("done" if rung else "left_out", "; ".join(reasons))
         return
-    c.execute(sa.update(targets).where(targets.c.id == target.id).values(position=position))
-    _insert_planned(c, campaign, [target.id], position, at=verdict.at, why="; ".join((why, *verdict.reasons)))
+    if position != target.position:
+        decided.moved.append({"target": target.id, "to": position})
+    decided.again.append(
+        {
+            "target_id": target.id, "campaign": target.campaign, "number": phone.number, "trunk": campaign.trunk,
+            "due_at": verdict.at, "heard_after": round(campaign.heard_after.total_seconds()), "phase": "planned",
+            "reason": "; ".join((why, *verdict.reasons))[:300],
+        }
+    )  # fmt: skip
 
 
 def _over(tries: Iterable[Any]) -> Any | None:
@@ -238,32 +293,9 @@ def _try_again(
     return max(now, last.ended_at + wait), position, f"again after {became.value}"
 
 
-def _may_ring(
-    c: sa.Connection,
-    campaign: Campaign,
-    target: Any,
-    phone: Any,
-    tries: Sequence[Any],
-    after: datetime,
-    *,
-    now: datetime,
-    only: tuple[str, ...],
-) -> Verdict:
-    facts = Facts(
-        number=phone.number,
-        zones=tuple(phone.zones.split()),
-        zone=target.zone,
-        contract_end=target.contract_end,
-        do_not_call=why_not_to_call(c, [phone.number]).get(phone.number),
-        dialed_at=dials_by_number(c, [phone.number], now=now).get(phone.number, ()),
-        dials=sum(one.counts for one in tries),
-        only=only,
-    )
-    return ask_permission(campaign, facts, after)
-
-
-def _finish(c: sa.Connection, target: Any, state: str, reason: str) -> None:
-    if target.state == "open" or (state == "done" and reason == Disposition.reached.value):
-        c.execute(
-            sa.update(targets).where(targets.c.id == target.id).values(state=state, reason=reason[:300], plan_at=None)
-        )
+def _facts(target: Any, phone: Any, tries: Sequence[Any], known: _Known) -> Facts:
+    return Facts(
+        number=phone.number, zones=tuple(phone.zones.split()), zone=target.zone, contract_end=target.contract_end,
+        do_not_call=known.forbidden.get(phone.number), dialed_at=known.dialed.get(phone.number, ()),
+        dials=sum(one.counts for one in tries), only=known.only,
+    )  # fmt: skip

@@ -27,7 +27,7 @@ from dialer.tables import attempts, entries, nodes, targets
 from dialer.templates import Words, WordsError
 from dialer.wording import Told, write_call, write_note
 
-OWING_AT_ONCE = 50
+OWING_AT_ONCE = 20
 PLANS_WITHIN = timedelta(seconds=10)
 WORDLESS_AFTER = timedelta(minutes=10)
 LOOKING_LEASE = timedelta(minutes=5)
