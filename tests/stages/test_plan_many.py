@@ -8,11 +8,12 @@ from itertools import product
 
 import sqlalchemy as sa
 
+from dialer.call import Hangup
 from dialer.history import dials_by_number, why_not_to_call
 from dialer.permission import Facts, ask_permission
 from dialer.tables import do_not_call, numbers, targets
 from tests.rows import CONTRACT_END, add_attempt
-from tests.stages.scene import HOUR, NOON, Scene
+from tests.stages.scene import DAY, HOUR, MINUTE, NOON, SECOND, Scene
 
 ZONES = ("Europe/Moscow", "Asia/Vladivostok", "Europe/Madrid Atlantic/Canary")
 
@@ -59,6 +60,44 @@ def test_a_target_with_an_open_attempt_gets_no_second_one(scene: Scene) -> None:
     scene.plan()
     assert [one.id for one in scene.tries(target)] == [attempt]
     assert scene.owed(target).plan_at is None
+
+
+def test_many_calls_that_ended_together_are_each_settled_for_their_own(scene: Scene) -> None:
+    scene.campaign(limits="{per_person: {1 day: 99}}")
+    calls = {how: scene.live() for how in (*Hangup, "forbidden", "rung twice before")}
+    for how, call in calls.items():
+        number, target = scene.attempt(call).number, scene.attempt(call).target_id
+        if how == "forbidden":
+            forbid(scene, number)
+        if how == "rung twice before":
+            for _ in range(2):
+                before = NOON - DAY
+                add_attempt(
+                    scene.database, target, before, number, phase="ended", hangup="busy", disposition="busy",
+                    ended_at=before,
+                )  # fmt: skip
+        scene.end(call, hangup=how if isinstance(how, Hangup) else Hangup.busy, talked=30 * SECOND)
+    assert scene.plan(NOON + MINUTE) == len(calls)
+    became = {}
+    for how, call in calls.items():
+        target = scene.of_attempt(call)
+        planned = [(one.number, one.due_at - NOON) for one in scene.tries(target.id) if one.phase == "planned"]
+        assert all(number == scene.attempt(call).number for number, _ in planned)
+        became[how] = (target.state, target.reason, *(wait for _, wait in planned))
+    assert became == {
+        Hangup.not_placed: ("open", "", 10 * MINUTE),
+        Hangup.cancelled: ("open", "", HOUR),
+        Hangup.lost: ("done", "lost"),
+        Hangup.failed: ("open", "", HOUR),
+        Hangup.no_answer: ("open", "", 3 * HOUR),
+        Hangup.busy: ("open", "", 20 * MINUTE),
+        Hangup.declined: ("done", "declined"),
+        Hangup.blocked: ("done", "blocked: the next number, but there is none"),
+        Hangup.bad_number: ("done", "bad_number: the next number, but there is none"),
+        Hangup.completed: ("done", "reached"),
+        "forbidden": ("done", "do not call: asked us"),
+        "rung twice before": ("done", "rung 3 of at most 3 times"),
+    }
 
 
 def test_two_who_plan_at_once_plan_everybody_once(scene: Scene) -> None:
