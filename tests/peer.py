@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,13 +26,14 @@ class Peer:
     `connections` counts those that were opened; `hang_up` closes those that are open.
     """
 
-    def __init__(self, *answers: Answer) -> None:
-        self._answers = list(answers)
+    def __init__(self, *answers: Answer, tls: ssl.SSLContext | None = None) -> None:
+        self._answers, self._tls = list(answers), tls
         self.requests: list[bytes] = []
         self.connections = 0
         self._open: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        port = self._listener.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}" if tls is None else f"https://localhost:{port}"
         self._thread = threading.Thread(target=self._accept, daemon=True)
 
     def __enter__(self) -> Self:
@@ -58,10 +60,15 @@ class Peer:
             except OSError:
                 return
             self.connections += 1
-            self._open.append(connection)
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
+        if self._tls is not None:
+            try:
+                connection = self._tls.wrap_socket(connection, server_side=True)
+            except OSError:
+                return
+        self._open.append(connection)
         with connection, suppress(ConnectionError):  # whoever has waited long enough resets the connection
             while request := _whole_request(connection):
                 self.requests.append(request)

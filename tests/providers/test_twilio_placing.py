@@ -202,6 +202,14 @@ def test_a_handshake_that_fails_was_certainly_no_request() -> None:
             twilio(peer.url.replace("http://", "https://")).place(order())
 
 
+def test_what_cannot_even_be_written_down_was_certainly_not_sent() -> None:
+    with Peer(PLACED) as peer:
+        with pytest.raises(TryLater) as later:
+            twilio(peer.url).place(order(ref="\ud800"))
+        assert later.value.fault is Fault.number
+        assert peer.requests == []
+
+
 def test_the_gate_is_asked_after_connecting_and_before_the_first_byte() -> None:
     seen: list[int] = []
     with Peer(PLACED) as peer:

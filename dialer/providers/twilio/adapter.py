@@ -62,17 +62,22 @@ class Twilio:
         client.http_client.connect_ahead(client.api.base_url)
 
     def place(self, order: Order) -> Placed:
-        parameters = self._parameters(order)
-        client = self._client()
         departure.prepare(order.gate)
         try:
-            call = client.calls.create(**parameters)
+            call = self._client().calls.create(**self._parameters(order))
+        except TryLater:
+            raise
         except (TwilioRestException, TwilioServiceException) as error:
             raise _verdict(error, departure.status) from error
         except requests.RequestException as error:
             if departure.left:
                 raise PerhapsPlaced(f"Twilio gave no answer: {type(error).__name__}") from error
             raise TryLater(f"Twilio cannot be reached: {type(error).__name__}", fault=Fault.busy) from error
+        except Exception as error:
+            if departure.left:
+                raise PerhapsPlaced(f"Twilio's answer makes no sense: {type(error).__name__}") from error
+            why = f"the call could not even be sent: {type(error).__name__}: {words.without_secrets(str(error))}"
+            raise TryLater(why, fault=Fault.number, after=words.DESTINATION_AFTER) from error
         finally:
             departure.gate = None
         if not isinstance(call.sid, str) or not call.sid.isascii() or not call.sid:

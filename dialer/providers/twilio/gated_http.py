@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable
@@ -60,6 +61,24 @@ class _GatedTlsConnection(HTTPSConnection):
         departure.allow(self)
         super().send(data)
 
+    @property
+    def is_connected(self) -> bool:
+        """Something to read does not mean the end: after its handshake a server sends tickets for the next one."""
+        sock = self.sock
+        if not isinstance(sock, ssl.SSLSocket):
+            return bool(super().is_connected)
+        before = sock.gettimeout()
+        sock.settimeout(0)
+        try:
+            sock.recv(1)  # takes the tickets in; a byte that nobody asked for is as bad as the end
+        except ssl.SSLWantReadError:
+            return True
+        except OSError:
+            return False
+        finally:
+            sock.settimeout(before)
+        return False
+
 
 class _Ahead(HTTPConnectionPool):
     def connect_ahead(self, timeout: float) -> None:
@@ -69,6 +88,9 @@ class _Ahead(HTTPConnectionPool):
             if connection.is_closed:
                 connection.timeout = timeout
                 connection.connect()
+        except BaseException:
+            connection.close()
+            raise
         finally:
             self._put_conn(connection)
 
@@ -96,8 +118,8 @@ class _GatedAdapter(HTTPAdapter):
         answer._content = body
         return answer
 
-    def connect_ahead(self, url: str, timeout: float) -> None:
-        pool = self.get_connection_with_tls_context(requests.Request("POST", url).prepare(), verify=True)
+    def connect_ahead(self, url: str, timeout: float, *, verify: bool | str) -> None:
+        pool = self.get_connection_with_tls_context(requests.Request("POST", url).prepare(), verify=verify)
         assert isinstance(pool, _Ahead)
         pool.connect_ahead(timeout)
 
@@ -120,8 +142,9 @@ class GatedClient(TwilioHttpClient):  # type: ignore[misc]
 
     def connect_ahead(self, url: str) -> None:
         """Only to save time: what cannot be opened now is opened, and complained of, by the next request."""
+        assert self.session is not None
         with suppress(OSError, HTTPError):
-            self._gated.connect_ahead(url, self._seconds)
+            self._gated.connect_ahead(url, self._seconds, verify=self.session.verify or True)
 
 
 def _socket_options() -> list[tuple[int, int, int | bytes]]:
