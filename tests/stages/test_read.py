@@ -113,6 +113,7 @@ def test_a_reading_that_a_dead_node_had_begun_is_free_as_soon_as_it_is_seen_dead
 
 def test_a_node_may_begin_anew_what_it_could_not_give_back(scene: Scene) -> None:
     """The database was away when the reading failed."""
+    alive(scene, "me")
     claim_reading(scene.database, "renewal", TODAY, node="me", now=NOON)
     assert claim_reading(scene.database, "renewal", TODAY, node="me", now=NOON + SECOND)
 

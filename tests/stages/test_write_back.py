@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import datetime
 
 import pytest
@@ -406,6 +407,28 @@ def test_two_who_send_at_once_send_each_entry_once(scene: Scene, portal: Portal)
     portal.before = meanwhile
     assert send(scene, portal) == 10
     assert sent == [0]
+    assert all(len(texts) == 1 for texts in portal.standing.values())
+
+
+def test_four_who_send_in_a_loop_send_each_entry_once(scene: Scene, portal: Portal) -> None:
+    portal.batch = 3
+    for _ in range(30):
+        talked(scene)
+    while settle(scene):
+        pass
+
+    def loop(node: str) -> None:
+        while send(scene, portal, node=node):
+            pass
+
+    threads = [threading.Thread(target=loop, args=(f"node-{n}",)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    while send(scene, portal):
+        pass
+    assert len(portal.standing) == 60
     assert all(len(texts) == 1 for texts in portal.standing.values())
 
 
