@@ -13,7 +13,7 @@ import hmac
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from urllib.parse import unquote_plus, urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from dialer.call import AnsweredBy, Phase, Progress, Transfer, merge
 from dialer.errors import Forged, Malformed, SettingsError, WebhookError
@@ -186,14 +186,16 @@ def _form(body: bytes) -> list[tuple[str, str]]:
         if "%" not in pairs[0] and "=" not in pairs[0]:
             raise Malformed("the body is not a form")
         return [
-            (unquote_plus(name, errors="strict"), unquote_plus(value, errors="strict"))
-            if "%" in pair or "+" in pair
-            else (name, value)
+            (_decoded(name), _decoded(value)) if "%" in pair or "+" in pair else (name, value)
             for pair in pairs
             for name, _, value in (pair.partition("="),)
         ]
     except UnicodeError as error:
         raise Malformed("the body is not a form in UTF-8") from error
+
+
+def _decoded(text: str) -> str:
+    return unquote_to_bytes(text.replace("+", " ")).decode() if "%" in text or "+" in text else text
 
 
 def _raw(letter: Letter) -> str:
