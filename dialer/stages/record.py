@@ -170,7 +170,7 @@ def _still_holds(item: Heard, row: dict[str, Any]) -> bool:
 def _take_in(row: dict[str, Any], item: Heard, *, now: datetime, timing: Timing) -> bool:
     """One news into one row. Returns whether anything has changed."""
     before = dict(row)
-    known, said = _progress(row), item.news.progress
+    known, said = _progress(row), _by_our_clock(item.news.progress, row["claimed_at"] or now, now)
     _take_call_id(row, item.news.call_id)
     if item.news.call_id is not None and item.news.call_id == row["other_call_id"] and known.phase is not Phase.ended:
         # the end of the double is not the end of the call that goes on
@@ -195,6 +195,15 @@ def _take_in(row: dict[str, Any], item: Heard, *, now: datetime, timing: Timing)
     else:
         row["ask_at"] = now + timing.silent_after
     return row != before
+
+
+def _by_our_clock(said: Progress, claimed_at: datetime, now: datetime) -> Progress:
+    """What happened, happened after the claim and before we have heard of it, though the provider's clock be wrong."""
+
+    def set_right(moment: datetime | None) -> datetime | None:
+        return None if moment is None else min(max(moment, claimed_at), now)
+
+    return replace(said, answered_at=set_right(said.answered_at), ended_at=set_right(said.ended_at))
 
 
 def _settle(row: dict[str, Any], whole: Progress, before: dict[str, Any], *, now: datetime, timing: Timing) -> None:

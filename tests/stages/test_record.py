@@ -53,6 +53,19 @@ def test_every_order_of_the_same_news_gives_one_row(database: Database) -> None:
     assert results == {("ended", "reached", "renew", "human", 31, "completed", "CA1")}
 
 
+@pytest.mark.parametrize("wrong", [timedelta(minutes=-5), timedelta(minutes=5)])
+def test_what_a_wrong_clock_says_lies_between_the_claim_and_its_being_heard(
+    database: Database, wrong: timedelta
+) -> None:
+    add_trunk(database)
+    claimed_at = NOW - timedelta(minutes=1)
+    call = add_attempt(database, add_target(database, NOW), claimed_at)
+    hear(database, call, Progress(phase=Phase.answered, answered_at=NOW + wrong))
+    hear(database, call, Progress(phase=Phase.ended, hangup=Hangup.completed, ended_at=NOW + wrong))
+    right = NOW if wrong > timedelta(0) else claimed_at
+    assert (attempt(database, call).answered_at, attempt(database, call).ended_at) == (right, right)
+
+
 def test_a_repeated_webhook_is_one_row_of_news_and_changes_nothing(database: Database, call: int) -> None:
     hear(database, call, COMPLETED, key="same")
     before = attempt(database, call)
