@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from dialer.campaign import Campaign
 from dialer.campaign_store import Running
-from dialer.cancelling import LIVE
+from dialer.tables import LIVE as IN_A_LIVE_PHASE
 from dialer.tables import attempts, campaigns, targets
 
 # Starts spaced at exactly the limit overshoot it in some sliding second.
@@ -58,7 +58,7 @@ class Share:
 def live_by_campaign(c: sa.Connection, trunk: str) -> Counter[str]:
     rows = c.execute(
         sa.select(attempts.c.campaign, sa.func.count())
-        .where(attempts.c.trunk == trunk, attempts.c.phase.in_(LIVE))
+        .where(attempts.c.trunk == trunk, sa.text(IN_A_LIVE_PHASE))
         .group_by(attempts.c.campaign)
     )
     return Counter({name: count for name, count in rows})

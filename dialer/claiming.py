@@ -25,6 +25,8 @@ from dialer.tables import attempts, campaigns, numbers, targets, trunks
 from dialer.templates import WordsError
 from dialer.wording import write_script
 
+LOOKED_AT = 2_000
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:
@@ -97,22 +99,32 @@ def _lock_due(
     busy = attempts.alias("busy")
     wanted: list[Any] = []
     for name, share in open_to.items():
-        where = [
+        first = [
             attempts.c.trunk == budget.trunk,
             attempts.c.campaign == name,
             attempts.c.phase == "planned",
             attempts.c.due_at <= now,
-            targets.c.state == "open",
-            targets.c.seen_at >= now - budget.fresh_for,
-            ~sa.exists().where(busy.c.number == attempts.c.number, busy.c.phase.in_(LIVE)),
         ]
         if scope.target is not None:
-            where.append(attempts.c.target_id == scope.target)
-        wanted += c.execute(
-            sa.select(attempts.c.due_at, attempts.c.id, attempts.c.target_id)
-            .join(targets, targets.c.id == attempts.c.target_id)
-            .where(*where)
+            first.append(attempts.c.target_id == scope.target)
+        # a long queue is looked at from its head: whoever is due first is also read again first
+        head = (
+            sa.select(attempts.c.due_at, attempts.c.id, attempts.c.target_id, attempts.c.number)
+            .where(*first)
             .order_by(attempts.c.due_at, attempts.c.id)
+            .limit(LOOKED_AT)
+            .subquery()
+        )
+        wanted += c.execute(
+            sa.select(head.c.due_at, head.c.id, head.c.target_id)
+            .join(targets, targets.c.id == head.c.target_id)
+            .where(
+                targets.c.state == "open",
+                # as an expression: PostgreSQL's last statistics know of none that were seen just now
+                sa.func.coalesce(targets.c.seen_at, targets.c.seen_at) >= now - budget.fresh_for,
+                ~sa.exists().where(busy.c.number == head.c.number, busy.c.phase.in_(LIVE)),
+            )
+            .order_by(head.c.due_at, head.c.id)
             .limit(min(most, share.room))
             .with_for_update(skip_locked=True, of=targets)
         ).all()

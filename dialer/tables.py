@@ -139,7 +139,7 @@ class Attempt(SQLModel, table=True):
         Index("one_live_attempt_a_number", "number", unique=True, sqlite_where=text(LIVE), postgresql_where=text(LIVE)),
         Index("one_open_attempt_a_target", "target_id", unique=True, sqlite_where=text(OPEN),
               postgresql_where=text(OPEN)),
-        Index("attempt_planned", "trunk", "campaign", "due_at", sqlite_where=text("phase = 'planned'"),
+        Index("attempt_planned", "trunk", "campaign", "due_at", "id", sqlite_where=text("phase = 'planned'"),
               postgresql_where=text("phase = 'planned'")),
         Index("attempt_live", "trunk", "phase", sqlite_where=text(LIVE), postgresql_where=text(LIVE)),
         Index("attempt_to_ask", "ask_at", sqlite_where=text("ask_at IS NOT NULL"),
@@ -148,7 +148,7 @@ class Attempt(SQLModel, table=True):
               postgresql_where=text("plan_at IS NOT NULL")),
         Index("attempt_owing", "owes_at", sqlite_where=text("owes_at IS NOT NULL"),
               postgresql_where=text("owes_at IS NOT NULL")),
-        Index("attempt_to_cancel", "cancel", sqlite_where=text("cancel IS NOT NULL"),
+        Index("attempt_to_cancel", "id", sqlite_where=text("cancel IS NOT NULL"),
               postgresql_where=text("cancel IS NOT NULL")),
         Index("attempt_dialed", "campaign", "claimed_at", sqlite_where=text("claimed_at IS NOT NULL"),
               postgresql_where=text("claimed_at IS NOT NULL")),
@@ -210,7 +210,7 @@ class EntryRow(SQLModel, table=True):
 
     __tablename__ = "entry"
     __table_args__ = (
-        UniqueConstraint("kind", "target_id", "attempt_id"),
+        UniqueConstraint("target_id", "kind", "attempt_id"),
         Index("one_note_a_target", "target_id", unique=True, sqlite_where=text("kind = 'note'"),
               postgresql_where=text("kind = 'note'")),
         Index("entry_open", "state", "due_at", sqlite_where=text("state <> 'written'"),

@@ -75,7 +75,7 @@ _silent = (
     sa.select(attempts, targets.c.script)
     .join(targets, targets.c.id == attempts.c.target_id)
     .where(attempts.c.trunk == sa.bindparam("trunk"), attempts.c.ask_at <= sa.bindparam("now"))
-    .order_by(attempts.c.id)
+    .order_by(attempts.c.ask_at, attempts.c.id)
     .limit(AT_ONCE)
     .with_for_update(skip_locked=True, of=attempts)
 )
@@ -83,8 +83,9 @@ _unwanted = (
     sa.select(attempts)
     .where(
         attempts.c.trunk == sa.bindparam("trunk"),
+        attempts.c.cancel.is_not(None),
         # without an id there is nothing to end yet; news or a look-up will bring it
-        sa.or_(attempts.c.cancel == "other", sa.and_(attempts.c.cancel.is_not(None), attempts.c.call_id.is_not(None))),
+        sa.or_(attempts.c.cancel == "other", attempts.c.call_id.is_not(None)),
     )
     .order_by(attempts.c.id)
 )

@@ -104,6 +104,7 @@ def read_again(database: Database, crm: Crm, running: Running, *, now: datetime,
         sa.select(targets.c.id, targets.c.card_type, targets.c.card_id, attempts.c.due_at)
         .join(attempts, sa.and_(attempts.c.target_id == targets.c.id, attempts.c.phase == "planned"))
         .where(
+            attempts.c.trunk == campaign.trunk,
             attempts.c.campaign == campaign.name,
             attempts.c.due_at <= now + DUE_SOON,
             targets.c.seen_at < now - fresh_for / 2,

@@ -82,11 +82,12 @@ def look_for_doubtful(database: Database, crm: Crm, manners: Manners, *, node: s
 def _owe(c: sa.Connection, store: Store, versions: Mapping[str, int], *, key: str, now: datetime) -> int:
     # the note says when the next try is
     decided = sa.or_(attempts.c.plan_at.is_(None), attempts.c.plan_at > now, attempts.c.owes_at <= now - PLANS_WITHIN)
-    ids = c.execute(
-        sa.select(attempts.c.target_id).where(attempts.c.owes_at <= now, decided).distinct().limit(OWING_AT_ONCE)
-    ).scalars()
+    first = sa.select(attempts.c.target_id).where(attempts.c.owes_at <= now, decided).order_by(attempts.c.owes_at)
+    ids = set(c.execute(first.limit(OWING_AT_ONCE)).scalars())
+    if not ids:
+        return 0
     found = c.execute(
-        sa.select(targets).where(targets.c.id.in_(list(ids))).order_by(targets.c.id).with_for_update(skip_locked=True)
+        sa.select(targets).where(targets.c.id.in_(ids)).order_by(targets.c.id).with_for_update(skip_locked=True)
     ).all()
     if not found:
         return 0
@@ -179,13 +180,15 @@ def _owe_entry(
         c.execute(sa.update(entries).where(entries.c.id == row.id).values(**values))
 
 
+# said as the index of the few says it, or SQLite reads the many
+_unwritten = sa.text("entry.state <> 'written'")
 _with_card = sa.select(
     entries, targets.c.campaign, targets.c.card_type, targets.c.card_id, targets.c.contact_id, targets.c.responsible_id
 ).join(targets, targets.c.id == entries.c.target_id)
 
 
 def _claim_owed(c: sa.Connection, most: int, manners: Manners, *, node: str, now: datetime) -> list[Any]:
-    owed = sa.and_(entries.c.state == "owed", entries.c.due_at <= now)
+    owed = sa.and_(_unwritten, entries.c.state == "owed", entries.c.due_at <= now)
     count, oldest = c.execute(sa.select(sa.func.count(), sa.func.min(entries.c.owed_since)).where(owed)).one()
     if not count or (count < most and oldest > now - manners.linger):
         return []
@@ -271,8 +274,8 @@ def _claim_doubtful(
     )
     doubtful = sa.and_(entries.c.state == "doubtful", entries.c.due_at <= now)
     rows = c.execute(
-        _with_card.where(sa.or_(doubtful, abandoned))
-        .order_by(entries.c.id)
+        _with_card.where(_unwritten, entries.c.state.in_(("doubtful", "writing")), sa.or_(doubtful, abandoned))
+        .order_by(entries.c.due_at, entries.c.id)
         .limit(most)
         .with_for_update(skip_locked=True, of=entries)
     ).all()

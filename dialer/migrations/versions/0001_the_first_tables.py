@@ -193,7 +193,7 @@ def upgrade() -> None:
     op.create_index(
         "attempt_planned",
         "attempt",
-        ["trunk", "campaign", "due_at"],
+        ["trunk", "campaign", "due_at", "id"],
         unique=False,
         sqlite_where=sa.text("phase = 'planned'"),
         postgresql_where=sa.text("phase = 'planned'"),
@@ -209,7 +209,7 @@ def upgrade() -> None:
     op.create_index(
         "attempt_to_cancel",
         "attempt",
-        ["cancel"],
+        ["id"],
         unique=False,
         sqlite_where=sa.text("cancel IS NOT NULL"),
         postgresql_where=sa.text("cancel IS NOT NULL"),
@@ -288,7 +288,7 @@ def upgrade() -> None:
             ["target.id"],
         ),
         sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("kind", "target_id", "attempt_id"),
+        sa.UniqueConstraint("target_id", "kind", "attempt_id"),
     )
     op.create_index(
         "entry_open",
