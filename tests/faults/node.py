@@ -2,15 +2,19 @@
 
     python -m tests.faults.node
 
-DIALER_… as ever; FAULT_AT names the point, "name" or "name#3" for its third time; FAULT_SIGNAL is KILL or STOP;
-FAULT_POINTS is a file to which every point that was reached is added once. FAULT_CLOCK is by how many seconds the
-database's clock is ahead of everybody else's; while a file FAULT_FULL exists, a SQLite database cannot grow.
+Its environment comes as a line of JSON on stdin, so that a process may be ready before it is wanted. DIALER_… as ever;
+FAULT_AT names the point, "name" or "name#3" for its third time, or several, "one; other", to stop at one after the
+other; FAULT_SIGNAL is KILL or STOP. FAULT_POINTS is a file to which every point that was reached is added once.
+FAULT_CLOCK is by how many seconds the database's clock is ahead of everybody else's; while a file FAULT_FULL exists, a
+SQLite database cannot grow.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,7 +37,7 @@ from dialer.settings import read_settings
 
 class Points:
     def __init__(self, at: str, number: int, seen: Path) -> None:
-        self._at, self._signal, self._seen = at, number, seen
+        self._at, self._signal, self._seen = at.split("; "), number, seen
         self._lock = threading.Lock()
         self._count: Counter[str] = Counter()
 
@@ -43,9 +47,9 @@ class Points:
             if self._count[name] == 1:
                 with self._seen.open("a") as file:
                     file.write(name + "\n")
-            here = self._at in (name, f"{name}#{self._count[name]}")
+            here = bool(self._at) and self._at[0] in (name, f"{name}#{self._count[name]}")
             if here:
-                self._at = ""
+                del self._at[0]
         if here:
             os.kill(os.getpid(), self._signal)
 
@@ -130,8 +134,8 @@ class WatchedCrm(Watched):
 def main() -> None:
     settings = read_settings()
     log.set_up(json=False, level=os.environ.get("FAULT_LOG", "info"))
-    number = {"KILL": signal.SIGKILL, "STOP": signal.SIGSTOP}[os.environ.get("FAULT_SIGNAL", "KILL")]
-    points = Points(os.environ.get("FAULT_AT", ""), number, Path(os.environ["FAULT_POINTS"]))
+    number = {"KILL": signal.SIGKILL, "STOP": signal.SIGSTOP}[os.environ["FAULT_SIGNAL"]]
+    points = Points(os.environ["FAULT_AT"], number, Path(os.environ["FAULT_POINTS"]))
     stopping = Stopping()
     ahead, full = timedelta(seconds=float(os.environ["FAULT_CLOCK"])), Path(os.environ["FAULT_FULL"])
     with WatchedDatabase(settings.database_url, points, ahead=ahead, full=full) as database:
@@ -148,4 +152,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    os.environ.update(json.loads(sys.stdin.readline()))
     main()

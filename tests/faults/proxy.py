@@ -8,10 +8,13 @@ import threading
 
 
 class Proxy:
-    """`ports` are the nodes'. `drops`: "" , "requests" (they never arrive) or "answers" (they are swallowed)."""
+    """`ports` are the nodes'. `drops`: "" , "requests" (they never arrive) or "answers" (they are swallowed).
+
+    `swallowed` is how many pieces were.
+    """
 
     def __init__(self, ports: list[int]) -> None:
-        self.ports, self.drops = ports, ""
+        self.ports, self.drops, self.swallowed = ports, "", 0
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -61,9 +64,11 @@ class Proxy:
     async def _pipe(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, direction: str) -> None:
         try:
             while data := await reader.read(65536):
-                if self.drops != direction:
-                    writer.write(data)
-                    await writer.drain()
+                if self.drops == direction:
+                    self.swallowed += 1
+                    continue
+                writer.write(data)
+                await writer.drain()
         except ConnectionError:
             return
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -54,6 +55,12 @@ SHORT = {
     "DIALER_DEAD_AFTER": "3", "DIALER_DRAIN": "10",
 }  # fmt: skip
 
+READY = {
+    **{name: value for name, value in os.environ.items() if not name.startswith(("DIALER_", "TWILIO_"))},
+    "PYTHONPATH": str(ROOT),
+}
+"""What a process needs to be ready."""
+
 
 class World:
     """Entered, it has a sandbox and no node yet. A wave is a campaign of its own, with people of its own."""
@@ -77,6 +84,7 @@ class World:
         self.points, self.full = folder / "points.txt", folder / "full"
         self._settings, self._waves = dict(settings or {}), 0
         self.alive: list[Node] = []
+        self._ready: Node | None = None
         (folder / "campaigns").mkdir(parents=True)
 
     def __enter__(self) -> Self:
@@ -114,7 +122,7 @@ class World:
     def start(self, place: int = 0, *, at: str = "", number: str = "KILL", plain: bool = False, **more: str) -> Node:
         """`plain`: the installed command itself, without a point to stop at."""
         environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("DIALER_", "TWILIO_"))},
+            **READY,
             **SHORT,
             "DIALER_DATABASE_URL": self.database.url.render_as_string(hide_password=False),
             "DIALER_CAMPAIGNS": str(self.folder / "campaigns"),
@@ -133,17 +141,24 @@ class World:
             "FAULT_POINTS": str(self.points),
             "FAULT_CLOCK": "0",
             "FAULT_FULL": str(self.full),
-            "PYTHONPATH": str(ROOT),
             **more,
         }
-        program = ["dialer.cli", "serve"] if plain else ["tests.faults.node"]
+        if plain:
+            return self._spawn("dialer.cli", "serve", environment=environment)
+        node, self._ready = self._ready or self._spawn("tests.faults.node"), self._spawn("tests.faults.node")
+        assert node.process.stdin is not None
+        node.process.stdin.write(json.dumps(environment).encode() + b"\n")
+        node.process.stdin.close()
+        return node
+
+    def _spawn(self, *program: str, environment: Mapping[str, str] = READY) -> Node:
         with (self.folder / "nodes.log").open("ab") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", *program], env=environment, cwd=self.folder, stdout=output, stderr=output
-            )
-        node = Node(process)
-        self.alive.append(node)
-        return node
+                [sys.executable, "-m", *program], env=environment, cwd=self.folder, stdin=subprocess.PIPE,
+                stdout=output, stderr=output,
+            )  # fmt: skip
+        self.alive.append(Node(process))
+        return self.alive[-1]
 
     def wait_until_settled(self, within: float = 120.0) -> dict[str, int]:
         """Until nothing is live, planned or owed any more. Returns what still is when the time is over."""
@@ -161,12 +176,12 @@ class World:
         counts["waves not begun"] = self._waves - counts.pop("campaigns")
         return {what: count for what, count in counts.items() if count}
 
-    def wait_for_the_end_of(self, node: Node, within: float = 40.0) -> None:
-        """Until it has stopped at its point, or has nothing left to do; then it is killed."""
-        until = time.monotonic() + within
-        while node.is_up and time.monotonic() < until and self.left():
-            time.sleep(0.1)
+    def wait_for_the_end_of(self, node: Node, within: float = 40.0) -> bool:
+        """Did it stop at its point? When it has nothing left to do, it is killed."""
+        self.wait_until(lambda: not node.is_up or not self.left(), within)
+        stopped = not node.is_up
         node.kill()
+        return stopped
 
     def wait_until(self, holds: Callable[[], object], within: float = 60.0) -> bool:
         until = time.monotonic() + within
