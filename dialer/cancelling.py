@@ -50,6 +50,14 @@ def stop_others(c: sa.Connection, target_id: int, *, but: int, reason: str, now:
     _stop_attempts(c, others, live="unanswered", reason=reason, now=now)
 
 
+def end_queued(database: Database, ids: Sequence[int], *, reason: str) -> None:
+    """Calls that were handed over and, as far as anybody knows, do not ring yet."""
+    waiting = sa.and_(attempts.c.id.in_(sorted(ids)), attempts.c.phase == "dialing", attempts.c.cancel.is_(None))
+    database.write(
+        lambda c: c.execute(sa.update(attempts).where(waiting).values(cancel="unanswered", reason=reason[:300]))
+    )
+
+
 def _stop_attempts(c: sa.Connection, which: sa.ColumnElement[bool], *, live: str, reason: str, now: datetime) -> None:
     stopped = list(
         c.execute(

@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from dialer import log
+from dialer.breaker import Breaker
 from dialer.budgets import Budget
 from dialer.call import Hangup, Phase, Progress
 from dialer.campaign_store import Running
+from dialer.cancelling import end_queued
 from dialer.claiming import EVERYTHING, Claim, Scope, anything_due, claim_due, pause_campaign, pause_trunk
 from dialer.clock import Clock
 from dialer.database import Database
@@ -29,16 +31,7 @@ from dialer.providers.base import Heard, News, Order, Placed, Provider, TakenBac
 SLACK = timedelta(milliseconds=18)
 HORIZON = timedelta(milliseconds=300)
 
-# What a trouble costs before the next call tries again.
-PATIENCE = {
-    Fault.ours: timedelta(0),
-    Fault.number: timedelta(0),
-    Fault.busy: timedelta(seconds=2),
-    Fault.campaign: timedelta(minutes=5),
-    Fault.account: timedelta(minutes=5),
-}
-IN_A_ROW = 5
-"""So many numbers one after another that are not to be rung from here are no longer the numbers' trouble."""
+CAMPAIGN_RESTS = timedelta(minutes=5)
 QUEUED_TOO_LONG = timedelta(seconds=3)
 
 
@@ -67,8 +60,10 @@ class Dialer:
         self._database, self._desk, self._node, self._clock = database, desk, node, clock
         self._writer, self._remember = writer, remember
         self._stopping = threading.Event()
-        self._in_flight = self._in_vain = 0
+        self._in_flight = 0
         self._guard = threading.Lock()
+        self._breaker = Breaker()
+        self._queued: dict[int, datetime] = {}
         ready = threading.Barrier(desk.placements + 1)
         self._pool = ThreadPoolExecutor(desk.placements, thread_name_prefix="place")
         for _ in range(desk.placements):
@@ -82,7 +77,7 @@ class Dialer:
 
     def dial_due(self, campaigns: Mapping[str, Running], *, scope: Scope = EVERYTHING) -> int:
         """Claims what may be rung within the next moments and hands it to the pool. Returns how many calls."""
-        most = self._desk.placements - self._in_flight
+        most = (1 if self._breaker.is_trying else self._desk.placements) - self._in_flight
         now = self._clock.now()
         if self._stopping.is_set() or most <= 0 or not anything_due(self._database, self._desk.budget.trunk, now=now):
             return 0
@@ -99,8 +94,12 @@ class Dialer:
         return len(claims)
 
     def stop(self) -> None:
-        """At once: claims whose request has not left are planned again."""
+        """At once: claims whose request has not left are planned again; what the provider has only queued is ended."""
         self._stopping.set()
+        now = self._clock.now()
+        queued = [attempt for attempt, until in list(self._queued.items()) if until > now]
+        if queued:
+            end_queued(self._database, queued, reason="stopped while the provider held it back")
 
     def close(self) -> None:
         self.stop()
@@ -127,6 +126,7 @@ class Dialer:
         try:
             placed = self._desk.provider.place(order)
         except CallRefused as refusal:
+            self._breaker.answered()
             log.say(f"attempt={claim.attempt} {mask(claim.number)} refused: {refusal}")
             ended = Progress(phase=Phase.ended, hangup=Hangup(refusal.hangup), detail=str(refusal)[:200])
             return Heard(News(claim.attempt, "refused", ended), refused=True)
@@ -134,39 +134,49 @@ class Dialer:
             return self._take_back(claim, reason)
         except Exception as doubt:
             log.warn(f"attempt={claim.attempt} perhaps placed ({_short(doubt)}): waiting for news, then asking")
+            now = self._clock.now()
+            rest = self._breaker.doubted(claim.claimed_at, now=now)
+            self._rest(rest, f"the provider gives no clear answers: {_short(doubt)}", now=now)
             return None
         return self._placed(claim, placed)
 
     def _placed(self, claim: Claim, placed: Placed) -> Heard:
-        self._in_vain = 0
+        self._breaker.answered()
         if placed.queued > QUEUED_TOO_LONG:
-            why = f"the provider holds calls back for {placed.queued.total_seconds():.0f} s: our pace is above its own"
-            log.warn(f"trunk={self._desk.budget.trunk} {why}")
-            self._pause(self._clock.now() + placed.queued, why)
+            now = self._clock.now()
+            self._queued = {id: until for id, until in list(self._queued.items()) if until > now}
+            self._queued[claim.attempt] = now + placed.queued
+            seconds = placed.queued.total_seconds()
+            self._rest(
+                placed.queued, f"the provider holds calls back for {seconds:.0f} s: our pace is above its own", now=now
+            )
         return Heard(News(claim.attempt, "placed", Progress(phase=Phase.dialing), call_id=placed.call_id))
 
     def _take_back(self, claim: Claim, reason: TryLater) -> TakenBack:
         now = self._clock.now()
-        wait = max(PATIENCE[reason.fault], reason.after)
+        wait = reason.after
         if reason.fault is not Fault.ours:
             log.warn(f"attempt={claim.attempt} {mask(claim.number)} put off: {reason}")
         match reason.fault:
-            case Fault.busy | Fault.account:
-                self._pause(now + wait, str(reason))
+            case Fault.busy:
+                wait = self._breaker.busy(claim.claimed_at, now=now, least=wait)
+                self._rest(wait, str(reason), now=now)
+            case Fault.account:
+                wait = max(wait, self._breaker.account(claim.claimed_at, now=now))
+                self._rest(wait, str(reason), now=now)
             case Fault.campaign:
+                self._breaker.answered()
+                wait = max(wait, CAMPAIGN_RESTS)
                 pause_campaign(self._database, claim.attempt, until=now + wait)
-            case Fault.number if self._is_everybodys():
-                self._pause(now + PATIENCE[Fault.account], str(reason))
+            case Fault.number:
+                self._rest(self._breaker.refused(claim.claimed_at, now=now), str(reason), now=now)
         lasting = reason.fault in (Fault.number, Fault.campaign, Fault.account)
         return TakenBack(claim.attempt, self._node, claim.claimed_at, now + wait, str(reason), lasting=lasting)
 
-    def _is_everybodys(self) -> bool:
-        with self._guard:
-            self._in_vain = (self._in_vain + 1) % IN_A_ROW
-            return self._in_vain == 0
-
-    def _pause(self, until: datetime, why: str) -> None:
-        pause_trunk(self._database, self._desk.budget.trunk, until=until, reason=why)
+    def _rest(self, rest: timedelta, why: str, *, now: datetime) -> None:
+        if rest:
+            log.warn(f"trunk={self._desk.budget.trunk} rings nobody for {rest.total_seconds():.0f} s: {why}")
+            pause_trunk(self._database, self._desk.budget.trunk, until=now + rest, reason=why)
 
     def _tell(self, claim: Claim, what: Heard | TakenBack | None) -> None:
         if what is not None:

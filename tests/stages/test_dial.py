@@ -10,7 +10,9 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+from dialer.breaker import DOUBT_RESTS, IN_A_ROW
 from dialer.budgets import Budget
+from dialer.call import Phase, Progress
 from dialer.clock import Clock
 from dialer.errors import CallRefused, Fault, TryLater
 from dialer.group_writer import GroupWriter
@@ -144,6 +146,35 @@ def test_a_provider_that_holds_calls_back_is_given_time(scene: Scene, node: Node
     node(Exchange([Placed("CA1", queued=9 * SECOND)])).dial()
     assert scene.attempt(call).call_id == "CA1"
     assert scene.trunk().paused_until >= NOON + 9 * SECOND
+
+
+def test_calls_that_the_provider_still_holds_back_are_ended_there_when_the_node_stops(
+    scene: Scene, node: NodeMaker
+) -> None:
+    held, ringing, placed = scene.planned(), scene.planned(), scene.planned()
+    one = node(Exchange([lambda order: Placed(f"CA{order.attempt}", queued=(order.attempt != placed) * 60 * SECOND)]))
+    one.dial()
+    scene.hear(ringing, Progress(phase=Phase.ringing), call_id=f"CA{ringing}")
+    one.dialer.stop()
+    assert [scene.attempt(call).cancel for call in (held, ringing, placed)] == ["unanswered", None, None]
+
+
+def test_a_provider_without_clear_answers_is_left_alone_and_then_asked_by_one_call(
+    scene: Scene, node: NodeMaker
+) -> None:
+    for _ in range(3 * IN_A_ROW):
+        scene.planned()
+    exchange = Exchange([TimeoutError()])
+    one = node(exchange)
+    while len(exchange.placed) < IN_A_ROW:
+        one.dial()
+    assert scene.trunk().reason.startswith("the provider gives no clear answers: TimeoutError")
+    sent = len(exchange.placed)
+    assert one.dial() == 0
+    one.clock.set(one.clock.now() + DOUBT_RESTS + SECOND)
+    assert one.dial() == 1
+    assert one.dial() == 0
+    assert len(exchange.placed) == sent + 1
 
 
 class Dawdling(Exchange):
