@@ -125,6 +125,18 @@ def status(json: Json = False) -> None:
 
 
 @app.command()
+def retry(campaign: OneCampaign = None) -> None:
+    """Send again what was set aside.
+
+    Entries that the portal refused, or could not take for a day: looked for first, so that none stands twice. A service
+    must run to write them.
+    """
+    from dialer.commands import status
+
+    status.retry(_settings(), campaign)
+
+
+@app.command()
 def suppress(
     number: Annotated[str, typer.Argument(help="Never to be dialed again, in any campaign.")],
     reason: Annotated[str, typer.Option(help="Kept with it.")] = "asked not to be called",

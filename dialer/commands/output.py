@@ -16,8 +16,8 @@ from rich.table import Table
 
 PLAIN_LINE_EVERY = 5.0
 
-data = Console(file=sys.stdout, soft_wrap=True, highlight=False, markup=False)
-talk = Console(file=sys.stderr, soft_wrap=True, highlight=False, markup=False)
+data = Console(soft_wrap=True, highlight=False, markup=False)
+talk = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 
 
 def print_json(value: Any) -> None:

@@ -1,4 +1,4 @@
-"""`status`, `suppress`, `migrate`: what the database says, and the two things that may be told to it."""
+"""`status`, `retry`, `suppress`, `migrate`: what the database says, and what may be told to it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from dialer.app import open_database
+from dialer.call import Disposition
 from dialer.cancelling import LIVE
 from dialer.cancelling import suppress as suppress_number
 from dialer.commands.output import data, print_json, print_table, talk
@@ -16,9 +17,11 @@ from dialer.errors import SettingsError
 from dialer.migrate import migrate as migrate_database
 from dialer.phone_number import mask, read_all
 from dialer.settings import Settings
+from dialer.stages.write_back import send_again
 from dialer.tables import attempts, campaigns, entries, nodes, readings, targets, trunks
 
 REASONS_MOST = 3
+LOST_SHOWN, LOST_FOR = 10, timedelta(days=30)
 
 
 def status(settings: Settings, *, json: bool) -> None:
@@ -43,12 +46,28 @@ def status(settings: Settings, *, json: bool) -> None:
         print_table(
             "Entries", ("state", "how many", "oldest since", "why"), [tuple(one.values()) for one in seen["entries"]]
         )
+        _print_what_is_for_a_person(seen)
     else:
         talk.print(f"No campaign has ever run on {database.shown}.")
     if not seen["nodes"]:
         talk.print("No service runs on this database.")
     for node in seen["nodes"]:
         data.print(f"{node['kind']} {node['name']} since {node['since']:%d %b %H:%M %Z}")
+
+
+def _print_what_is_for_a_person(seen: dict[str, Any]) -> None:
+    lost = seen["lost"]
+    if lost["how_many"]:
+        rows = [tuple(one.values()) for one in lost["last"]]
+        print_table(
+            "Lost calls: nobody can tell what became of them", ("attempt", "campaign", "number", "at", "why"), rows
+        )
+        data.print(f"{lost['how_many']} in 30 days; they are not rung again: ask these people, or the provider.")
+    aside = sum(one["how_many"] for one in seen["entries"] if one["state"] == "set_aside")
+    if aside:
+        data.print(
+            f"{aside} entries are set aside: mend what the log says of them, then `dialer retry` sends them again."
+        )
 
 
 def look(c: sa.Connection, *, now: datetime) -> dict[str, Any]:
@@ -66,6 +85,7 @@ def look(c: sa.Connection, *, now: datetime) -> dict[str, Any]:
                 .order_by(entries.c.state)
             )
         ],
+        "lost": _lost(c, now),
         "nodes": [
             {"name": row.name, "kind": row.kind, "since": row.started_at}
             for row in c.execute(
@@ -136,6 +156,25 @@ def _trunk(c: sa.Connection, row: Any, now: datetime) -> dict[str, Any]:
         "live": live,
         "waits_for": f"{row.reason} (until {row.paused_until:%H:%M:%S})" if paused else "",
     }
+
+
+def _lost(c: sa.Connection, now: datetime) -> dict[str, Any]:
+    lost = sa.and_(attempts.c.disposition == Disposition.lost.value, attempts.c.claimed_at > now - LOST_FOR)
+    newest = sa.select(attempts).where(lost).order_by(attempts.c.claimed_at.desc()).limit(LOST_SHOWN)
+    return {
+        "how_many": c.execute(sa.select(sa.func.count()).where(lost)).scalar_one(),
+        "last": [
+            {"attempt": row.id, "campaign": row.campaign, "number": mask(row.number), "at": row.claimed_at,
+             "why": row.detail}
+            for row in c.execute(newest)
+        ],
+    }  # fmt: skip
+
+
+def retry(settings: Settings, campaign: str | None) -> None:
+    with open_database(settings) as database:
+        count = send_again(database, campaign, doubt_after=settings.doubt_after, now=database.now())
+    data.print(f"{count} entries that were set aside are looked for in the CRM, and sent again where they do not stand")
 
 
 def suppress(settings: Settings, number: str, *, reason: str, region: str) -> None:

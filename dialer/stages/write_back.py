@@ -79,6 +79,20 @@ def look_for_doubtful(database: Database, crm: Crm, manners: Manners, *, node: s
     return len(doubted)
 
 
+def send_again(database: Database, campaign: str | None, *, doubt_after: timedelta, now: datetime) -> int:
+    """What was set aside is tried for another day; what was ever sent is looked for first. Returns how many entries."""
+    aside = sa.update(entries).where(_unwritten, entries.c.state == "set_aside")
+    if campaign is not None:
+        aside = aside.where(entries.c.target_id.in_(sa.select(targets.c.id).where(targets.c.campaign == campaign)))
+    again = aside.values(
+        state=sa.case((entries.c.sent_at.is_(None), "owed"), else_="doubtful"),
+        # the portal may still be writing what was sent just now
+        due_at=sa.case((entries.c.sent_at > now - doubt_after, now + doubt_after), else_=now),
+        owed_since=now, tries=0, node=None,
+    )  # fmt: skip
+    return database.write(lambda c: c.execute(again).rowcount)
+
+
 def _owe(c: sa.Connection, store: Store, versions: Mapping[str, int], *, key: str, now: datetime) -> int:
     # the note says when the next try is
     decided = sa.or_(attempts.c.plan_at.is_(None), attempts.c.plan_at > now, attempts.c.owes_at <= now - PLANS_WITHIN)

@@ -12,7 +12,7 @@ from dialer.call import AnsweredBy, Hangup, Phase, Progress
 from dialer.campaign_store import Store
 from dialer.cancelling import cancel_targets
 from dialer.crm.base import Entry, EntryKind, Outcome, Result
-from dialer.stages.write_back import Manners, look_for_doubtful, owe_entries, write_owed
+from dialer.stages.write_back import Manners, look_for_doubtful, owe_entries, send_again, write_owed
 from dialer.tables import attempts, campaigns, entries, nodes, targets, versions
 from tests.stages.fakes import Portal
 from tests.stages.scene import DAY, HOUR, MINUTE, NOON, SECOND, TEMPLATE, TIMING, Scene
@@ -255,6 +255,23 @@ def test_after_a_day_of_failures_an_entry_is_set_aside(scene: Scene, portal: Por
     assert states(scene) == ["owed", "owed"]
     send(scene, portal, SENT + DAY + HOUR)
     assert states(scene) == ["set_aside", "set_aside"]
+
+
+def test_what_was_set_aside_is_looked_for_and_sent_again_when_somebody_says_so(scene: Scene, portal: Portal) -> None:
+    talked(scene)
+    settle(scene)
+    portal.says = lambda entry: Result(Outcome.refused, why="ACCESS_DENIED")
+    send(scene, portal)
+    portal.put(Entry(**{name: getattr(portal.requests[0][0], name) for name in Entry.__slots__}))
+    portal.says = None
+    assert states(scene) == ["set_aside"] * 2
+    assert send_again(scene.database, "another", doubt_after=MANNERS.doubt_after, now=SENT) == 0
+    assert send_again(scene.database, "renewal", doubt_after=MANNERS.doubt_after, now=SENT) == 2
+    assert look(scene, portal, SENT + MINUTE) == 0, "the portal may still be writing"
+    assert look(scene, portal, LOOKED) == 2
+    send(scene, portal, LOOKED + 2 * SECOND)
+    assert states(scene) == ["written"] * 2
+    assert [len(texts) for texts in portal.standing.values()] == [1, 1]
 
 
 def test_an_entry_that_the_answer_leaves_out_is_doubtful(scene: Scene, portal: Portal) -> None:
