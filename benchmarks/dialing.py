@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -54,25 +55,9 @@ def measure(rates: Sequence[float], seconds: float) -> list[Figure]:
 
 
 def _run(kind: str, rate: float, seconds: float) -> Figure:
-    context = multiprocessing.get_context("spawn")
     with fresh(kind) as url:
-        _prepare(url, round(rate * (seconds + 5)))
-        company, its = context.Pipe()
-        answering = context.Process(target=serve, args=(its,), daemon=True)
-        answering.start()
-        its.close()
-        answer, mine = context.Pipe(duplex=False)
-        dialing = context.Process(target=_dial, args=(mine, url, company.recv(), rate, seconds), daemon=True)
-        dialing.start()
-        mine.close()
-        dialed: Dialed = answer.recv()
-        dialing.join()
-        company.send("enough")
-        arrivals: list[tuple[float, str]] = company.recv()
-        answering.join()
-        placed = _placed(url)
-    if placed != len(arrivals):
-        raise SystemExit(f"{len(arrivals)} calls arrived, and {placed} are known as placed")
+        prepare(url, round(rate * (seconds + 5)))
+        [dialed], arrivals = dial(url, rate=rate, seconds=seconds)
     times, numbers = [at for at, _ in arrivals], [to for _, to in arrivals]
     span = times[-1] - times[0]
     achieved = (len(times) - 1) / span
@@ -82,13 +67,46 @@ def _run(kind: str, rate: float, seconds: float) -> Figure:
         rate,
         achieved / rate,
         f"≥ {GOAL}",
-        f"most in a second: {_most_in_a_second(dialed.sent)} sent, {_most_in_a_second(times)} read;"
+        f"most in a second: {most_in_a_second(dialed.sent)} sent, {most_in_a_second(times)} read;"
         f" {len(times)} calls, {len(numbers) - len(set(numbers))} of them twice, {dialed.taken_back} slots missed;"
         f" {dialed.cpu / len(times) * 1e3:.1f} ms CPU a call",
     )
 
 
-def _prepare(url: str, calls: int) -> None:
+def dial(
+    url: str, *, rate: float, seconds: float, nodes: int = 1, placements: int = 0
+) -> tuple[list[Dialed], list[tuple[float, str]]]:
+    """What each node did, and what arrived at the telephone company: when, and for whom."""
+    context = multiprocessing.get_context("spawn")
+    company, its = context.Pipe()
+    answering = context.Process(target=serve, args=(its,), daemon=True)
+    answering.start()
+    its.close()
+    port = company.recv()
+    together = context.Barrier(nodes)
+    answers, processes = [], []
+    for _ in range(nodes):
+        answer, mine = context.Pipe(duplex=False)
+        process = context.Process(
+            target=_dial, args=(mine, url, port, rate, seconds, placements, together), daemon=True
+        )
+        process.start()
+        mine.close()
+        answers.append(answer)
+        processes.append(process)
+    dialed = [answer.recv() for answer in answers]
+    for process in processes:
+        process.join()
+    company.send("enough")
+    arrivals: list[tuple[float, str]] = company.recv()
+    answering.join()
+    placed = _placed(url)
+    if placed != len(arrivals):
+        raise SystemExit(f"{len(arrivals)} calls arrived, and {placed} are known as placed")
+    return dialed, arrivals
+
+
+def prepare(url: str, calls: int) -> None:
     from dialer.database import Database
     from dialer.migrate import migrate
 
@@ -99,7 +117,7 @@ def _prepare(url: str, calls: int) -> None:
         add_calls(database, first, calls, now)
 
 
-def _dial(answer: Any, url: str, port: int, rate: float, seconds: float) -> None:
+def _dial(answer: Any, url: str, port: int, rate: float, seconds: float, placements: int, together: Any) -> None:
     from dialer import log
     from dialer.app import desk
     from dialer.campaign_files import read_campaigns
@@ -120,6 +138,7 @@ def _dial(answer: Any, url: str, port: int, rate: float, seconds: float) -> None
     settings = Settings(
         database_url=url, twilio_account_sid="AC" + "0" * 32, twilio_auth_token="t" * 32, secret="s" * 32,
         twilio_api_url=here, public_url=here, twilio_lines=10_000, twilio_calls_per_second=rate,
+        placements=placements,
     )  # fmt: skip
     with Database(url) as database:
         clock, store, taken_back = Clock(), Store(database), [0]
@@ -135,8 +154,9 @@ def _dial(answer: Any, url: str, port: int, rate: float, seconds: float) -> None
         usual = desk(settings, installation_key(database))
         watched = _Watched(usual.provider)
         writer: Any = GroupWriter(write)
-        dialer = Dialer(database, replace(usual, provider=watched), node="bench", clock=clock, writer=writer)
+        dialer = Dialer(database, replace(usual, provider=watched), node=str(os.getpid()), clock=clock, writer=writer)
         ticks = Ticks()
+        together.wait()
         begun = time.process_time()
         ticks.every(BEATS["dial"], "dial", lambda: dialer.dial_due(store.running()))
         ticks.start()
@@ -181,7 +201,7 @@ def _placed(url: str) -> int:
         return int(database.read(lambda c: c.execute(known).scalar_one()))
 
 
-def _most_in_a_second(times: Sequence[float]) -> int:
+def most_in_a_second(times: Sequence[float]) -> int:
     first = most = 0
     for place, at in enumerate(times):
         while at - times[first] >= 1.0:
