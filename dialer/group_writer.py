@@ -13,13 +13,18 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 MOST = 500
+QUIET_ROUNDS = 2
+"""Who was just told answers in one round of the event loop; who has been answered is read from in the next."""
+GATHER_WITHIN = 0.005
 
 
 class GroupWriter(Generic[T]):
     """One thread. A group that fails is done again one item at a time, so that a bad item fails alone."""
 
-    def __init__(self, write: Callable[[Sequence[T]], None], *, name: str = "writer") -> None:
-        self._write = write
+    def __init__(
+        self, write: Callable[[Sequence[T]], None], *, name: str = "writer", gather_within: float = GATHER_WITHIN
+    ) -> None:
+        self._write, self._gather_within = write, gather_within
         self._queue: SimpleQueue[tuple[T, Future[None] | asyncio.Future[None] | None] | None] = SimpleQueue()
         self._guard, self._closed = threading.Lock(), False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -61,6 +66,8 @@ class GroupWriter(Generic[T]):
         going = True
         while going:
             group = [self._queue.get()]
+            if group[0] is not None and isinstance(group[0][1], asyncio.Future):
+                self._let_more_come(group[0][1].get_loop())
             while len(group) < MOST:
                 try:
                     group.append(self._queue.get_nowait())
@@ -68,6 +75,23 @@ class GroupWriter(Generic[T]):
                     break
             going = None not in group
             self._write_group([one for one in group if one is not None])
+
+    def _let_more_come(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Until the loop brings nothing new: written meanwhile, each group is half as large, and two threads fight."""
+        quiet = threading.Event()
+
+        def listen(before: int, rounds: int) -> None:
+            waiting = self._queue.qsize()
+            rounds = rounds + 1 if waiting == before else 0
+            if rounds == QUIET_ROUNDS or waiting >= MOST:
+                quiet.set()
+            if not quiet.is_set():
+                loop.call_soon(listen, waiting, rounds)
+
+        with suppress(RuntimeError):  # the loop has been closed
+            loop.call_soon_threadsafe(listen, self._queue.qsize(), 0)
+            quiet.wait(self._gather_within)
+            quiet.set()
 
     def _write_group(self, group: list[tuple[T, Future[None] | asyncio.Future[None] | None]]) -> None:
         if not group:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, wait
 from datetime import UTC, datetime, timedelta
@@ -114,6 +115,61 @@ def test_an_event_loop_waits_without_being_held_up(writer: GroupWriter[int], boo
 
     asyncio.run(many())
     assert sorted(book.written) == list(range(200))
+
+
+def test_those_who_come_again_join_those_who_wait_already(book: Book) -> None:
+    begun, go = threading.Event(), threading.Event()
+
+    def write(items: Sequence[int]) -> None:
+        begun.set()
+        go.wait()
+        book.write(items)
+
+    writer: GroupWriter[int] = GroupWriter(write, gather_within=60)
+
+    async def come(item: int, times: int) -> None:
+        for _ in range(times):
+            await writer.put_and_wait(item, within=60)
+
+    async def many() -> None:
+        first = [asyncio.ensure_future(come(item, 2)) for item in range(10)]
+        await asyncio.to_thread(begun.wait)
+        second = [asyncio.ensure_future(come(item, 1)) for item in range(10, 20)]
+        await asyncio.sleep(0)
+        go.set()
+        await asyncio.gather(*first, *second)
+
+    asyncio.run(many())
+    writer.close()
+    assert [sorted(group) for group in book.groups] == [list(range(10)), list(range(20))]
+
+
+def take_a_while() -> None:
+    time.sleep(0.002)
+
+
+def test_a_loop_that_always_brings_more_delays_nobody_for_long(writer: GroupWriter[int], book: Book) -> None:
+    async def come_every_round() -> None:
+        waiting = [asyncio.ensure_future(writer.put_and_wait(0, within=60))]
+        while not waiting[0].done():
+            await asyncio.sleep(0)
+            take_a_while()
+            waiting.append(asyncio.ensure_future(writer.put_and_wait(1, within=60)))
+        await asyncio.gather(*waiting)
+
+    asyncio.run(come_every_round())
+    assert len(book.groups[0]) < MOST
+
+
+def test_a_loop_that_stands_still_holds_up_no_other_item(writer: GroupWriter[int], book: Book) -> None:
+    async def stand_still() -> None:
+        task = asyncio.ensure_future(writer.put_and_wait(1, within=60))
+        await asyncio.sleep(0)
+        writer.put(2).result(timeout=30)
+        await task
+
+    asyncio.run(stand_still())
+    assert book.written == [1, 2]
 
 
 def test_an_event_loop_hears_of_its_own_bad_item(writer: GroupWriter[int], book: Book) -> None:
