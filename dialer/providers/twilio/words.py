@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 
 from dialer.call import AnsweredBy, Hangup, Phase, Progress, Transfer
 
@@ -147,6 +148,7 @@ def whole(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
+@lru_cache(maxsize=1_000)
 def moment(text: str) -> datetime | None:
     """RFC 2822, as Twilio writes times. None for anything else."""
     try:
