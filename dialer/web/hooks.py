@@ -60,7 +60,8 @@ class Hooks:
         if scope["type"] != "http":
             return
         reply = await self._reply(scope, receive)
-        headers = [(b"content-type", reply.content_type.encode()), (b"content-length", b"%d" % len(reply.body))]
+        what = [(b"content-type", reply.content_type.encode()), (b"content-length", b"%d" % len(reply.body))]
+        headers = [] if reply.code == 204 else what
         await send({"type": "http.response.start", "status": reply.code, "headers": headers})
         await send({"type": "http.response.body", "body": reply.body})
 

@@ -81,12 +81,12 @@ WORDS = st.sampled_from(
     attempt=st.sampled_from(["42", "43", "x", "", "999999999999999", "42 ", "é"]),
     fields=st.dictionaries(NAMES, WORDS, max_size=10),
 )
-def test_whatever_twilio_itself_may_sign_is_answered_200(
+def test_whatever_twilio_itself_may_sign_is_answered(
     node: Node, caplog: pytest.LogCaptureFixture, kind: str, step: int, attempt: str, fields: dict[str, str]
 ) -> None:
     path = node.path(kind, step, attempt=attempt)
     body = urlencode(fields or {"x": ""}).encode()
     signature = RequestValidator(TOKEN).compute_signature(PUBLIC + path, fields or {"x": ""})
     answer = node.raw(path, body, signature)
-    assert answer.status_code == 200
+    assert answer.status_code == (204 if kind in ("leg", "status") else 200)
     assert not [one for one in caplog.records if one.levelno >= logging.ERROR]

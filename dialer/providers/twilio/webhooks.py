@@ -31,7 +31,6 @@ FIELDS_MOST = 200
 BODY_MOST = 64 * 1024
 RETRIEVAL = re.compile(r"11[0-6]\d\d")
 """Error codes of a page that could not be had. The others are about what it said: the same would fail again."""
-NO_WORDS = '<?xml version="1.0" encoding="UTF-8"?><Response />'
 
 
 class Webhooks:
@@ -139,7 +138,7 @@ class Webhooks:
 
     def _reply(self, page: Letter, script: Script | None) -> Reply:
         if not page.wants_script:
-            return _spoken(NO_WORDS)
+            return Reply(code=204)
         fields = page.fields
         failed = fields.get("ErrorCode") if "ErrorUrl" in fields else None
         if script is None or page.kind == "fallback" or (failed and RETRIEVAL.fullmatch(failed) is None):
