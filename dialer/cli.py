@@ -24,6 +24,23 @@ Json = Annotated[bool, typer.Option("--json", help="Print data as JSON.")]
 OneCampaign = Annotated[Optional[str], typer.Argument(help="The campaign's name; all campaigns without it.")]  # noqa: UP045
 
 
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(version("bitrix24-dialer"))
+        raise typer.Exit
+
+
+@app.callback()
+def dialer(
+    _: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_say_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
 @app.command()
 def demo(
     people: Annotated[int, typer.Option(min=1, max=2_000, help="How many people to ring.")] = 200,

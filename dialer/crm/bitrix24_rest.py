@@ -184,7 +184,10 @@ class Rest:
             raise Refused("DIALER_BITRIX24_WEBHOOK_URL is not an address") from None
         except httpx.HTTPError as error:
             if not left:
-                raise Later(f"Bitrix24 cannot be reached: {type(error).__name__}") from None
+                raise Later(
+                    f"Bitrix24 cannot be reached ({type(error).__name__}): is the portal's name in"
+                    " DIALER_BITRIX24_WEBHOOK_URL right, and has this machine a way to it? It is tried again"
+                ) from None
             raise Doubt(f"Bitrix24 did not answer: {type(error).__name__}", left[0]) from None
         if answer.is_redirect:
             host = urlsplit(answer.headers.get("location", "")).hostname or "another address"
