@@ -6,9 +6,11 @@ The order of each enum *is* that policy.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import TypeVar
 
 
 class Word(StrEnum):
@@ -19,6 +21,10 @@ class Word(StrEnum):
     def __init__(self, _text: str) -> None:
         # not a table by member: the members of two enums are equal where their words are
         self.rank = len(type(self).__members__)
+
+
+T = TypeVar("T")
+W = TypeVar("W", bound=Word)
 
 
 class Phase(Word):
@@ -108,18 +114,18 @@ NOTHING = Progress()
 def merge(one: Progress, other: Progress) -> Progress:
     answer = max(one, other, key=_answer_strength)
     return Progress(
-        phase=max(one.phase, other.phase, key=_rank),
-        hangup=max(one.hangup, other.hangup, key=_rank_or_none),
-        answered_by=max(one.answered_by, other.answered_by, key=_rank),
-        transfer=max(one.transfer, other.transfer, key=_rank),
+        phase=_higher(one.phase, other.phase),
+        hangup=_known(_higher, one.hangup, other.hangup),
+        answered_by=_higher(one.answered_by, other.answered_by),
+        transfer=_higher(one.transfer, other.transfer),
         answer=answer.answer,
         answer_step=answer.answer_step,
         answer_key=answer.answer_key,
         opted_out=one.opted_out or other.opted_out,
         keys_unheard=one.keys_unheard or other.keys_unheard,
-        talked=max((t for t in (one.talked, other.talked) if t is not None), default=None),
-        answered_at=min((t for t in (one.answered_at, other.answered_at) if t is not None), default=None),
-        ended_at=min((t for t in (one.ended_at, other.ended_at) if t is not None), default=None),
+        talked=_known(max, one.talked, other.talked),
+        answered_at=_known(min, one.answered_at, other.answered_at),
+        ended_at=_known(min, one.ended_at, other.ended_at),
         detail=max(one, other, key=_detail_strength).detail,
     )
 
@@ -139,12 +145,15 @@ def disposition(known: Progress, *, heard_after: timedelta) -> Disposition:
     return Disposition.hung_up
 
 
-def _rank(word: Word) -> int:
-    return word.rank
+def _higher(one: W, other: W) -> W:
+    return one if one.rank >= other.rank else other
 
 
-def _rank_or_none(word: Word | None) -> int:
-    return -1 if word is None else word.rank
+def _known(choose: Callable[[T, T], T], one: T | None, other: T | None) -> T | None:
+    """The one that is known, or the chosen one of two."""
+    if one is None or other is None:
+        return other if one is None else one
+    return choose(one, other)
 
 
 def _answer_strength(known: Progress) -> tuple[bool, bool, int, int, str]:
@@ -152,4 +161,4 @@ def _answer_strength(known: Progress) -> tuple[bool, bool, int, int, str]:
 
 
 def _detail_strength(known: Progress) -> tuple[int, str]:
-    return _rank_or_none(known.hangup), known.detail
+    return -1 if known.hangup is None else known.hangup.rank, known.detail

@@ -203,7 +203,10 @@ def _by_our_clock(said: Progress, claimed_at: datetime, now: datetime) -> Progre
     def set_right(moment: datetime | None) -> datetime | None:
         return None if moment is None else min(max(moment, claimed_at), now)
 
-    return replace(said, answered_at=set_right(said.answered_at), ended_at=set_right(said.ended_at))
+    answered_at, ended_at = set_right(said.answered_at), set_right(said.ended_at)
+    if (answered_at, ended_at) == (said.answered_at, said.ended_at):
+        return said
+    return replace(said, answered_at=answered_at, ended_at=ended_at)
 
 
 def _settle(row: dict[str, Any], whole: Progress, before: dict[str, Any], *, now: datetime, timing: Timing) -> None:
