@@ -117,6 +117,7 @@ def _plan(answer: Any, url: str) -> None:
     from dialer.campaign_files import read_campaigns
     from dialer.campaign_store import Store, take_in
     from dialer.database import Database
+    from dialer.stages.dial import be_punctual
     from dialer.stages.plan import plan_due
 
     log.set_up(level="critical")
@@ -124,6 +125,7 @@ def _plan(answer: Any, url: str) -> None:
     with Database(url) as database:
         take_in(database, read_campaigns(here / "campaigns", here / "templates"), now=NOW)
         running = {"renewal": Store(database).running()["renewal"]}
+        be_punctual()  # as the service is before its first tick
         longest = _time_transactions(database.engine)
         begun = time.perf_counter()
         decided = plan_due(database, running, now=NOW)
@@ -132,18 +134,28 @@ def _plan(answer: Any, url: str) -> None:
 
 
 def _time_transactions(engine: sa.Engine) -> list[float]:
-    """Seconds from the moment a transaction could write until its connection was free again, of each."""
+    """Seconds from the beginning of a transaction that writes until its connection was free again, of each.
+
+    PostgreSQL has one engine for both kinds: those that only read do not count.
+    """
     took: list[float] = []
     begun: dict[Any, float] = {}
+    writing: set[Any] = set()
 
     @sa.event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:
         begun[connection.connection.dbapi_connection] = time.perf_counter()
 
+    @sa.event.listens_for(engine, "before_cursor_execute")
+    def execute(connection: sa.Connection, _: Any, statement: str, *__: Any) -> None:
+        if engine.name == "sqlite" or not statement.startswith("SELECT") or "FOR UPDATE" in statement:
+            writing.add(connection.connection.dbapi_connection)
+
     @sa.event.listens_for(engine, "checkin")
     def checkin(connection: Any, _record: Any) -> None:
         at = begun.pop(connection, None)
-        if at is not None:
+        if at is not None and connection in writing:
+            writing.remove(connection)
             took.append(time.perf_counter() - at)
 
     return took

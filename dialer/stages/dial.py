@@ -69,7 +69,7 @@ class Dialer:
         for _ in range(desk.placements):
             self._pool.submit(_warm, desk.provider, ready)
         ready.wait(timeout=60)
-        _be_punctual()
+        be_punctual()
 
     @property
     def in_flight(self) -> int:
@@ -196,7 +196,7 @@ class Dialer:
         return gate
 
 
-def _be_punctual() -> None:
+def be_punctual() -> None:
     """For the whole process: what would keep a call from leaving in its slot."""
     # a full collection walks through all that the program has loaded, for as long as several slots last
     gc.collect()
