@@ -19,7 +19,9 @@ from typing import Any, Self, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import QueuePool
+from sqlalchemy.sql.functions import FunctionElement
 
 from dialer.errors import DatabaseRefused
 
@@ -200,6 +202,45 @@ def sole_service(database: Database) -> Iterator[None]:
                 " where several nodes share the work"
             ) from error
         yield
+
+
+class _Listed(sa.types.TypeDecorator[list[Any]]):
+    """A list as one parameter: an array, or JSON where there are none."""
+
+    impl = sa.JSON
+    cache_ok = True
+
+    def __init__(self, item: sa.types.TypeEngine[Any]) -> None:
+        super().__init__()
+        self.item = item
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> Any:
+        return dialect.type_descriptor(sa.JSON() if dialect.name == "sqlite" else postgresql.ARRAY(self.item))
+
+
+class _Among(FunctionElement[bool]):
+    # of no type: a Boolean would be written as `… = 1` for SQLite, which then reads the whole table
+    inherit_cache = True
+
+
+@compiles(_Among, "postgresql")
+def _any(element: Any, compiler: Any, **how: Any) -> str:
+    column, listed = element.clauses
+    return f"{compiler.process(column, **how)} = ANY ({compiler.process(listed, **how)})"
+
+
+@compiles(_Among, "sqlite")
+def _each(element: Any, compiler: Any, **how: Any) -> str:
+    column, listed = element.clauses
+    return f"{compiler.process(column, **how)} IN {_EACH.format(compiler.process(listed, **how))}"
+
+
+_EACH = "(SELECT value FROM json_each({}))"
+
+
+def among(column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool]:
+    """`column.in_(…)`, with all values in one parameter: however many, it is one statement, prepared once."""
+    return _Among(column, sa.bindparam(name, type_=_Listed(column.type)))
 
 
 def _is_transient(error: DBAPIError) -> bool:

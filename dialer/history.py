@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
+from dialer.database import among
 from dialer.tables import attempts, do_not_call
 
 REMEMBERED = timedelta(days=32)
@@ -16,8 +17,9 @@ REMEMBERED = timedelta(days=32)
 def why_not_to_call(c: sa.Connection, numbers: Collection[str]) -> dict[str, str]:
     rows = c.execute(
         sa.select(do_not_call.c.number, do_not_call.c.reason)
-        .where(do_not_call.c.number.in_(sorted(numbers)))
-        .order_by(do_not_call.c.id)
+        .where(among(do_not_call.c.number, "numbers"))
+        .order_by(do_not_call.c.id),
+        {"numbers": sorted(numbers)},
     )
     return {number: reason for number, reason in rows}
 
@@ -27,8 +29,9 @@ def dials_by_number(c: sa.Connection, numbers: Collection[str], *, now: datetime
     found: dict[str, list[datetime]] = defaultdict(list)
     rows = c.execute(
         sa.select(attempts.c.number, attempts.c.claimed_at).where(
-            attempts.c.number.in_(sorted(numbers)), attempts.c.counts, attempts.c.claimed_at > now - REMEMBERED
-        )
+            among(attempts.c.number, "numbers"), attempts.c.counts, attempts.c.claimed_at > sa.bindparam("since")
+        ),
+        {"numbers": sorted(numbers), "since": now - REMEMBERED},
     )
     for number, at in rows:
         found[number].append(at)

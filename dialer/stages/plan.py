@@ -6,10 +6,10 @@ New people are planned set-based: permission is asked once for all who differ in
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,12 +18,15 @@ from dialer.call import Disposition
 from dialer.campaign import Campaign
 from dialer.campaign_store import Running
 from dialer.cancelling import stop_others
-from dialer.database import Database
+from dialer.database import Database, among
 from dialer.history import REMEMBERED, dials_by_number, is_known, why_not_to_call
 from dialer.permission import Facts, Verdict, ask_permission
 from dialer.tables import attempts, numbers, targets
 
 PLANNED_AT_ONCE = 500
+PLANNED_A_ROUND = 10_000
+IN_FLIGHT = 3
+"""While one transaction is written by the database, the next is decided here."""
 SETTLED_AT_ONCE = 100
 NOT_PLACED_AT_MOST = 5
 
@@ -31,84 +34,124 @@ NOT_PLACED_AT_MOST = 5
 def plan_due(database: Database, running: Mapping[str, Running], *, now: datetime, only: tuple[str, ...] = ()) -> int:
     """Returns how many targets got a decision. Each transaction is short; other writers get their turn between."""
     decided = 0
-    ahead = database.read(lambda c: _ask_ahead(c, running, now=now))
-    while True:
-        done = 0
-        for name, memory in ahead.items():
-            campaign = running[name].campaign
-            done += database.write(partial(_plan_new, campaign=campaign, memory=memory, now=now, only=only))
-        done += database.write(lambda c: _settle_ended(c, running, now=now, only=only))
-        decided += done
-        if not done:
-            return decided
+    memory: dict[str, dict[Kind, Verdict]] = defaultdict(dict)
+
+    def plan(name: str, ids: Sequence[int]) -> int:
+        return _plan_new(database, running[name].campaign, ids, memory[name], now=now, only=only)
+
+    with ThreadPoolExecutor(IN_FLIGHT) as pool:
+        while True:
+            batches = database.read(lambda c: list(_new(c, running, now=now)))
+            planned = pool.map(plan, *zip(*batches, strict=True)) if batches else ()
+            done = database.write(lambda c: _settle_ended(c, running, now=now, only=only)) + sum(planned)
+            decided += done
+            if not done:
+                return decided
 
 
 Kind = tuple[Any, ...]
 
 
-def _ask_ahead(c: sa.Connection, running: Mapping[str, Running], *, now: datetime) -> dict[str, dict[Kind, Verdict]]:
-    """The openings for all kinds of people who wait, by campaign, worked out while no lock is held."""
-    ahead: dict[str, dict[Kind, Verdict]] = defaultdict(dict)
-    for name, one in running.items():
-        for kind in c.execute(_kinds, {"campaign": name, "now": now}):
-            facts = Facts(number="", zones=tuple(kind.zones.split()), zone=kind.zone, contract_end=kind.contract_end)
-            ahead[name][tuple(kind)] = ask_permission(one.campaign, facts, now)
-    return ahead
+def _new(c: sa.Connection, running: Mapping[str, Running], *, now: datetime) -> Iterator[tuple[str, Sequence[int]]]:
+    """Those who wait for their first attempt, in what one transaction takes."""
+    for name in running:
+        ids = c.execute(_waiting, {"campaign": name, "now": now}).scalars().all()
+        for start in range(0, len(ids), PLANNED_AT_ONCE):
+            yield name, ids[start : start + PLANNED_AT_ONCE]
 
 
 def _plan_new(
-    c: sa.Connection, *, campaign: Campaign, memory: dict[Kind, Verdict], now: datetime, only: tuple[str, ...]
+    database: Database,
+    campaign: Campaign,
+    ids: Sequence[int],
+    memory: dict[Kind, Verdict],
+    *,
+    now: datetime,
+    only: tuple[str, ...],
 ) -> int:
-    rows = c.execute(_new, {"campaign": campaign.name, "now": now, "since": now - REMEMBERED}).all()
-    if not rows:
-        return 0
+    """Permission is asked while nothing is locked. What changes meanwhile meets the claim, which asks again."""
+    verdicts = database.read(lambda c: _ask_for(c, campaign, ids, memory, now=now, only=only))
+    return database.write(lambda c: _write_down(c, campaign, verdicts, now=now))
+
+
+def _ask_for(
+    c: sa.Connection,
+    campaign: Campaign,
+    ids: Sequence[int],
+    memory: dict[Kind, Verdict],
+    *,
+    now: datetime,
+    only: tuple[str, ...],
+) -> dict[int, tuple[int, Verdict]]:
+    """By target: the position of the number that permission was asked for, and the answer."""
+    rows = c.execute(_people, {"ids": ids, "since": now - REMEMBERED}).all()
     phones = {row.number for row in rows if row.known}
     forbidden, dialed = why_not_to_call(c, phones), dials_by_number(c, phones, now=now)
+    return {
+        row.id: (row.position, _verdict(campaign, row, memory, forbidden=forbidden, dialed=dialed, only=only, now=now))
+        for row in rows
+    }
+
+
+def _write_down(
+    c: sa.Connection, campaign: Campaign, verdicts: Mapping[int, tuple[int, Verdict]], *, now: datetime
+) -> int:
+    held = c.execute(_take, {"ids": list(verdicts), "now": now}).scalars().all()
+    if not held:
+        return 0
     due: dict[tuple[int, datetime, str], list[int]] = defaultdict(list)
     never: dict[str, list[int]] = defaultdict(list)
-    for row in rows:
-        verdict = _verdict(campaign, row, memory, forbidden=forbidden, dialed=dialed, only=only, now=now)
+    for id in held:
+        position, verdict = verdicts[id]
+        why = "; ".join(verdict.reasons)
         if verdict.at is None:
-            never["; ".join(verdict.reasons)].append(row.id)
-        elif row.open is None:
-            due[row.position, verdict.at, "; ".join(verdict.reasons)].append(row.id)
-    for (position, at, why), ids in due.items():
-        _insert_planned(c, campaign, ids, position, at=at, why=why)
-    c.execute(_planned, {"ids": [row.id for row in rows]})
-    for why, ids in never.items():
-        c.execute(_left_out, {"ids": ids, "why": why})
-    return len(rows)
+            never[why].append(id)
+        else:
+            due[position, verdict.at, why].append(id)
+    known = {"trunk": campaign.trunk, "heard_after": round(campaign.heard_after.total_seconds())}
+    planned = [
+        {**known, "ids": ids, "position": position, "at": at, "why": why[:300]}
+        for (position, at, why), ids in due.items()
+    ]
+    left_out = [{"ids": ids, "why": why} for why, ids in never.items()]
+    for statement, rows in ((_insert, planned), (_planned, [{"ids": held}]), (_left_out, left_out)):
+        if rows:
+            c.execute(statement, rows)
+    return len(held)
 
 
-_kind = (targets.c.contract_end, targets.c.zone, numbers.c.zones)
+_unplanned = sa.and_(targets.c.plan_at <= sa.bindparam("now"), targets.c.state == "open")
+# in the order of the index: by id, every round would walk past all who are planned already
 _waiting = (
-    sa.select(*_kind)
-    .join(numbers, sa.and_(numbers.c.target_id == targets.c.id, numbers.c.position == targets.c.position))
-    .where(
-        targets.c.campaign == sa.bindparam("campaign"),
-        targets.c.plan_at <= sa.bindparam("now"),
-        targets.c.state == "open",
-    )
-)
-_kinds = _waiting.distinct()
-_open = sa.select(attempts.c.id).where(attempts.c.target_id == targets.c.id, attempts.c.phase != "ended").limit(1)
-# in the order of the index: by id, every chunk would walk past all who are planned already
-_new = (
-    _waiting.add_columns(
-        targets.c.id,
-        targets.c.position,
-        numbers.c.number,
-        is_known(numbers.c.number, since=sa.bindparam("since")).label("known"),
-        _open.scalar_subquery().label("open"),
-    )
+    sa.select(targets.c.id)
+    .where(targets.c.campaign == sa.bindparam("campaign"), _unplanned)
     .order_by(targets.c.plan_at)
-    .limit(PLANNED_AT_ONCE)
-    .with_for_update(skip_locked=True, of=targets)
+    .limit(PLANNED_A_ROUND)
 )
-# a thousand ids are written into a statement in a tenth of the time that as many parameters take
-_ids: sa.BindParameter[int] = sa.bindparam("ids", expanding=True, literal_execute=True)
-_planned = sa.update(targets).where(targets.c.id.in_(_ids)).values(plan_at=None, reason="")
-_left_out = sa.update(targets).where(targets.c.id.in_(_ids)).values(state="left_out", reason=sa.bindparam("why"))
+_people = (
+    sa.select(
+        targets.c.id, targets.c.position, targets.c.contract_end, targets.c.zone, numbers.c.zones, numbers.c.number,
+        is_known(numbers.c.number, since=sa.bindparam("since")).label("known"),
+    )
+    .join(numbers, sa.and_(numbers.c.target_id == targets.c.id, numbers.c.position == targets.c.position))
+    .where(among(targets.c.id, "ids"))
+)  # fmt: skip
+_take = sa.select(targets.c.id).where(among(targets.c.id, "ids"), _unplanned).with_for_update(skip_locked=True)
+_planned = sa.update(targets).where(among(targets.c.id, "ids")).values(plan_at=None, reason="")
+_left_out = sa.update(targets).where(among(targets.c.id, "ids")).values(state="left_out", reason=sa.bindparam("why"))
+_open = sa.select(attempts.c.id).where(attempts.c.target_id == numbers.c.target_id, attempts.c.phase != "ended")
+_insert = sa.insert(attempts).from_select(
+    ["target_id", "campaign", "number", "trunk", "due_at", "heard_after", "reason", "phase"],
+    sa.select(
+        numbers.c.target_id, numbers.c.campaign, numbers.c.number, sa.bindparam("trunk", type_=attempts.c.trunk.type),
+        sa.bindparam("at", type_=attempts.c.due_at.type), sa.bindparam("heard_after", type_=sa.Integer),
+        sa.bindparam("why", type_=attempts.c.reason.type), sa.literal("planned"),
+    ).where(
+        among(numbers.c.target_id, "ids"), numbers.c.position == sa.bindparam("position"),
+        # limited, for EXISTS would let the database read all attempts for a few
+        _open.limit(1).correlate(numbers).scalar_subquery().is_(None),
+    ),
+)  # fmt: skip
 
 
 def _verdict(
@@ -133,23 +176,6 @@ def _verdict(
     if plain:
         memory[alike] = verdict
     return verdict
-
-
-def _insert_planned(
-    c: sa.Connection, campaign: Campaign, ids: Sequence[int], position: int, *, at: datetime, why: str
-) -> None:
-    known = {"trunk": campaign.trunk, "heard_after": round(campaign.heard_after.total_seconds())}
-    c.execute(_insert, {**known, "ids": ids, "position": position, "at": at, "why": why[:300]})
-
-
-_insert = sa.insert(attempts).from_select(
-    ["target_id", "campaign", "number", "trunk", "due_at", "heard_after", "reason", "phase"],
-    sa.select(
-        numbers.c.target_id, numbers.c.campaign, numbers.c.number, sa.bindparam("trunk", type_=attempts.c.trunk.type),
-        sa.bindparam("at", type_=attempts.c.due_at.type), sa.bindparam("heard_after", type_=sa.Integer),
-        sa.bindparam("why", type_=attempts.c.reason.type), sa.literal("planned"),
-    ).where(numbers.c.target_id.in_(_ids), numbers.c.position == sa.bindparam("position")),
-)  # fmt: skip
 
 
 def _settle_ended(c: sa.Connection, running: Mapping[str, Running], *, now: datetime, only: tuple[str, ...]) -> int:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 from itertools import product
+from typing import Any
 
 import sqlalchemy as sa
 
 from dialer.call import Hangup
+from dialer.cancelling import cancel_targets
+from dialer.database import Database
 from dialer.history import dials_by_number, why_not_to_call
 from dialer.permission import Facts, ask_permission
+from dialer.stages.plan import plan_due
 from dialer.tables import do_not_call, numbers, targets
 from tests.rows import CONTRACT_END, add_attempt
 from tests.stages.scene import DAY, HOUR, MINUTE, NOON, SECOND, Scene
@@ -108,6 +113,23 @@ def test_two_who_plan_at_once_plan_everybody_once(scene: Scene) -> None:
     for planner in planners:
         planner.join()
     assert [len(scene.tries(id)) for id in everybody] == [1] * 60
+
+
+def test_who_is_cancelled_while_permission_is_asked_is_not_planned(scene: Scene) -> None:
+    cancelled, other = scene.target(), scene.target()
+
+    class Meanwhile(Database):
+        def write(self, work: Callable[[sa.Connection], Any]) -> Any:
+            scene.database.write(
+                lambda c: cancel_targets(c, [cancelled], state="cancelled", reason="renewed", now=NOON)
+            )
+            return super().write(work)
+
+    with Meanwhile(scene.database.url.render_as_string(hide_password=False)) as database:
+        plan_due(database, scene.running, now=NOON)
+    target = scene.owed(cancelled)
+    assert (target.state, target.reason, scene.tries(cancelled)) == ("cancelled", "renewed", [])
+    assert [one.phase for one in scene.tries(other)] == ["planned"]
 
 
 def rung(scene: Scene, number: str) -> None:
