@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -29,6 +29,7 @@ from dialer.call import (
 )
 from dialer.cancelling import stop_others, suppress
 from dialer.database import Database
+from dialer.given_rows import GivenRows
 from dialer.providers.base import Heard, TakenBack
 from dialer.tables import attempts, news
 
@@ -101,9 +102,19 @@ _of_the_same_number = sa.select(attempts.c.id).where(
 
 
 @cache
-def _update(names: tuple[str, ...]) -> sa.Update:
-    new: dict[str, Any] = {name: sa.bindparam(f"new_{name}") for name in names}
-    return sa.update(attempts).where(attempts.c.id == sa.bindparam("row")).values(new)
+def _update(names: tuple[str, ...], *, is_sqlite: bool) -> tuple[GivenRows, sa.Update]:
+    given = GivenRows(attempts, ("id", *names), is_sqlite=is_sqlite)
+    new = {name: given.c[name] for name in names}
+    return given, sa.update(attempts).where(attempts.c.id == given.c["id"]).values(new)
+
+
+@lru_cache(maxsize=1)
+def _insert(database: Database) -> tuple[GivenRows, Any]:
+    names = ("attempt_id", "key", "heard_at", "raw")
+    given = GivenRows(news, names, is_sqlite=database.is_sqlite)
+    # where there is no WHERE, SQLite takes ON CONFLICT for a join's
+    chosen = sa.select(*(given.c[name] for name in names)).where(sa.literal_column("true"))
+    return given, database.insert_new(news).from_select(names, chosen)
 
 
 def _lock(c: sa.Connection, heard: Sequence[Heard], taken_back: Sequence[TakenBack]) -> dict[int, dict[str, Any]]:
@@ -141,13 +152,15 @@ def _merge_news(
     alike: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
     for id in sorted(changed):
         names = tuple(name for name in _CHANGED if rows[id][name] != before[id][name])
-        alike[names].append({"row": id, **{f"new_{name}": rows[id][name] for name in names}})
+        alike[names].append({"id": id, **{name: rows[id][name] for name in names}})
     for names, values in alike.items():
-        c.execute(_update(names), values)
+        given, update = _update(names, is_sqlite=database.is_sqlite)
+        c.execute(update, given.of(values))
     if kept:
+        given, insert = _insert(database)
         c.execute(
-            database.insert_new(news),
-            [{"attempt_id": n.attempt, "key": n.key, "heard_at": now, "raw": n.raw[:RAW_MOST]} for n in kept],
+            insert,
+            given.of({"attempt_id": n.attempt, "key": n.key, "heard_at": now, "raw": n.raw[:RAW_MOST]} for n in kept),
         )
     for id in sorted(changed):
         # what took its place was planned because nobody knew of it
