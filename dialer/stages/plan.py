@@ -23,9 +23,9 @@ from dialer.history import REMEMBERED, dials_by_number, is_known, why_not_to_cal
 from dialer.permission import Facts, Verdict, ask_permission
 from dialer.tables import attempts, numbers, targets
 
-PLANNED_AT_ONCE = 500
+PLANNED_AT_ONCE = 400
 PLANNED_A_ROUND = 10_000
-IN_FLIGHT = 3
+IN_FLIGHT = 2
 """While one transaction is written by the database, the next is decided here."""
 SETTLED_AT_ONCE = 100
 NOT_PLACED_AT_MOST = 5
