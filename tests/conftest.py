@@ -19,6 +19,11 @@ from dialer.migrate import migrate
 log.set_up(level="critical")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those that take long begin first, so that nobody waits for the last of them alone."""
+    items.sort(key=lambda item: not item.nodeid.startswith(("tests/faults/", "tests/test_a_campaign_day")))
+
+
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[str]:
     """The address of a server of our own. It locks and chmods folders: it gets a TMPDIR outside pytest's."""
