@@ -3,8 +3,8 @@
     python -m benchmarks.webhooks [--seconds 5] [--rounds 3]
 
 Each call gets the four status callbacks of a call that is answered. Three processes: this one (the load), the bare
-route, the real hooks; both servers are uvicorn with the same settings. The hooks are killed with -9 while they answer,
-and then every webhook that was acknowledged is looked for in the database, and so is what the calls came to.
+route, the real hooks; both servers are uvicorn with the same settings, in a process set as the service's is. The hooks
+are killed with -9 while they answer, and then every webhook that was acknowledged is looked for in the database, and so is what the calls came to.
 """
 
 from __future__ import annotations
@@ -145,6 +145,8 @@ def _serve_bare(port: int) -> None:
     from starlette.responses import Response
     from starlette.routing import Route
 
+    from dialer.stages.dial import be_punctual
+
     async def receive(request: Request) -> Response:
         from urllib.parse import parse_qsl
 
@@ -152,6 +154,7 @@ def _serve_bare(port: int) -> None:
         return Response(status_code=204)
 
     route = Route("/twilio/{kind}/{ref}/{step}/{mac}", receive, methods=["POST"])
+    be_punctual()
     uvicorn.run(Starlette(routes=[route]), port=port, **_UVICORN)
 
 
@@ -163,6 +166,7 @@ def _serve_hooks(port: int, url: str) -> None:
     from dialer.group_writer import GroupWriter
     from dialer.providers.twilio import Twilio
     from dialer.providers.twilio.webhooks import Webhooks
+    from dialer.stages.dial import be_punctual
     from dialer.stages.record import Timing, record
     from dialer.web.hooks import Hooks, Scripts
 
@@ -173,6 +177,7 @@ def _serve_hooks(port: int, url: str) -> None:
     webhooks = Webhooks(f"http://127.0.0.1:{port}", KEY, tokens=[TOKEN], secrets=[SECRET])
     twilio = Twilio("AC" + "0" * 32, TOKEN, webhooks=webhooks)
     application = Hooks(twilio, writer, Scripts(lambda attempt: None), is_well=lambda: "")
+    be_punctual()
     uvicorn.run(application, port=port, **_UVICORN)
 
 
