@@ -4,7 +4,8 @@
 
 Each call gets the four status callbacks of a call that is answered. Three processes: this one (the load), the bare
 route, the real hooks; both servers are uvicorn with the same settings, in a process set as the service's is. The hooks
-are killed with -9 while they answer, and then every webhook that was acknowledged is looked for in the database, and so is what the calls came to.
+are killed with -9 while they answer, and then every webhook that was acknowledged is looked for in the database, and so
+is what the calls came to.
 """
 
 from __future__ import annotations
