@@ -142,7 +142,7 @@ def _dial(answer: Any, url: str, port: int, rate: float, seconds: float, placeme
     )  # fmt: skip
     with Database(url) as database:
         clock, store, taken_back = Clock(), Store(database), [0]
-        clock.set(database.now())
+        clock.follow(database.now)
         # its window is always open
         take_in(database, read_campaigns(HERE / "dialer" / "sandbox", HERE / "templates"), now=clock.now())
         timing = Timing(wrap_up=settings.wrap_up, silent_after=settings.silent_after)

@@ -42,7 +42,7 @@ def open_database(settings: Settings) -> Database:
 def build(settings: Settings, database: Database) -> Parts:
     """Raises SettingsError for what is missing to dial and to write back."""
     clock = Clock()
-    clock.set(database.now())
+    clock.follow(database.now)
     key = installation_key(database)
     return Parts(
         database=database,

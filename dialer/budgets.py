@@ -21,7 +21,7 @@ from dialer.tables import attempts, campaigns, targets
 # Starts spaced at exactly the limit overshoot it in some sliding second.
 MARGIN = 1.028
 LEAD = timedelta(milliseconds=100)
-"""From the beginning of a claim to its first slot; the first claim of a process takes most of it."""
+"""From the beginning of a claim to its first slot at least; the first claim of a process takes most of it."""
 ANY_NUMBER = 1_000_000
 
 
@@ -64,8 +64,8 @@ def live_by_campaign(c: sa.Connection, trunk: str) -> Counter[str]:
     return Counter({name: count for name, count in rows})
 
 
-def slots_ahead(next_at: datetime, budget: Budget, *, now: datetime, until: datetime, most: int) -> list[datetime]:
-    first = max(next_at, now + LEAD)
+def slots_ahead(next_at: datetime, budget: Budget, *, after: datetime, until: datetime, most: int) -> list[datetime]:
+    first = max(next_at, after)
     slots: list[datetime] = []
     while len(slots) < most and first + len(slots) * budget.spacing < until:
         slots.append(first + len(slots) * budget.spacing)

@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from dialer import log
-from dialer.budgets import Budget, Share, live_by_campaign, shares, slots_ahead
+from dialer.budgets import LEAD, Budget, Share, live_by_campaign, shares, slots_ahead
 from dialer.campaign_store import Running
 from dialer.cancelling import LIVE
 from dialer.database import Database
@@ -69,9 +69,11 @@ def claim_due(
     now: datetime,
     until: datetime,
     most: int,
+    lead: timedelta = LEAD,
     scope: Scope = EVERYTHING,
 ) -> list[Claim]:
-    """At most `most` claims, each with a slot before `until`. Those who may not be rung now are put off or ended."""
+    """At most `most` claims, each with a slot after `lead` and before `until`. Those who may not be rung now are put
+    off or ended."""
 
     def work(c: sa.Connection) -> list[Claim]:
         trunk = c.execute(sa.select(trunks).where(trunks.c.name == budget.trunk).with_for_update()).one()
@@ -79,7 +81,7 @@ def claim_due(
             return []
         live = live_by_campaign(c, budget.trunk)
         slots = slots_ahead(
-            trunk.next_slot_at, budget, now=now, until=until, most=min(most, budget.lines - live.total())
+            trunk.next_slot_at, budget, after=now + lead, until=until, most=min(most, budget.lines - live.total())
         )
         if not slots:
             return []
@@ -164,8 +166,12 @@ def _permitted(
             do_not_call=forbidden.get(row.number), dialed_at=dialed.get(row.number, ()),
             dials=dials.get(row.target_id, 0), only=budget.only,
         )  # fmt: skip
-        verdict = ask_permission(running[row.campaign].campaign, facts, now)
-        if verdict.is_now(now):
+        # a window may close, or a last day end, between the claim and the call
+        for moment in (now, now + budget.send_within):
+            verdict = ask_permission(running[row.campaign].campaign, facts, moment)
+            if not verdict.is_now(moment):
+                break
+        if verdict.is_now(moment):
             allowed.append(row)
             taken.add(row.number)
         elif verdict.at is not None:

@@ -245,7 +245,7 @@ class Service:
 
     def _beat(self) -> None:
         parts = self._parts
-        wrong = parts.clock.set(parts.database.now())
+        wrong = parts.clock.follow(parts.database.now)
         if abs(wrong) > timedelta(seconds=2):
             log.warn(f"node={parts.node} its clock was {wrong.total_seconds():+.1f} s off the database's and is set")
         dead = leases.stay(

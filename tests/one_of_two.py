@@ -85,7 +85,7 @@ def main(url: str, books: Path, name: str) -> None:
     log.set_up(level="critical")
     database = Database(url)
     clock, store = Clock(), Store(database)
-    clock.set(database.now())
+    clock.follow(database.now)
 
     def write(items: Sequence[Heard | TakenBack]) -> None:
         record(database, items, now=clock.now(), timing=TIMING)

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 
 from dialer import log
 from dialer.breaker import Breaker
-from dialer.budgets import Budget
+from dialer.budgets import LEAD, Budget
 from dialer.call import Hangup, Phase, Progress
 from dialer.campaign_store import Running
 from dialer.cancelling import end_queued
@@ -29,7 +29,9 @@ from dialer.phone_number import mask
 from dialer.providers.base import Heard, News, Order, Placed, Provider, TakenBack
 
 SLACK = timedelta(milliseconds=18)
-HORIZON = timedelta(milliseconds=300)
+AHEAD = timedelta(milliseconds=200)
+"""From the first slot that a claim may take to the last."""
+LEAD_MOST = timedelta(seconds=1)
 
 CAMPAIGN_RESTS = timedelta(minutes=5)
 QUEUED_TOO_LONG = timedelta(seconds=3)
@@ -60,7 +62,7 @@ class Dialer:
         self._database, self._desk, self._node, self._clock = database, desk, node, clock
         self._writer, self._remember = writer, remember
         self._stopping = threading.Event()
-        self._in_flight = 0
+        self._in_flight, self._lead = 0, LEAD
         self._guard = threading.Lock()
         self._breaker = Breaker()
         self._queued: dict[int, datetime] = {}
@@ -83,9 +85,12 @@ class Dialer:
             return 0
         now = self._clock.now()
         claims = claim_due(
-            self._database, self._desk.budget, campaigns, node=self._node, now=now, until=now + HORIZON, most=most,
-            scope=scope,
+            self._database, self._desk.budget, campaigns, node=self._node, now=now, until=now + self._lead + AHEAD,
+            most=most, lead=self._lead, scope=scope,
         )  # fmt: skip
+        # a node far from its database would find its slots gone by when the claim has been committed
+        took = self._clock.now() - now
+        self._lead = min(max(LEAD, took * 1.25, self._lead * 0.9), LEAD_MOST)
         for claim in claims:
             self._remember(claim)
             with self._guard:

@@ -154,6 +154,24 @@ def test_a_window_that_closed_while_they_waited_puts_people_off(scene: Scene) ->
     assert "window opens" in row.reason
 
 
+def test_whoever_could_only_be_rung_after_the_window_has_closed_is_put_off(scene: Scene) -> None:
+    closes = NOON + 7 * HOUR
+    call = scene.planned()
+    assert scene.claim(closes - 4 * SECOND) == []
+    row = scene.attempt(call)
+    assert (row.phase, row.due_at) == ("planned", NOON + 22 * HOUR)
+    assert "window" in row.reason
+    scene.set(attempts, call, due_at=NOON)
+    assert len(scene.claim(closes - 6 * SECOND)) == 1
+
+
+def test_nobody_is_claimed_for_a_call_after_midnight_of_the_contracts_last_day(scene: Scene) -> None:
+    scene.campaign(window="{mon-sun: 00:00-24:00, holidays: none}")
+    call = scene.planned(contract_end=NOON.date())
+    assert scene.claim(NOON + 12 * HOUR - 4 * SECOND) == []
+    assert (scene.attempt(call).phase, scene.attempt(call).disposition) == ("ended", "cancelled")
+
+
 def test_a_number_that_must_not_be_called_any_more_ends_its_attempt(scene: Scene) -> None:
     call = scene.planned("+79161234567")
     flag = {"number": "+79161234567", "source": "command", "card": "", "reason": "asked", "since": NOON}
