@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from dialer.breaker import IN_A_ROW
 from dialer.budgets import Budget
 from dialer.clock import Clock
 from dialer.commands.status import look
@@ -18,7 +19,7 @@ from dialer.providers.base import Heard, TakenBack
 from dialer.sandbox.portal import Portal
 from dialer.sandbox.server import Sandbox
 from dialer.sandbox.telephone import Telephone
-from dialer.stages.dial import IN_A_ROW, Desk, Dialer
+from dialer.stages.dial import Desk, Dialer
 from dialer.stages.record import record
 from tests.providers.scene import SID, TOKEN, twilio
 from tests.stages.scene import DAY, HOUR, MINUTE, NOON, SECOND, TIMING, Scene
