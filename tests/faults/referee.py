@@ -15,6 +15,8 @@ from dialer.tables import attempts, do_not_call, entries
 from tests.faults.world import World
 
 ANSWERS = {"1": "renew", "2": "talk"}
+READ_LATE = 0.1
+"""Seconds by which a busy machine may read a request after it was sent: the books say when it was read."""
 
 
 @dataclass(slots=True)
@@ -142,7 +144,7 @@ def _overrun(verdict: Verdict, calls: list[Call], world: World) -> None:
     sent = sorted(at for at, _, _ in world.sandbox.telephone.log)
     first = 0
     for last, at in enumerate(sent):
-        while at - sent[first] >= 1.0:
+        while at - sent[first] >= 1.0 - READ_LATE:
             first += 1
         verdict.most_a_second = max(verdict.most_a_second, last - first + 1)
     if verdict.most_a_second > world.rate:
