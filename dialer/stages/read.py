@@ -28,7 +28,7 @@ from dialer.tables import attempts, do_not_call, nodes, numbers, readings, targe
 FACTS_MOST = 8_000
 PEOPLE_AT_ONCE = 40
 AGAIN_AT_ONCE = 500
-DUE_SOON = timedelta(minutes=5)
+DUE_SOON, SEEN_LATELY = timedelta(minutes=5), timedelta(minutes=2)
 MANY_GONE_HELD = timedelta(hours=1)
 
 
@@ -95,22 +95,28 @@ def read_campaign(database: Database, crm: Crm, running: Running, day: date, *, 
 
 
 def read_again(database: Database, crm: Crm, running: Running, *, now: datetime, fresh_for: timedelta) -> int:
-    """People due in the next minutes are asked about by id: renewed, moved, do-not-call are cancelled.
+    """Who is rung next is asked about by id, in one request: renewed, moved, do-not-call are cancelled.
 
     Returns how many people were seen. Raises CrmError: then nobody was confirmed, and nobody stale is rung.
     """
     campaign = running.campaign
-    soon = (
-        sa.select(targets.c.id, targets.c.card_type, targets.c.card_id, attempts.c.due_at)
-        .join(attempts, sa.and_(attempts.c.target_id == targets.c.id, attempts.c.phase == "planned"))
+    first = (
+        sa.select(attempts.c.id, attempts.c.target_id, attempts.c.due_at)
         .where(
             attempts.c.trunk == campaign.trunk,
             attempts.c.campaign == campaign.name,
+            attempts.c.phase == "planned",
             attempts.c.due_at <= now + DUE_SOON,
-            targets.c.seen_at < now - fresh_for / 2,
         )
         .order_by(attempts.c.due_at, attempts.c.id)
         .limit(AGAIN_AT_ONCE)
+        .subquery()
+    )
+    soon = (
+        sa.select(targets.c.id, targets.c.card_type, targets.c.card_id, first.c.due_at)
+        .join(first, first.c.target_id == targets.c.id)
+        .where(targets.c.seen_at < now - min(fresh_for / 2, SEEN_LATELY))
+        .order_by(first.c.due_at, first.c.id)
     )
     rows = database.read(lambda c: c.execute(soon).all())
     if not rows:

@@ -286,6 +286,16 @@ def due_soon(scene: Scene, portal: Portal) -> int:
     return int(row.id)
 
 
+def test_who_waits_in_the_queue_is_asked_about_every_few_minutes(scene: Scene, portal: Portal) -> None:
+    add(portal, 1), add(portal, 2, "+7 916 123-45-68")
+    read(scene, portal)
+    scene.plan()
+    assert again(scene, portal, NOON + MINUTE) == 0
+    assert again(scene, portal, NOON + 3 * MINUTE) == 2
+    assert again(scene, portal, NOON + 4 * MINUTE) == 0
+    assert again(scene, portal, NOON + 6 * MINUTE) == 2
+
+
 def test_people_are_asked_about_once_shortly_before_they_are_due(scene: Scene, portal: Portal) -> None:
     add(portal)
     call = due_soon(scene, portal)
