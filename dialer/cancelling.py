@@ -34,14 +34,23 @@ def cancel_targets(c: sa.Connection, ids: Sequence[int], *, state: str, reason: 
 
 
 def suppress(
-    database: Database, c: sa.Connection, number: str, *, source: str, reason: str, now: datetime, card: str = ""
+    database: Database,
+    c: sa.Connection,
+    number: str,
+    *,
+    source: str,
+    reason: str,
+    now: datetime,
+    card: str = "",
+    but: Sequence[int] = (),
 ) -> None:
-    """The number is never dialed again: what is planned is cancelled, what is live is ended."""
+    """The number is never dialed again: what is planned is cancelled, what is live is ended, `but` these attempts."""
     c.execute(
         database.insert_new(do_not_call),
         {"number": number, "source": source, "card": card, "reason": reason, "since": now},
     )
-    _stop_attempts(c, attempts.c.number == number, live="any", reason="do not call", now=now)
+    others = sa.and_(attempts.c.number == number, attempts.c.id.not_in(but))
+    _stop_attempts(c, others, live="any", reason="do not call", now=now)
 
 
 def stop_others(c: sa.Connection, target_id: int, *, but: int, reason: str, now: datetime) -> None:

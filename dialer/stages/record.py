@@ -166,8 +166,11 @@ def _merge_news(
         # what took its place was planned because nobody knew of it
         if rows[id]["cancel"] == "any" or before[id]["disposition"] in NOT_A_DIAL:
             stop_others(c, rows[id]["target_id"], but=id, reason=f"attempt {id} was placed after all", now=now)
-    for number in sorted({rows[n.attempt]["number"] for n in kept if n.progress.opted_out}):
-        suppress(database, c, number, source="key", reason="pressed the opt-out key", now=now)
+    opted_out = {n.attempt for n in kept if n.progress.opted_out}
+    for number in sorted({rows[id]["number"] for id in opted_out}):
+        # they are told that it was understood, and then hung up on; of two calls nobody knows which was told
+        but = [id for id in opted_out if rows[id]["number"] == number and rows[id]["other_call_id"] is None]
+        suppress(database, c, number, source="key", reason="pressed the opt-out key", now=now, but=but)
 
 
 def _still_holds(item: Heard, row: dict[str, Any]) -> bool:

@@ -150,11 +150,19 @@ def test_what_was_said_on_the_double_is_not_forgotten(scene: Scene) -> None:
     assert (scene.attempt(call).disposition, scene.attempt(call).answer) == ("reached", "renew")
 
 
-def test_a_double_placement_does_not_forget_that_the_number_must_not_be_called(scene: Scene) -> None:
+OPTED_OUT = Progress(phase=Phase.answered, answer="do_not_call", answer_step=1, opted_out=True)
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "ends"), [(OPTED_OUT, RINGING, "other"), (RINGING, OPTED_OUT, "any")], ids=["first", "double"]
+)
+def test_of_two_calls_for_one_attempt_none_rings_on_after_an_opt_out(
+    scene: Scene, first: Progress, then: Progress, ends: str
+) -> None:
     call = scene.live()
-    scene.hear(call, Progress(phase=Phase.answered, answer="do_not_call", answer_step=1, opted_out=True), call_id="CA1")
-    scene.hear(call, RINGING, call_id="CA2")
-    assert (scene.attempt(call).cancel, scene.attempt(call).other_call_id) == ("any", "CA2")
+    scene.hear(call, first, call_id="CA1")
+    scene.hear(call, then, call_id="CA2")
+    assert (scene.attempt(call).cancel, scene.attempt(call).other_call_id) == (ends, "CA2")
 
 
 def test_a_claim_that_was_taken_back_while_its_reason_went_away_is_not_planned_again(scene: Scene) -> None:

@@ -129,6 +129,19 @@ def test_opting_out_suppresses_the_number_and_ends_whatever_else_rings_it(databa
     assert attempt(database, planned).disposition == "cancelled"
 
 
+def test_whoever_opts_out_is_not_cut_off_and_hears_that_it_was_understood(database: Database, call: int) -> None:
+    hear(database, call, Progress(phase=Phase.answered, answer="do_not_call", answer_step=1, opted_out=True))
+    row = attempt(database, call)
+    assert (row.phase, row.cancel) == ("answered", None)
+
+
+def test_opting_out_after_the_end_ends_the_call_that_rings_the_same_number_now(database: Database, call: int) -> None:
+    hear(database, call, COMPLETED)
+    now_live = add_attempt(database, add_target(database, NOW, card_id=2, campaign="other"), NOW)
+    hear(database, call, Progress(answer="do_not_call", answer_step=1, opted_out=True))
+    assert attempt(database, now_live).cancel == "any"
+
+
 def test_news_of_an_unknown_attempt_changes_nothing_and_does_not_stop_its_group(database: Database, call: int) -> None:
     items = [Heard(News(999_999, "a", RINGING)), Heard(News(call, "b", RINGING))]
     record(database, items, now=NOW, timing=TIMING)
