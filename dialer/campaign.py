@@ -135,13 +135,18 @@ class ScriptPart(Part):
                 )
             keys = {**keys, "9": Key(answer=OPT_OUT)}
         answers = [choice.answer for choice in keys.values()]
-        twice: list[tuple[tuple[str | int, ...], str]] = [
+        found: list[tuple[tuple[str | int, ...], str]] = [
             ((key, "answer"), f"'{choice.answer}' is the answer of another key already")
             for place, (key, choice) in enumerate(keys.items())
             if choice.answer in answers[:place]
         ]
-        if twice:
-            raise Several(twice)
+        found += [
+            ((key, "connect"), "whoever opts out is not put through; remove it, or give the key another answer")
+            for key, choice in keys.items()
+            if choice.answer == OPT_OUT and choice.connect is not None
+        ]
+        if found:
+            raise Several(found)
         return keys
 
 

@@ -77,6 +77,8 @@ def at(text: str, beginning: str) -> int:
         ("    9:", "    9: {answer: stop}", "script.keys: no key says do_not_call; people must be able to opt out"),
         ("    2:", "    2: {answer: talk, connect: +78005553535}", "script.keys.2.connect: +7800***35 is a toll free"),
         ("    2:", "    2: {answer: talk, connect: +74950000000}", "script.keys.2.connect: is the caller_id itself"),
+        ("    9:", "    9: {answer: do_not_call, connect: +74951234567}", "script.keys.9.connect: whoever opts out is "
+         "not put through; remove it, or give the key another answer"),
         ("# pacing:", "pacing: {lines: 0, calls_per_second: 1}", "pacing.lines: must be at least 1"),
         ("# pacing:", "pacing: {calls_per_second: nan}", "pacing.calls_per_second: 'nan' is not a number"),
         ("# pacing:", "pacing: {calls_per_minut: 1}", "unknown key; did you mean 'calls_per_second'?"),
