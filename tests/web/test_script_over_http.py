@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from dialer.call import AnsweredBy, Hangup, Phase, Transfer
+from dialer.providers.base import Heard
 from dialer.providers.twilio.twiml import pieces
 from dialer.script import Play, Say, Script
 from tests.providers.scene import CALLER_ID, MANAGER, OTHER, SCRIPT
@@ -59,6 +60,13 @@ def test_silence_is_asked_again_without_a_reproach(node: Node) -> None:
     assert said(node.post("keys", 1, Digits="")) == [MENU]
     assert said(node.post("keys", 2, Digits="")) == ["До свидания"]
     assert (node.proven.answer, node.proven.keys_unheard) == (None, False)
+
+
+def test_the_managers_leg_is_never_taken_for_the_call_whatever_it_says_of_itself(node: Node) -> None:
+    node.send(node.path("leg", 2), {"CallSid": OTHER, "ParentCallSid": "CA1", "CallStatus": "in-progress"})
+    node.send(node.path("leg", 2), {"CallSid": OTHER, "CallStatus": "completed"})
+    assert [one.news.call_id for one in node.heard if isinstance(one, Heard)] == ["CA1", None]
+    assert node.proven.phase is Phase.answered
 
 
 def test_a_step_beyond_the_script_ends_the_call(node: Node) -> None:

@@ -62,7 +62,9 @@ class Webhooks:
     def receive(self, letter: Letter, script: Script | None) -> tuple[News | None, Reply]:
         """`script` is None for an attempt that is not ours: it is hung up on."""
         page = self._page_that_failed(letter) if letter.kind == "fallback" else letter
-        call_id = _clean(letter.fields.get("ParentCallSid") or letter.fields.get("CallSid") or "")[:64]
+        # a leg's own id is not the call's
+        own = "" if letter.kind == "leg" else letter.fields.get("CallSid", "")
+        call_id = _clean(letter.fields.get("ParentCallSid") or own)[:64]
         news = News(
             letter.attempt, letter.key, self._proves(page, script), call_id=call_id or None, raw=_raw(letter),
             unknown=words.unknown(letter.fields),
