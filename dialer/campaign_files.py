@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,10 @@ Texts = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class CampaignFile:
-    """`hash` covers the file and every template it uses."""
+    """`hash` and `changed_at` cover the file and every template it uses.
+
+    `changed_at` is when the file system last noted a change: putting a file back keeps the times that a person sees.
+    """
 
     name: str
     path: Path
@@ -31,6 +35,7 @@ class CampaignFile:
     text: str
     templates: Mapping[str, str]
     hash: str
+    changed_at: datetime
 
 
 @dataclass(slots=True)
@@ -124,7 +129,8 @@ def _read_one(path: Path, texts: Texts, templates: Path, loaded: Loaded) -> None
     loaded.warnings += found.warnings
     used = {one: dict(texts)[one] for one in referenced(dict(texts), found.campaign.template)[0]}
     digest = hashlib.sha256("\0".join([text, *(f"{n}\0{t}" for n, t in sorted(used.items()))]).encode()).hexdigest()
-    loaded.campaigns[name] = CampaignFile(name, path, found.campaign, text, used, digest)
+    changed_at = _changed_at([path, *(templates / one for one in used)])
+    loaded.campaigns[name] = CampaignFile(name, path, found.campaign, text, used, digest, changed_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +198,13 @@ def _text(path: Path) -> tuple[str, Mistake | None]:
         return error.object.decode("utf-8", "replace"), Mistake(str(path), 0, 0, why)
     except OSError as error:
         return "", Mistake(str(path), 0, 0, f"cannot be read: {error.strerror or error}")
+
+
+def _changed_at(paths: Iterable[Path]) -> datetime:
+    try:
+        return datetime.fromtimestamp(max(path.stat().st_ctime for path in paths), UTC)
+    except OSError:
+        return datetime.fromtimestamp(0, UTC)  # it has just gone: the next look says what is there
 
 
 def _template_texts(folder: Path) -> tuple[Texts, list[Mistake]]:

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from dialer import leases, log
 from dialer.campaign_files import read_campaigns
-from dialer.campaign_store import Running, Store, take_in
+from dialer.campaign_store import Look, Running, Store, take_in
 from dialer.cancelling import LIVE
 from dialer.claiming import EVERYTHING, Scope
 from dialer.clock import Clock
@@ -80,6 +80,7 @@ class Service:
     def __init__(self, parts: Parts, *, kind: str, scope: Scope = EVERYTHING, today: bool = False) -> None:
         self._parts, self._scope, self._today, self._kind = parts, scope, today, kind
         self._read_today: set[str] = set()
+        self._looks: dict[str, Look] = {}
         self.first_reading = threading.Event()
         self._writer: GroupWriter[Heard | TakenBack] = GroupWriter(self._record)
         self._scripts = Scripts(parts.load_script)  # type: ignore[arg-type]
@@ -177,7 +178,7 @@ class Service:
 
     def _load_campaigns(self) -> None:
         loaded = read_campaigns(self._parts.campaigns, self._parts.templates)
-        take_in(self._parts.database, loaded, now=self._parts.clock.now())
+        take_in(self._parts.database, loaded, now=self._parts.clock.now(), looks=self._looks)
 
     def _ours(self) -> dict[str, Running]:
         if self._scope.target is not None:

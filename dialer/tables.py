@@ -43,16 +43,22 @@ class Trunk(SQLModel, table=True):
 
 
 class CampaignRow(SQLModel, table=True):
-    """`stopped` says why the campaign rings nobody at all; None while it may."""
+    """`version_id` is the version in force. `stopped` says why the campaign rings nobody at all; None while it may.
+
+    `gone_since`: its file was not there at any look since then.
+    """
 
     __tablename__ = "campaign"
     name: str = Field(primary_key=True)
     version_id: int | None = None
     stopped: str | None = None
+    gone_since: datetime | None = None
     next_slot_at: datetime
 
 
 class CampaignVersion(SQLModel, table=True):
+    """`since`: when it last came into force."""
+
     __tablename__ = "campaign_version"
     __table_args__ = (UniqueConstraint("campaign", "hash"),)
     id: int | None = Field(default=None, primary_key=True)
@@ -241,7 +247,7 @@ class EntryRow(SQLModel, table=True):
 
 
 class DoNotCall(SQLModel, table=True):
-    """`source`: key, command, crm. A CRM's flag names its card and goes when the flag goes."""
+    """`source`: key, command, crm. A CRM's flag names its card and campaign, in `reason` the field, and goes with it."""
 
     __tablename__ = "do_not_call"
     __table_args__ = (UniqueConstraint("number", "source", "card"),)

@@ -14,6 +14,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("version_id", sa.Integer(), nullable=True),
         sa.Column("stopped", sa.String(), nullable=True),
+        sa.Column("gone_since", UTCDateTime(), nullable=True),
         sa.Column("next_slot_at", UTCDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("name"),
     )
