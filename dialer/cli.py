@@ -188,21 +188,30 @@ def doctor(json: Json = False) -> None:
 
 
 def main() -> None:
-    from dialer.errors import DialerError
+    from dialer.ending import end_process
 
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # a terminal without our letters shows others; a log that cannot be written would stop the work
             stream.reconfigure(errors="replace")
+    end_process(_run())
+
+
+def _run() -> int:
+    from dialer.errors import DialerError
+
     try:
         app()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
     except DialerError as error:
         print(error, file=sys.stderr)
-        sys.exit(1)
+        return 1
     except KeyboardInterrupt:
-        sys.exit(130)
+        return 130
     except BrokenPipeError:
-        sys.exit(0)
+        return 0
+    return 0
 
 
 def _settings() -> Any:

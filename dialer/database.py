@@ -18,7 +18,7 @@ from typing import Any, Self, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.sql.functions import FunctionElement
@@ -88,8 +88,11 @@ class Database:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _type: object, error: BaseException | None, _trace: object) -> None:
+        """Whatever the database itself refused meanwhile becomes a DatabaseRefused."""
         self.close()
+        if isinstance(error, SQLAlchemyError):
+            raise DatabaseRefused(f"{self.shown}: {in_one_line(error)}") from error
 
     def _write_once(self, work: Callable[[sa.Connection], T]) -> T:
         if not self.is_sqlite:
@@ -241,6 +244,12 @@ _EACH = "(SELECT value FROM json_each({}))"
 def among(column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool]:
     """`column.in_(…)`, with all values in one parameter: however many, it is one statement, prepared once."""
     return _Among(column, sa.bindparam(name, type_=_Listed(column.type)))
+
+
+def in_one_line(error: BaseException) -> str:
+    """What the database said, without what SQLAlchemy adds: the statement, and where to read about its errors."""
+    said = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    return " ".join(str(said).split("\n(Background on this error", 1)[0].split())[:500]
 
 
 def _is_transient(error: DBAPIError) -> bool:

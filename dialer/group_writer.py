@@ -48,13 +48,13 @@ class GroupWriter(Generic[T]):
         finally:
             timer.cancel()
 
-    def close(self) -> None:
-        """Writes what is queued, then ends. Whoever comes later is told at once."""
+    def close(self, *, within: float | None = None) -> None:
+        """Writes what is queued, then ends, at most for so many seconds. Whoever comes later is told at once."""
         with self._guard:
             if not self._closed:
                 self._closed = True
                 self._queue.put(None)
-        self._thread.join()
+        self._thread.join(within)
 
     def _enqueue(self, item: T, future: Future[None] | asyncio.Future[None]) -> bool:
         with self._guard:

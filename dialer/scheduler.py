@@ -13,6 +13,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy.exc import SQLAlchemyError
 
 from dialer import log
+from dialer.database import in_one_line
 from dialer.errors import DialerError
 
 SAY_AGAIN_AFTER = 60.0
@@ -29,13 +30,15 @@ class Ticks:
         )
         self._said: dict[str, tuple[str, float]] = {}
         self._running: dict[str, threading.Lock] = {}
+        self._dropped: set[str] = set()
 
     def every(self, interval: timedelta, name: str, tick: Callable[[], Any]) -> None:
         lock = self._running.setdefault(name, threading.Lock())
 
         def run() -> None:
             with lock:
-                self._run(name, tick)
+                if name not in self._dropped:
+                    self._run(name, tick)
 
         self._scheduler.add_job(
             run, "interval", seconds=interval.total_seconds(), id=name, next_run_time=datetime.now(UTC)
@@ -45,25 +48,39 @@ class Ticks:
         self._scheduler.start()
 
     def drop(self, *names: str) -> None:
-        """Returns when none of these is running any more."""
+        """None of these begins any more. What is running goes on; see `wait`."""
         for name in names:
+            self._dropped.add(name)
             if self._scheduler.get_job(name) is not None:
                 self._scheduler.remove_job(name)
-        for name in names:
-            with self._running[name]:
-                pass
 
-    def stop(self) -> None:
+    def wait(self, *names: str, within: float) -> bool:
+        """Until none of these is running. False where one still is after so many seconds in all."""
+        until = time.monotonic() + within
+        for name in names:
+            lock = self._running.get(name)
+            if lock is None:
+                continue
+            if not lock.acquire(timeout=max(0.0, until - time.monotonic())):
+                return False
+            lock.release()
+        return True
+
+    def stop(self, *, within: float) -> None:
+        """What is running gets so many seconds in all to come to its end, and is then left alone."""
+        names = list(self._running)
+        self._dropped.update(names)
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
+        self.wait(*names, within=within)
 
     def _run(self, name: str, tick: Callable[[], Any]) -> None:
         try:
             tick()
         except (DialerError, SQLAlchemyError) as error:
-            self._say(name, f"{name} waits: {_short(error)}")
+            self._say(name, f"{name} waits: {in_one_line(error)}")
         except Exception as error:
-            self._say(name, f"{name} failed: {type(error).__name__}: {_short(error)}", exc_info=error)
+            self._say(name, f"{name} failed: {type(error).__name__}: {in_one_line(error)}", exc_info=error)
         else:
             if self._said.pop(name, None) is not None:
                 log.say(f"{name} goes on")
@@ -73,7 +90,3 @@ class Ticks:
         if text != before or time.monotonic() - at > SAY_AGAIN_AFTER:
             self._said[name] = (text, time.monotonic())
             log.alarm(text, **more)
-
-
-def _short(error: BaseException) -> str:
-    return str(error).split("\n(Background on this error", 1)[0][:500]

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
 
 from dialer import leases, log
 from dialer.campaign_files import read_campaigns
@@ -22,7 +23,7 @@ from dialer.cancelling import LIVE
 from dialer.claiming import EVERYTHING, Scope
 from dialer.clock import Clock
 from dialer.crm.base import Crm
-from dialer.database import Database
+from dialer.database import Database, in_one_line
 from dialer.errors import CrmError, CrmUnavailable
 from dialer.group_writer import GroupWriter
 from dialer.providers.base import Heard, TakenBack
@@ -39,6 +40,8 @@ from dialer.web.hooks import Hooks, Scripts
 CHASING = 4
 WRITES_AT_ONCE = 20
 TROUBLE_RESTS = 5.0
+CLOSING = 1.0
+"""Seconds for each of the things that end a node, when one of them hangs."""
 
 BEATS = {
     "campaigns": timedelta(seconds=10),
@@ -94,6 +97,7 @@ class Service:
             silent_after=parts.timing.silent_after, give_up_after=parts.give_up_after,
         )  # fmt: skip
         self._ticks = Ticks()
+        self._stopping, self._closing = threading.Event(), threading.Event()
         self._wrong = ""
         self._troubles: dict[tuple[str, str], tuple[float, CrmError | None]] = {}
 
@@ -128,28 +132,50 @@ class Service:
 
     def stop_dialing(self) -> None:
         """At once: nobody new is rung; what has not left is planned again."""
-        self._dialer.stop()
+        self._stopping.set()
         self._ticks.drop(*DIALING)
+        self._try_to("end what the provider has only queued", self._dialer.stop)
 
-    def drain(self, most: timedelta, hurry: threading.Event) -> None:
-        """Answers webhooks until no call of this node is live, or `most` is over, or somebody is in a hurry."""
+    def drain(self, most: timedelta) -> None:
+        """Answers webhooks until no call of this node is live, or `most` is over."""
         until = time.monotonic() + most.total_seconds()
-        while time.monotonic() < until and not hurry.is_set():
-            live = self.live_calls()
-            if not live and not self._dialer.in_flight:
-                break
-            hurry.wait(0.1)
+        self._ticks.wait("dial", within=most.total_seconds())
+        while time.monotonic() < until and (self._dialer.in_flight or self._any_live()):
+            time.sleep(0.1)
 
     def close(self) -> None:
-        self._dialer.close()
-        self._ticks.stop()
+        """Neither hangs nor raises: what was not settled is settled by the next start, or by another node."""
+        self._closing.set()
+        self._try_to("end what the provider has only queued", self._dialer.close)
+        self._ticks.stop(within=CLOSING)
         self._pool.shutdown(wait=False)
-        self._writer.close()
+        self._writer.close(within=CLOSING)
+        self._try_to("give its work back", self._leave)
+
+    def _leave(self) -> None:
         leases.leave(self._parts.database, self._parts.node, now=self._parts.clock.now())
 
-    def live_calls(self) -> int:
-        mine = sa.select(sa.func.count()).where(attempts.c.node == self._parts.node, attempts.c.phase.in_(LIVE))
-        return int(self._parts.database.read(lambda c: c.execute(mine).scalar_one()))
+    def _try_to(self, do: str, work: Callable[[], object]) -> None:
+        """For a moment; whoever waits for this node to end does not wait for its database."""
+
+        def run() -> None:
+            try:
+                work()
+            except SQLAlchemyError as error:
+                log.warn(f"node={self._parts.node} could not {do}: {in_one_line(error)}")
+
+        thread = threading.Thread(target=run, name=do, daemon=True)
+        thread.start()
+        thread.join(CLOSING)
+        if thread.is_alive():
+            log.warn(f"node={self._parts.node} could not {do} in {CLOSING:.0f} s: the database does not answer")
+
+    def _any_live(self) -> bool:
+        mine = sa.select(attempts.c.id).where(attempts.c.node == self._parts.node, attempts.c.phase.in_(LIVE)).limit(1)
+        try:
+            return self._parts.database.read(lambda c: c.execute(mine).first()) is not None
+        except SQLAlchemyError:
+            return True  # nobody can say
 
     def left_today(self, until: datetime) -> int:
         """Attempts and entries of this scope that still want something before `until`."""
@@ -213,7 +239,7 @@ class Service:
         troubles = []
         for name, running in self._ours().items():
             until, error = self._troubles.get((what, name), (0.0, None))
-            if running.stopped:
+            if running.stopped or self._stopping.is_set():
                 continue
             if error is None or time.monotonic() >= until:
                 error = None
@@ -233,15 +259,20 @@ class Service:
 
     def _write_back(self) -> None:
         parts = self._parts
-        while owe_entries(parts.database, parts.store, key=parts.key, now=parts.clock.now()):
-            pass
+        while not self._closing.is_set():
+            if not owe_entries(parts.database, parts.store, key=parts.key, now=parts.clock.now()):
+                break
         fallback = {name: one.campaign.fallback_user for name, one in parts.store.running().items()}
         for _ in range(WRITES_AT_ONCE):
+            if self._closing.is_set():
+                return
             now = parts.clock.now()
             if not write_owed(
                 parts.database, parts.crm, parts.manners, node=parts.node, now=now, fallback_users=fallback
             ):
                 break
+        if self._closing.is_set():
+            return
         look_for_doubtful(parts.database, parts.crm, parts.manners, node=parts.node, now=parts.clock.now())
 
     def _beat(self) -> None:

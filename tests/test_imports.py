@@ -23,7 +23,7 @@ MEMORY = {
     "budgets", "campaign_store", "cancelling", "claiming", "clock", "database", "given_rows", "group_writer", "history",
     "leases", "log", "migrate", "migrations", "tables",
 }  # fmt: skip
-WAYS_IN = {"app", "cli", "commands", "scheduler", "service", "settings", "web"}
+WAYS_IN = {"app", "cli", "commands", "ending", "scheduler", "service", "settings", "web"}
 
 # A group may import itself where it stands among its own.
 MAY = {

@@ -37,7 +37,7 @@ def call(settings: Settings, number: str, campaign: str | None, *, name: str, js
     refuse_what_is_wrong(loaded, chosen)
     refuse_what_cannot_be_done(settings, loaded, chosen)
     phone = _phone(number, loaded.campaigns[chosen].campaign.region)
-    stopping = Stopping()
+    stopping = Stopping(settings.drain)
     with open_database(settings) as database, stopping.listening(), ExitStack() as stack:
         take_in(database, loaded, now=database.now())
         try:
@@ -52,7 +52,7 @@ def call(settings: Settings, number: str, campaign: str | None, *, name: str, js
             service = stack.enter_context(
                 running_service(settings, build(settings, database), kind="call", scope=scope)
             )
-            stack.callback(lambda: service.drain(settings.drain, stopping.hurry))
+            stack.callback(lambda: service.drain(settings.drain))
             stack.callback(service.stop_dialing)
         return _watch(database, target, phone, stopping, json=json)
 

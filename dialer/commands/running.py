@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime, timedelta
 from datetime import time as clock_time
+from queue import SimpleQueue
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -22,6 +23,7 @@ from dialer.claiming import EVERYTHING, Scope
 from dialer.commands.figures import Figures, figures
 from dialer.commands.output import people, print_counts, print_json, progress, talk
 from dialer.database import Database, sole_service
+from dialer.ending import end_process
 from dialer.errors import CampaignError, DatabaseRefused, SettingsError
 from dialer.service import Parts, Service
 from dialer.settings import Settings
@@ -29,27 +31,44 @@ from dialer.tables import nodes
 from dialer.web.server import WebServer
 
 LOOK_EVERY = 0.5
+CLOSING = timedelta(seconds=5)
+"""After DIALER_DRAIN nothing is waited for any longer than this."""
 
 
 class Stopping:
-    """The first signal stops politely; the second ends at once."""
+    """The first signal stops politely; where that hangs the process ends with `code`. The second ends it at once."""
 
-    def __init__(self) -> None:
-        self.asked, self.hurry = threading.Event(), threading.Event()
+    def __init__(self, most: timedelta, *, code: int = 130) -> None:
+        self.asked, self._over = threading.Event(), threading.Event()
+        self._most, self._code = most + CLOSING, code
+        self._first = True
+        # the one thing that a signal may touch, whatever the main thread was doing with it
+        self._heard: SimpleQueue[bool] = SimpleQueue()
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        before = {number: signal.signal(number, self._heard) for number in (signal.SIGTERM, signal.SIGINT)}
+        threading.Thread(target=self._wait, name="stopping", daemon=True).start()
+        before = {number: signal.signal(number, self._hear) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+            self._over.set()
+            self._heard.put(False)
 
-    def _heard(self, number: int, _frame: Any) -> None:
-        if self.asked.is_set():
+    def _hear(self, number: int, _frame: Any) -> None:
+        if not self._first:
             os._exit(128 + number)  # nothing that matters is only in memory
-        self.asked.set()
+        self._first = False
+        self._heard.put(True)
+
+    def _wait(self) -> None:
+        if self._heard.get():
+            self.asked.set()
+            if not self._over.wait(self._most.total_seconds()):
+                log.warn("stopped without waiting any longer for what does not answer")
+                end_process(self._code)
 
 
 def serve(settings: Settings) -> int:
@@ -57,14 +76,14 @@ def serve(settings: Settings) -> int:
     for mistake in loaded.mistakes:
         log.alarm(str(mistake))
     refuse_what_cannot_be_done(settings, loaded, None)
-    stopping = Stopping()
+    stopping = Stopping(settings.drain, code=0)
     with open_database(settings) as database, sole_service(database), stopping.listening():
         parts = build(settings, database)
         with running_service(settings, parts, kind="serve") as service:
             serves = ", ".join(sorted(loaded.campaigns)) or "no campaign yet"
             log.say(f"node={parts.node} serves {serves}; stop it with Ctrl-C or SIGTERM")
             stopping.asked.wait()
-            _stop(service, settings, stopping)
+            _stop(service, settings)
     return 0
 
 
@@ -84,7 +103,7 @@ def run_today(settings: Settings, campaign: str | None) -> tuple[Figures, bool]:
     loaded = read_campaigns(settings.campaigns, settings.templates)
     refuse_what_is_wrong(loaded, campaign)
     refuse_what_cannot_be_done(settings, loaded, campaign)
-    stopping = Stopping()
+    stopping = Stopping(settings.drain)
     with open_database(settings) as database, sole_service(database), stopping.listening():
         _refuse_beside_a_service(database)
         parts = build(settings, database)
@@ -97,7 +116,7 @@ def run_today(settings: Settings, campaign: str | None) -> tuple[Figures, bool]:
         with running_service(settings, parts, kind="run", scope=Scope(campaign=campaign), today=True) as service:
             watch(service, stopping, end, look)
             if stopping.asked.is_set():
-                _stop(service, settings, stopping)
+                _stop(service, settings)
         return look(), stopping.asked.is_set()
 
 
@@ -147,11 +166,11 @@ def end_of_day(now: datetime, loaded: Loaded, campaign: str | None) -> datetime:
     return max(ends)
 
 
-def _stop(service: Service, settings: Settings, stopping: Stopping) -> None:
+def _stop(service: Service, settings: Settings) -> None:
     drain = settings.drain
     log.say(f"stopping: nobody new is rung; live calls are waited for, at most {drain.total_seconds():.0f} s")
     service.stop_dialing()
-    service.drain(drain, stopping.hurry)
+    service.drain(drain)
     log.say("stopped")
 
 

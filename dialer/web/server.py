@@ -11,6 +11,9 @@ import uvicorn
 
 from dialer.errors import SettingsError
 
+CLOSING = 2.0
+"""Seconds for the answers that are being written."""
+
 
 class WebServer:
     """Serves from `__enter__` to `__exit__`. Port 0 takes a free one; see `port`."""
@@ -46,7 +49,7 @@ class WebServer:
         self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         self._server.should_exit = True
-        self._thread.join(timeout=10)
+        self._thread.join(timeout=CLOSING)
         self._socket.close()
 
     def _run(self) -> None:

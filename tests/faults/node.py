@@ -136,7 +136,7 @@ def main() -> None:
     log.set_up(json=False, level=os.environ.get("FAULT_LOG", "info"))
     number = {"KILL": signal.SIGKILL, "STOP": signal.SIGSTOP}[os.environ["FAULT_SIGNAL"]]
     points = Points(os.environ["FAULT_AT"], number, Path(os.environ["FAULT_POINTS"]))
-    stopping = Stopping()
+    stopping = Stopping(settings.drain, code=0)
     ahead, full = timedelta(seconds=float(os.environ["FAULT_CLOCK"])), Path(os.environ["FAULT_FULL"])
     with WatchedDatabase(settings.database_url, points, ahead=ahead, full=full) as database:
         migrate(database)
@@ -148,7 +148,7 @@ def main() -> None:
             with running_service(settings, parts, kind="serve") as service:
                 stopping.asked.wait()
                 service.stop_dialing()
-                service.drain(settings.drain, stopping.hurry)
+                service.drain(settings.drain)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,21 @@
-"""The real `dialer serve` is told to stop in the middle of its calls: once politely, twice at once."""
+"""The real `dialer serve` is told to stop: once politely, twice at once, and while others do not answer."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
 
 from dialer.cancelling import LIVE
+from dialer.migrate import migrate
 from dialer.sandbox.faults import Rule
-from dialer.tables import attempts
+from dialer.tables import attempts, nodes
 from tests.faults.referee import expect_a_good_end
-from tests.faults.world import World
+from tests.faults.world import Node, World
 
 SLOW = 10.0
 """Calls last some seconds then, instead of less than one."""
@@ -53,6 +57,90 @@ def test_a_second_signal_ends_it_at_once_and_requests_in_flight_stay_perhaps(tmp
         assert live_rows(world) >= 3
         world.start(plain=True)
         expect_a_good_end(world)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_portal_that_does_not_answer_holds_up_no_stop(tmp_path: Path, database_url: str) -> None:
+    hangs = {"do": "hang", "times": 1, "seconds": 100.0}
+    with World(tmp_path / "world", database_url, people=3) as world:
+        faults = world.sandbox.portal.faults
+        world.add_wave()
+        faults.set(reading := Rule("batch", **hangs))
+        node = world.start(plain=True, DIALER_DRAIN="1")
+        assert world.wait_until(lambda: not reading.times), world.log()[-3000:]
+        expect_a_stop(world, node)
+        node = world.start(plain=True, DIALER_DRAIN="1")
+        assert world.wait_until(lambda: world.sandbox.telephone.calls), world.log()[-3000:]
+        faults.set(writing := Rule("batch", **hangs))
+        assert world.wait_until(lambda: not writing.times), world.log()[-3000:]
+        expect_a_stop(world, node)
+        world.start(plain=True)
+        expect_a_good_end(world)
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_database_that_is_away_or_does_not_answer_holds_up_no_stop(tmp_path: Path, database_url: str) -> None:
+    with World(tmp_path / "world", database_url) as world:
+        for trouble in (away, locked):
+            node = world.start(plain=True, DIALER_DRAIN="1")
+            assert world.wait_until(lambda: is_serving(world)), world.log()[-3000:]
+            with trouble(world):
+                expect_a_stop(world, node)
+            world.database.write(lambda c: c.execute(sa.delete(nodes)))
+
+
+def test_a_database_that_fails_at_the_start_is_told_in_one_line(tmp_path: Path, database_url: str) -> None:
+    with World(tmp_path / "world", database_url) as world:
+        migrate(world.database)
+        world.database.write(lambda c: c.execute(sa.text("DROP TABLE trunk")))
+        node = world.start(plain=True)
+        assert node.wait(30), world.log()[-3000:]
+        assert node.process.returncode == 1
+        (line,) = [one for one in world.log().splitlines() if "trunk" in one]
+        assert line.startswith(world.database.shown)
+        assert "Background" not in line
+        assert "Traceback" not in world.log()
+
+
+def expect_a_stop(world: World, node: Node) -> None:
+    node.terminate()
+    assert node.wait(30), world.log()[-3000:]
+    assert node.process.returncode == 0, world.log()[-3000:]
+    assert "Traceback" not in world.log()
+
+
+@contextmanager
+def away(world: World) -> Iterator[None]:
+    """The database lets nobody in, and throws out whoever was."""
+    url = world.database.url
+    world.database.close()
+    engine = sa.create_engine(url.set(database="postgres"), isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        connection.execute(sa.text(f"ALTER DATABASE {url.database} ALLOW_CONNECTIONS false"))
+        connection.execute(
+            sa.text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"),
+            {"name": url.database},
+        )
+        try:
+            yield
+        finally:
+            connection.execute(sa.text(f"ALTER DATABASE {url.database} ALLOW_CONNECTIONS true"))
+
+
+@contextmanager
+def locked(world: World) -> Iterator[None]:
+    """Every question waits."""
+    with sa.create_engine(world.database.url, poolclass=sa.NullPool).connect() as connection:
+        connection.exec_driver_sql("LOCK TABLE attempt, node, trunk, campaign IN ACCESS EXCLUSIVE MODE")
+        yield
+        connection.rollback()
+
+
+def is_serving(world: World) -> bool:
+    try:
+        return bool(world.database.read(lambda c: c.execute(sa.select(nodes)).all()))
+    except sa.exc.DBAPIError:
+        return False  # the tables are not there yet
 
 
 def ringing(world: World) -> int:
