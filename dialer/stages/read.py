@@ -332,15 +332,23 @@ def usable_phones(campaign: Campaign, person: Contact) -> tuple[list[PhoneNumber
 
 
 def _flag(database: Database, c: sa.Connection, campaign: Campaign, person: Contact, *, now: datetime) -> None:
-    """The CRM's do-not-call holds for every number of the card as long as the field says so."""
-    card = f"{person.card_type.value}:{person.card_id}"
-    if campaign.audience.do_not_call is None:
+    """The CRM's do-not-call holds for every number of the card as long as the field that said so says so.
+
+    A row is one campaign's: another that reads the same field may lift it, one that reads another field may not.
+    """
+    field = campaign.audience.do_not_call
+    if field is None:
         return
+    card, why = f"{person.card_type.value}:{person.card_id} ", f"the CRM's do-not-call field '{field}'"
+    own = do_not_call.c.card == card + campaign.name
+    # the campaign's file may have named another field before
+    over = sa.and_(own, do_not_call.c.reason != why) if person.do_not_call else sa.or_(own, do_not_call.c.reason == why)
+    of_card = sa.and_(do_not_call.c.source == "crm", do_not_call.c.card.startswith(card, autoescape=True))
+    c.execute(sa.delete(do_not_call).where(of_card, over))
     if not person.do_not_call:
-        c.execute(sa.delete(do_not_call).where(do_not_call.c.source == "crm", do_not_call.c.card == card))
         return
     for number in sorted({phone.number for text in person.phones for phone in read_all(text, region=campaign.region)}):
-        suppress(database, c, number, source="crm", reason="the CRM's do-not-call field", now=now, card=card)
+        suppress(database, c, number, source="crm", reason=why, now=now, card=card + campaign.name)
 
 
 def _contact_json(person: Contact) -> str:

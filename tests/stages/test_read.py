@@ -274,6 +274,54 @@ def test_a_flag_in_the_crm_forbids_every_number_of_the_card_as_long_as_it_stands
     assert states(scene)[1] == ("open", "")
 
 
+def flagged(scene: Scene, portal: Portal, campaign: str, flag: bool, now: datetime = NOON) -> set[str]:
+    """Reads the card as that campaign's field says. Returns the numbers that are forbidden then."""
+    add(portal, do_not_call=flag)
+    read(scene, portal, now, campaign=campaign)
+    return set(scene.forbidden())
+
+
+def test_a_field_that_is_not_set_lifts_nothing_that_another_field_of_the_card_says(
+    scene: Scene, portal: Portal
+) -> None:
+    scene.campaign("other", audience="{card: contact, contract_end: UF_END, do_not_call: UF_NO_MAIL}")
+    assert flagged(scene, portal, "renewal", True) == {"+79161234567"}
+    assert flagged(scene, portal, "other", False) == {"+79161234567"}
+    add(portal, 2)  # a colleague with the same telephone
+    assert read(scene, portal, campaign="other").targets == 1
+    scene.plan()
+    assert {row.state for row in all_targets(scene)} == {"left_out"}
+    assert flagged(scene, portal, "renewal", False) == set()
+
+
+def test_what_two_fields_of_a_card_say_holds_until_both_are_lifted(scene: Scene, portal: Portal) -> None:
+    scene.campaign("other", audience="{card: contact, contract_end: UF_END, do_not_call: UF_NO_MAIL}")
+    flagged(scene, portal, "renewal", True)
+    flagged(scene, portal, "other", True)
+    assert flagged(scene, portal, "renewal", False) == {"+79161234567"}
+    assert flagged(scene, portal, "other", False) == set()
+
+
+def test_a_flag_is_lifted_by_any_campaign_that_reads_the_same_field(scene: Scene, portal: Portal) -> None:
+    scene.campaign("other")
+    flagged(scene, portal, "renewal", True)
+    flagged(scene, portal, "other", True)
+    add(portal, 11, "+79161234568", do_not_call=True)
+    read(scene, portal)
+    assert flagged(scene, portal, "other", False) == {"+79161234568"}, "the flag of another card stands"
+
+
+@pytest.mark.parametrize("flag", [False, True])
+def test_a_campaign_that_names_another_field_forgets_what_the_first_one_said(
+    scene: Scene, portal: Portal, flag: bool
+) -> None:
+    scene.campaign("other")
+    flagged(scene, portal, "renewal", True)
+    scene.campaign(audience="{card: contact, contract_end: UF_END, do_not_call: UF_RIGHT}", now=NOON + HOUR)
+    assert bool(flagged(scene, portal, "renewal", flag, NOON + HOUR)) is flag
+    assert bool(flagged(scene, portal, "other", False, NOON + HOUR)) is flag
+
+
 # Shortly before the call
 
 
