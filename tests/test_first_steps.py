@@ -118,7 +118,13 @@ def test_an_empty_folder_is_told_what_to_do(tmp_path: Path) -> None:
     empty = Desk(tmp_path)
     for command in (("plan",), ("run",), ("call", "+79161234567")):
         assert "`dialer init`" in empty.dialer(*command, code=1).stderr
-    assert "No campaign has ever run on sqlite:///dialer.db." in empty.dialer("status").stderr
+
+
+@pytest.mark.parametrize("command", ["status", "retry"])
+def test_who_only_looks_makes_no_database_and_no_folder_for_it(tmp_path: Path, command: str) -> None:
+    desk = Desk(tmp_path, {"DIALER_DATABASE_URL": "sqlite:///mistyped/dialer.db"})
+    assert "mistyped/dialer.db: there is no database" in desk.dialer(command, code=1).stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_plan_tells_who_would_be_rung_and_why_others_not(connected: Desk) -> None:
@@ -131,6 +137,32 @@ def test_plan_tells_who_would_be_rung_and_why_others_not(connected: Desk) -> Non
     shown = connected.dialer("plan").stdout
     assert rung["number"] in shown, "a number is never folded"
     assert not (connected.folder / "dialer.db").exists()
+
+
+def test_a_file_that_is_not_the_version_in_force_is_told_by_whoever_reads_it(connected: Desk) -> None:
+    connected.dialer("suppress", "+79160000000")
+    assert "No campaign has ever run on sqlite:///dialer.db." in connected.dialer("status").stderr
+    for command in ("check", "plan"):
+        assert "force" not in connected.dialer(command).stderr
+    connected.open_always()
+    connected.dialer("call", "+79161234567")
+    for command in ("check", "plan", "status"):
+        told = connected.dialer(command)
+        assert "force" not in told.stdout + told.stderr
+    connected.change("mon-sun: 00:00-24:00", "mon-sun: 00:00-23:00")
+    for command in ("check", "plan", "status"):
+        told = connected.dialer(command)
+        assert "campaigns/renewal.yaml" in told.stdout + told.stderr
+        assert "is not in force yet" in " ".join((told.stdout + told.stderr).split())
+    assert len(connected.told("check")["warnings"]) == len(connected.told("status")["not_in_force"]) == 1
+
+
+def test_check_does_not_need_the_database(desk: Desk) -> None:
+    desk.settings["DIALER_DATABASE_URL"] = "sqlite:////proc/none/dialer.db"
+    assert desk.dialer("check").returncode == 0
+    (desk.folder / "dialer.db").write_text("this is no database, and does not become one " * 40, encoding="utf-8")
+    desk.settings["DIALER_DATABASE_URL"] = "sqlite:///dialer.db"
+    assert "nobody can tell whether the files are in force" in desk.dialer("check").stderr
 
 
 def test_one_broken_campaign_is_told_and_the_others_are_planned(connected: Desk) -> None:

@@ -1,4 +1,4 @@
-"""`check`: campaign files and templates, and with credentials the fields they name on the portal."""
+"""`check`: campaign files and templates, whether they are in force, and with credentials the fields on the portal."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from dialer.app import crm, wrong_voice
 from dialer.calling_window import open_on
 from dialer.campaign_files import CampaignFile, read_campaigns
 from dialer.clock import Clock
+from dialer.commands.looking import files_not_in_force
 from dialer.commands.output import data, print_json
 from dialer.errors import DialerError, Mistake
 from dialer.permission import zones_of
@@ -31,16 +32,17 @@ def check(settings: Settings, *, online: bool, json: bool) -> int:
     if online and settings.bitrix24_webhook_url is not None:
         for file in loaded.campaigns.values():
             wrong |= set(_on_the_portal(settings, file))
+    warnings = [*loaded.warnings, *files_not_in_force(settings, loaded)]
     if json:
         print_json(
             {
                 "campaigns": sorted(loaded.campaigns),
                 "mistakes": [_row(mistake) for mistake in sorted(wrong)],
-                "warnings": [_row(mistake) for mistake in loaded.warnings],
+                "warnings": [_row(mistake) for mistake in warnings],
             }
         )
     else:
-        _tell(settings, loaded.campaigns, wrong, loaded.warnings, online=online)
+        _tell(settings, loaded.campaigns, wrong, warnings, online=online)
     return 1 if wrong or not loaded.campaigns else 0
 
 

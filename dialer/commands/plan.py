@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from dialer.app import crm
 from dialer.campaign import Campaign
 from dialer.campaign_files import read_campaigns
 from dialer.clock import Clock
+from dialer.commands.looking import files_not_in_force, missing_file
 from dialer.commands.output import people, print_counts, print_json, print_table, talk
 from dialer.commands.running import refuse_what_is_wrong
 from dialer.crm.base import Contact
@@ -47,6 +49,8 @@ def plan(settings: Settings, campaign: str | None, *, json: bool) -> int:
     """Returns 1 where a broken campaign was left out."""
     loaded = read_campaigns(settings.campaigns, settings.templates)
     refuse_what_is_wrong(loaded, campaign)
+    for warning in files_not_in_force(settings, loaded):
+        print(f"warning: {warning}", file=sys.stderr)
     clock = Clock()
     portal = crm(settings, clock)
     memory = Memory(settings)
@@ -70,8 +74,7 @@ class Memory:
     """What the database remembers of people; nothing where there is no database yet."""
 
     def __init__(self, settings: Settings) -> None:
-        database = Database(settings.database_url)
-        self._database = None if database.is_sqlite and not database.path.is_file() else database
+        self._database = None if missing_file(settings) is not None else Database(settings.database_url)
         if self._database is not None:
             migrate(self._database)
 

@@ -9,8 +9,11 @@ import sqlalchemy as sa
 
 from dialer.app import open_database
 from dialer.call import Disposition
+from dialer.campaign_files import read_campaigns
+from dialer.campaign_store import not_in_force
 from dialer.cancelling import LIVE
 from dialer.cancelling import suppress as suppress_number
+from dialer.commands.looking import open_to_look
 from dialer.commands.output import data, print_json, print_table, talk
 from dialer.database import Database
 from dialer.errors import SettingsError
@@ -25,8 +28,13 @@ LOST_SHOWN, LOST_FOR = 10, timedelta(days=30)
 
 
 def status(settings: Settings, *, json: bool) -> None:
-    with open_database(settings) as database:
+    loaded = read_campaigns(settings.campaigns, settings.templates)
+    with open_to_look(settings) as database:
         seen = database.read(lambda c: look(c, now=database.now() if database.is_sqlite else datetime.now(UTC)))
+        files = database.read(lambda c: not_in_force(c, loaded))
+    seen["not_in_force"] = [
+        {"campaign": name, "file": str(loaded.campaigns[name].path), "why": why} for name, why in files.items()
+    ]
     if json:
         print_json(seen)
         return
@@ -46,6 +54,8 @@ def status(settings: Settings, *, json: bool) -> None:
         print_table(
             "Entries", ("state", "how many", "oldest since", "why"), [tuple(one.values()) for one in seen["entries"]]
         )
+        for one in seen["not_in_force"]:
+            data.print(f"{one['file']} {one['why']}.")
         _print_what_is_for_a_person(seen)
     else:
         talk.print(f"No campaign has ever run on {database.shown}.")
@@ -172,7 +182,7 @@ def _lost(c: sa.Connection, now: datetime) -> dict[str, Any]:
 
 
 def retry(settings: Settings, campaign: str | None) -> None:
-    with open_database(settings) as database:
+    with open_to_look(settings) as database:
         count = send_again(database, campaign, doubt_after=settings.doubt_after, now=database.now())
     data.print(f"{count} entries that were set aside are looked for in the CRM, and sent again where they do not stand")
 
