@@ -41,7 +41,7 @@ def main() -> None:
         return
     if options.database == "sqlite" and options.nodes > 1:
         parser.error("SQLite carries one node")
-    done, complaints = 0, []
+    done = complaints = 0
     while done < options.kills:
         kills = min(options.kills_a_world, options.kills - done)
         with fresh(options.database) as url, tempfile.TemporaryDirectory(prefix="dialer-chaos-") as folder:
@@ -49,12 +49,11 @@ def main() -> None:
                 url, Path(folder), kills=kills, nodes=options.nodes, people=options.people, seed=options.seed + done
             )
         done += kills
-        complaints += verdict.complaints
-        print(
-            f"{done} kills, {options.database}, {options.nodes} nodes: {verdict}; {points} points; {held}", flush=True
-        )
-    for complaint in complaints:
-        print(f"  {complaint}")
+        complaints += len(verdict.complaints)
+        print(f"{done} kills, {options.database}, {options.nodes} nodes: {verdict}; {points} points; {held}")
+        for complaint in verdict.complaints:
+            print(f"  {complaint}")
+        sys.stdout.flush()
     sys.exit(1 if complaints else 0)
 
 
@@ -88,7 +87,7 @@ def _one_world(url: str, folder: Path, *, kills: int, nodes: int, people: int, s
         points, held = kill_again_and_again(world, kills=kills, nodes=nodes, seed=seed)
         verdict = judge(world)
         left = world.left()
-        verdict.lost += [f"not settled: {left}"] if left else []
+        verdict.lost += [f"not settled: {left}, {world.waiting()}"] if left else []
         return verdict, points, held
 
 
