@@ -26,7 +26,7 @@ Texts = tuple[tuple[str, str], ...]
 class CampaignFile:
     """`hash` and `changed_at` cover the file and every template it uses.
 
-    `changed_at` is when the file system last noted a change: putting a file back keeps the times that a person sees.
+    `changed_at` is when the file system last noted a change: a file that is put back may have its old time of saving.
     """
 
     name: str
@@ -145,7 +145,7 @@ def _check(stem: str, text: str, file: str, texts: Texts, folder: str) -> _Found
     """Remembered, because the service looks at its files all the time."""
     read = read_yaml(text, file)
     checked = check_values({"campaign": stem, **read.values}, read, file)
-    mistakes, warnings = [*read.mistakes, *checked.mistakes], list[Mistake]()
+    mistakes, warnings = [*read.mistakes, *checked.mistakes], _bare_hashes(text, file)
     if checked.campaign is not None:
         mistakes += _numbers(checked, read, file)
         if checked.is_right("template"):
@@ -153,6 +153,13 @@ def _check(stem: str, text: str, file: str, texts: Texts, folder: str) -> _Found
             mistakes += [_remark(one, read, file, folder) for one in proof.mistakes]
             warnings += [_remark(one, read, file, folder) for one in proof.doubts]
     return _Found(None if mistakes else checked.campaign, _some(mistakes), _some(warnings))
+
+
+def _bare_hashes(text: str, file: str) -> list[Mistake]:
+    """To YAML such a line is a comment, and the telephone key is not there."""
+    why = 'this line is a comment; the key # of the telephone is written in quotes:  "#": …'
+    lines = enumerate(text.split("\n"), start=1)
+    return [Mistake(file, n, line.index("#") + 1, why) for n, line in lines if re.match(r"[ \t]+#:(\s|$)", line)]
 
 
 def _some(mistakes: list[Mistake]) -> list[Mistake]:

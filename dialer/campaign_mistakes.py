@@ -136,6 +136,9 @@ def _empty(value: Any, path: Path) -> Iterator[Path]:
 
 
 def _hint_for_empty(path: Path) -> str:
+    if path[0] == "window" and len(path) == 2 and re.match(r"\s*[0-9]", str(path[1])):
+        # in braces a comma begins the next key
+        return 'is no day; put hours with a comma into quotes: {mon-fri: "10:00-13:00, 14:00-19:00"}'
     required = len(path) == 1 and path[0] in _REQUIRED
     return "is empty; give it a value" + ("" if required else ", or remove the line")
 

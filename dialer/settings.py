@@ -74,7 +74,7 @@ SomeSeconds = Annotated[Seconds, AfterValidator(_some)]
 class Settings(BaseModel):
     """A field `drain` is the variable DIALER_DRAIN; a vendor's own names stay as they are. Durations are seconds."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False)
 
     database_url: str = Field(default="sqlite:///dialer.db", repr=False)
     campaigns: Path = Path("campaigns")
@@ -218,6 +218,7 @@ _PLAIN = {
     "bool_parsing": "is neither yes nor no",
     "int_parsing": "is not a whole number",
     "float_parsing": "is not a number",
+    "finite_number": "is not a number",
     "greater_than": "must be more than {gt:g}",
     "greater_than_equal": "must be at least {ge:g}",
     "less_than_equal": "must be at most {le:g}",

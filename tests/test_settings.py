@@ -205,3 +205,9 @@ def test_a_port_that_is_no_number_is_told_without_the_password() -> None:
     with pytest.raises(DatabaseRefused) as told:
         Database("postgresql://u:s3cr3t@h:port/d")
     assert "s3cr3t" not in str(told.value)
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+def test_what_is_no_number_is_told_as_such(tmp_path: Path, value: str) -> None:
+    told = mistakes(tmp_path, DIALER_TWILIO_CALLS_PER_SECOND=value)
+    assert told == ["DIALER_TWILIO_CALLS_PER_SECOND: is not a number"]

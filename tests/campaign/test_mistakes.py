@@ -248,6 +248,23 @@ def test_a_file_with_very_many_mistakes_shows_the_first_and_how_many_there_are(t
     assert lines[-1] == "renewal.yaml: and 858 mistakes more"
 
 
+@pytest.mark.parametrize("line", ["    #: {answer: repeat}", "    #:"])
+def test_a_telephone_key_that_yaml_takes_for_a_comment_is_told(tmp_path: Path, line: str) -> None:
+    text = changed("    1:", line + "\n    1: {answer: renew}")
+    loaded = read(tmp_path, text)
+    assert [(one.line, one.column) for one in loaded.warnings] == [(text.splitlines().index(line) + 1, 5)]
+    assert 'the key # of the telephone is written in quotes:  "#": …' in loaded.warnings[0].text
+    quoted = changed("    1:", '    "#": {answer: repeat}\n    1: {answer: renew}')
+    assert "#" in read(tmp_path, quoted).campaigns["renewal"].campaign.keys
+    assert not [one for one in read(tmp_path, quoted).warnings if "comment" in one.text]
+
+
+def test_hours_with_a_comma_in_braces_need_quotes(tmp_path: Path) -> None:
+    (line,) = told(read(tmp_path, starter(window="{mon-sun: 10:00-12:00, 13:00-19:00}")))
+    assert "window.13:00-19:00: is no day; put hours with a comma into quotes" in line
+    assert not told(read(tmp_path, starter(window='{mon-sun: "10:00-12:00, 13:00-19:00"}')))
+
+
 def test_two_files_with_one_name_stop_that_campaign_and_name_each_other(tmp_path: Path) -> None:
     read(tmp_path, STARTER, name="a.yaml")
     read(tmp_path, changed("campaign:", "campaign: other"), name="c.yaml")
