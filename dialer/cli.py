@@ -74,8 +74,8 @@ def check(
 ) -> None:
     """Say what is wrong in the files, and where. Nobody is rung.
 
-    Campaign files and templates; with credentials also the fields of the portal that they name. Exit 1 where anything
-    is wrong.
+    Campaign files and templates, and whether they are in force; with credentials also the fields of the portal that
+    they name. Exit 1 where anything is wrong.
     """
     from dialer.commands import check
 
