@@ -139,6 +139,19 @@ def test_plan_tells_who_would_be_rung_and_why_others_not(connected: Desk) -> Non
     assert not (connected.folder / "dialer.db").exists()
 
 
+def test_a_file_that_is_put_back_after_a_rehearsal_holds_again(connected: Desk, sandbox: Sandbox) -> None:
+    file, kept = connected.folder / "campaigns" / "renewal.yaml", connected.folder / "kept"
+    connected.change("# starts: 2026-12-01", "starts: 2099-01-01")
+    assert "is not rung" in connected.dialer("call", "+79161234567", code=1).stderr
+    file.rename(kept)
+    file.write_text(kept.read_text(encoding="utf-8").replace("starts: 2099-01-01", ""), encoding="utf-8")
+    connected.open_always()
+    connected.dialer("call", "+79161234567")
+    kept.rename(file)
+    assert "is not rung" in connected.dialer("call", "+79161234568", code=1).stderr
+    assert {call.to for call in sandbox.telephone.calls.values()} == {"+79161234567"}
+
+
 def test_a_file_that_is_not_the_version_in_force_is_told_by_whoever_reads_it(connected: Desk) -> None:
     connected.dialer("suppress", "+79160000000")
     assert "No campaign has ever run on sqlite:///dialer.db." in connected.dialer("status").stderr
