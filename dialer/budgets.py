@@ -8,21 +8,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
-from zoneinfo import ZoneInfo
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from dialer.campaign import Campaign
 from dialer.campaign_store import Running
+from dialer.first_day import room as first_day_room
 from dialer.tables import LIVE as IN_A_LIVE_PHASE
-from dialer.tables import attempts, campaigns, targets
+from dialer.tables import attempts, campaigns, trunks
 
 # Starts spaced at exactly the limit overshoot it in some sliding second.
 MARGIN = 1.028
 LEAD = timedelta(milliseconds=100)
 """From the beginning of a claim to its first slot at least; the first claim of a process takes most of it."""
-ANY_NUMBER = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +50,8 @@ class Share:
     room: int
     next_slot_at: datetime
     spacing: timedelta
+    only_tests: bool
+    """The first day's calls are made; a test call is none of them."""
     took: bool = False
 
 
@@ -94,11 +94,22 @@ def shares(
         room = _fitting(slots, row.next_slot_at, spacing)
         if pacing is not None and pacing.lines is not None:
             room = min(room, pacing.lines - live[row.name])
-        if here.campaign.first_day_at_most is not None:
-            room = min(room, _rehearsal_room(c, here.campaign, here.campaign.first_day_at_most, now=now))
+        first_day = first_day_room(c, here.campaign, now=now)
+        if first_day > 0:
+            room = min(room, first_day)
         if room > 0:
-            found[row.name] = Share(room, row.next_slot_at, spacing)
+            found[row.name] = Share(room, row.next_slot_at, spacing, only_tests=first_day <= 0)
     return found
+
+
+def not_before(until: datetime) -> sa.ColumnElement[bool]:
+    """Of planned attempts: whatever happens, nobody is rung for these sooner."""
+    resting = sa.or_(campaigns.c.stopped.is_not(None), campaigns.c.next_slot_at >= until)
+    return sa.or_(
+        attempts.c.due_at >= until,
+        attempts.c.campaign.in_(sa.select(campaigns.c.name).where(resting)),
+        attempts.c.trunk.in_(sa.select(trunks.c.name).where(trunks.c.paused_until >= until)),
+    )
 
 
 def _fitting(slots: Sequence[datetime], next_at: datetime, spacing: timedelta) -> int:
@@ -108,23 +119,3 @@ def _fitting(slots: Sequence[datetime], next_at: datetime, spacing: timedelta) -
             count += 1
             next_at = slot + spacing
     return count
-
-
-def _rehearsal_room(c: sa.Connection, campaign: Campaign, most: int, *, now: datetime) -> int:
-    """What is left of the first day on which a call was placed; a test call is none."""
-    zone = ZoneInfo(campaign.time_zone)
-    since = datetime.combine(now.astimezone(zone).date(), time(), zone).astimezone(ZoneInfo("UTC"))
-    dialed = (
-        sa.select(attempts.c.id)
-        .join(targets, targets.c.id == attempts.c.target_id)
-        .where(
-            attempts.c.campaign == campaign.name,
-            attempts.c.claimed_at.is_not(None),
-            attempts.c.counts,
-            targets.c.card_type != "test",
-        )
-    )
-    if c.execute(dialed.where(attempts.c.claimed_at < since).limit(1)).first() is not None:
-        return ANY_NUMBER
-    today = dialed.where(attempts.c.claimed_at >= since).limit(most).subquery()
-    return most - c.execute(sa.select(sa.func.count()).select_from(today)).scalar_one()

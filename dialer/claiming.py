@@ -122,6 +122,7 @@ def _lock_due(
             .join(targets, targets.c.id == head.c.target_id)
             .where(
                 targets.c.state == "open",
+                *([targets.c.card_type == "test"] if share.only_tests else []),
                 # as an expression: PostgreSQL's last statistics know of none that were seen just now
                 sa.func.coalesce(targets.c.seen_at, targets.c.seen_at) >= now - budget.fresh_for,
                 ~sa.exists().where(busy.c.number == head.c.number, busy.c.phase.in_(LIVE)),

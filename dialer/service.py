@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from dialer import leases, log
+from dialer.budgets import not_before
 from dialer.campaign_files import read_campaigns
 from dialer.campaign_store import Look, Running, Store, take_in
 from dialer.cancelling import LIVE
@@ -25,6 +26,7 @@ from dialer.clock import Clock
 from dialer.crm.base import Crm
 from dialer.database import Database, in_one_line
 from dialer.errors import CrmError, CrmUnavailable
+from dialer.first_day import put_off_the_rest
 from dialer.group_writer import GroupWriter
 from dialer.providers.base import Heard, TakenBack
 from dialer.scheduler import Ticks
@@ -178,17 +180,20 @@ class Service:
             return True  # nobody can say
 
     def left_today(self, until: datetime) -> int:
-        """Attempts and entries of this scope that still want something before `until`."""
+        """Attempts and entries of this scope that still want something before `until`, and may have it."""
+        rings = [name for name, running in self._parts.store.running().items() if not running.stopped]
         of = [] if self._scope.campaign is None else [attempts.c.campaign == self._scope.campaign]
         if self._scope.target is not None:
             of.append(attempts.c.target_id == self._scope.target)
         wanting = sa.or_(
             attempts.c.phase.in_(LIVE),
-            sa.and_(attempts.c.phase == "planned", attempts.c.due_at < until),
+            sa.and_(attempts.c.phase == "planned", attempts.c.campaign.in_(rings), ~not_before(until)),
             attempts.c.plan_at.is_not(None),
             attempts.c.owes_at.is_not(None),
         )
-        new = sa.select(sa.func.count()).where(targets.c.plan_at < until, targets.c.state == "open")
+        new = sa.select(sa.func.count()).where(
+            targets.c.plan_at < until, targets.c.state == "open", targets.c.campaign.in_(rings)
+        )
         if self._scope.campaign is not None:
             new = new.where(targets.c.campaign == self._scope.campaign)
         owed = sa.select(sa.func.count()).where(entries.c.state.in_(("owed", "writing", "doubtful")))
@@ -223,9 +228,12 @@ class Service:
             if claim_reading(parts.database, name, day, node=parts.node, now=now, again=self._today):
                 read_campaign(parts.database, parts.crm, running, day, node=parts.node, now=now)
                 self._read_today.add(name)
-                self.first_reading.set()
 
-        self._ask_crm("read", read)
+        try:
+            self._ask_crm("read", read)
+        finally:
+            if self._read_today:  # whoever is in trouble is not waited for
+                self.first_reading.set()
 
     def _read_again(self) -> None:
         def read(_: str, running: Running) -> None:
@@ -254,8 +262,10 @@ class Service:
             raise CrmUnavailable("; ".join(troubles))
 
     def _plan(self) -> None:
-        budget = self._parts.desk.budget
-        plan_due(self._parts.database, self._parts.store.running(), now=self._parts.clock.now(), only=budget.only)
+        parts, running = self._parts, self._parts.store.running()
+        only = parts.desk.budget.only
+        plan_due(parts.database, running, now=parts.clock.now(), only=only)
+        put_off_the_rest(parts.database, running, now=parts.clock.now(), only=only)
 
     def _write_back(self) -> None:
         parts = self._parts

@@ -9,17 +9,20 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
+from dialer.database import Database
 from dialer.sandbox.people import make_people
 from dialer.sandbox.portal import Portal
 from dialer.sandbox.server import Sandbox
 from dialer.sandbox.telephone import Telephone
+from dialer.tables import attempts
 
 OPEN = "  mon-sun: 00:00-24:00\n  holidays: none\n"
 KEYS = "DIALER_PUBLIC_URL is not set: the keys of renewal cannot be heard without it"
@@ -243,3 +246,23 @@ def test_a_number_that_was_suppressed_is_not_rung_and_the_database_is_named(conn
     assert "sqlite:///dialer.db" in connected.dialer("suppress", "8 916 123-45-67").stdout
     assert "is not rung: do not call" in connected.dialer("call", "+79161234567", code=1).stderr
     assert not sandbox.telephone.calls
+
+
+def test_run_ends_when_nobody_may_be_rung_today_any_more(connected: Desk) -> None:
+    connected.open_always()
+    connected.change("# first_day_at_most: 20", "first_day_at_most: 2")
+    told = connected.told("run")
+    assert (sum(told["dispositions"].values()), told["planned"]) == (2, 0)
+    assert told["later"] > 2
+    assert "first_day_at_most" in connected.told("status")["campaigns"][0]["waits_for"]
+    # a campaign that breaks while its people are due holds up no other
+    file = connected.folder / "campaigns" / "renewal.yaml"
+    text = file.read_text(encoding="utf-8").replace("campaign: renewal", "campaign: other")
+    file.with_name("other.yaml").write_text(text, encoding="utf-8")
+    connected.change("region: RU", "region: Россия")
+    with Database(f"sqlite:///{connected.folder / 'dialer.db'}") as database:
+        due = sa.update(attempts).where(attempts.c.phase == "planned").values(due_at=datetime.now(UTC))
+        assert database.write(lambda c: c.execute(due).rowcount) == told["later"]
+    again = connected.told("run", code=1)
+    assert sum(again["dispositions"].values()) == 2
+    assert again["later"] > told["later"]

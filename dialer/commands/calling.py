@@ -137,6 +137,8 @@ def _why_it_waits(c: sa.Connection, *, last: Any, now: datetime) -> str:
     if trunk is not None and trunk.paused_until is not None and trunk.paused_until > soon:
         return f"{trunk.reason} (tried again at {trunk.paused_until:%H:%M:%S} UTC)"
     campaign = c.execute(sa.select(campaigns).where(campaigns.c.name == last.campaign)).one()
+    if campaign.stopped is not None:
+        return str(campaign.stopped)
     if last.due_at > soon or campaign.next_slot_at > soon:
         at = max(last.due_at, campaign.next_slot_at)
         return f"{last.reason or 'its campaign waits'} (not before {at:%Y-%m-%d %H:%M} UTC)"

@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from dialer.budgets import not_before
 from dialer.cancelling import LIVE
 from dialer.database import Database
 from dialer.tables import attempts, entries, targets
@@ -15,7 +16,7 @@ from dialer.tables import attempts, entries, targets
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """`dispositions` and `left_out` count by word; `later` people wait for another day than today."""
+    """`dispositions` and `left_out` count by word; `later` people are not rung today any more."""
 
     dispositions: dict[str, int]
     left_out: dict[str, int]
@@ -54,7 +55,7 @@ def figures(database: Database, campaign: str | None, *, since: datetime, until:
             .where(attempts.c.ended_at >= since, attempts.c.claimed_at.is_not(None), *mine)
             .group_by(attempts.c.disposition)
         )
-        due = sa.case((attempts.c.due_at < until, "today"), else_="later")
+        due = sa.case((not_before(until), "later"), else_="today")
         planned = many(sa.select(due, sa.func.count()).where(attempts.c.phase == "planned", *mine).group_by(due))
         states = many(sa.select(entries.c.state, sa.func.count()).group_by(entries.c.state))
         out = many(

@@ -183,7 +183,7 @@ def tell(result: Figures) -> None:
         print_counts("Not rung, and why", result.left_out)
     if result.later:
         wait = "waits" if result.later == 1 else "wait"
-        talk.print(f"{people(result.later)} {wait} for another day; `dialer status` shows when.")
+        talk.print(f"{people(result.later)} {wait} for another day; `dialer status` shows when, and what for.")
 
 
 def refuse_what_is_wrong(loaded: Loaded, campaign: str | None) -> None:
