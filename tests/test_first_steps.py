@@ -18,6 +18,7 @@ import pytest
 import sqlalchemy as sa
 
 from dialer.database import Database
+from dialer.sandbox.faults import Rule
 from dialer.sandbox.people import make_people
 from dialer.sandbox.portal import Portal
 from dialer.sandbox.server import Sandbox
@@ -266,3 +267,15 @@ def test_run_ends_when_nobody_may_be_rung_today_any_more(connected: Desk) -> Non
     again = connected.told("run", code=1)
     assert sum(again["dispositions"].values()) == 2
     assert again["later"] > told["later"]
+
+
+def test_run_does_not_end_before_every_campaign_has_been_read(connected: Desk, sandbox: Sandbox) -> None:
+    connected.open_always()
+    connected.change("# first_day_at_most: 20", "first_day_at_most: 1")
+    text = (connected.folder / "campaigns" / "renewal.yaml").read_text(encoding="utf-8")
+    nobody = text.replace("campaign: renewal", "campaign: nobody").replace(
+        "call_days_before: [30, 14, 3]", "call_days_before: [0]"
+    )
+    (connected.folder / "campaigns" / "nobody.yaml").write_text(nobody, encoding="utf-8")
+    sandbox.portal.faults.set(Rule("batch", "slow", seconds=1.2, times=4))
+    assert sum(connected.told("run")["dispositions"].values()) == 1
