@@ -148,15 +148,17 @@ def test_a_provider_that_holds_calls_back_is_given_time(scene: Scene, node: Node
     assert scene.trunk().paused_until >= NOON + 9 * SECOND
 
 
-def test_calls_that_the_provider_still_holds_back_are_ended_there_when_the_node_stops(
-    scene: Scene, node: NodeMaker
+@pytest.mark.parametrize(("queued", "rings", "cancel"), [(60, False, "unanswered"), (60, True, None), (0, False, None)])
+def test_a_call_that_the_provider_still_holds_back_is_ended_there_when_the_node_stops(
+    scene: Scene, node: NodeMaker, queued: int, rings: bool, cancel: str | None
 ) -> None:
-    held, ringing, placed = scene.planned(), scene.planned(), scene.planned()
-    one = node(Exchange([lambda order: Placed(f"CA{order.attempt}", queued=(order.attempt != placed) * 60 * SECOND)]))
+    call = scene.planned()
+    one = node(Exchange([Placed("CA1", queued=queued * SECOND)]))
     one.dial()
-    scene.hear(ringing, Progress(phase=Phase.ringing), call_id=f"CA{ringing}")
+    if rings:
+        scene.hear(call, Progress(phase=Phase.ringing))
     one.dialer.stop()
-    assert [scene.attempt(call).cancel for call in (held, ringing, placed)] == ["unanswered", None, None]
+    assert scene.attempt(call).cancel == cancel
 
 
 def test_a_provider_without_clear_answers_is_left_alone_and_then_asked_by_one_call(
