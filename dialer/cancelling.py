@@ -7,6 +7,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from dialer.call import NOT_A_DIAL
 from dialer.database import Database
 from dialer.tables import attempts, do_not_call, numbers, targets
 
@@ -27,7 +28,8 @@ def cancel_targets(c: sa.Connection, ids: Sequence[int], *, state: str, reason: 
         )
         c.execute(  # a note that stands already says so
             sa.update(attempts)
-            .where(attempts.c.target_id.in_(found), attempts.c.disposition.is_not(None), attempts.c.counts)
+            .where(attempts.c.target_id.in_(found), attempts.c.disposition.is_not(None))
+            .where(sa.or_(attempts.c.counts, attempts.c.disposition.not_in(NOT_A_DIAL)))
             .values(owes_at=sa.func.coalesce(attempts.c.owes_at, now))
         )
     return len(found)

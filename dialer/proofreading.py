@@ -122,10 +122,12 @@ def _say_everything(campaign: Campaign, listener: Listener) -> None:
                 write_script(campaign, listener, contact=contact, contract_end=end, now=NOON)
             except WordsError as error:
                 listener.refuse(error)
-        target = SimpleNamespace(contact=contact, contract_end=(NOON + timedelta(days=days[0])).date())
+        end = (NOON + timedelta(days=days[0])).date()
+        target = SimpleNamespace(contact=contact, contract_end=end, state="done")
         for tries in _everything_that_can_become(campaign):
             told = Told(campaign, listener, target, tries, NOON)
-            write_call(told, tries[0])
+            for one in told.calls:
+                write_call(told, one)
             write_note(told)
 
 
@@ -133,6 +135,8 @@ def _everything_that_can_become(campaign: Campaign) -> Iterator[tuple[Any, ...]]
     waiting = SimpleNamespace(phase="planned", due_at=NOON, counts=False, disposition=None, answer=None)
     for disposition in Disposition:
         yield _attempt(disposition), waiting
+    for refused in (Disposition.bad_number, Disposition.blocked, Disposition.failed, Disposition.not_placed):
+        yield (_attempt(refused, counts=False, talked=None, detail="Twilio 400/21211"),)
     for transfer in Transfer:
         yield (_attempt(Disposition.reached, transfer=transfer, keys_unheard=True),)
     for choice in campaign.keys.values():

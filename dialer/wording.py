@@ -9,6 +9,7 @@ from datetime import date, datetime
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
+from dialer.call import Disposition
 from dialer.campaign import OPT_OUT, Campaign
 from dialer.script import Ask, Choice, Connect, Say, Script
 from dialer.templates import WordsError
@@ -36,6 +37,19 @@ class Told:
     target: Any
     tries: tuple[Any, ...]
     now: datetime
+
+    @property
+    def calls(self) -> list[Any]:
+        """Those that were handed over: each has a call record."""
+        return [one for one in self.tries if one.counts and one.disposition is not None]
+
+    @property
+    def outcomes(self) -> list[Any]:
+        """What the note tells of: calls, refused numbers, and what was never placed where nothing follows it."""
+        known = [one for one in self.tries if one.disposition is not None]
+        ended = [one for one in known if one.counts or one.disposition != Disposition.cancelled]
+        given_up = self.target.state == "done" and ended and ended[-1].disposition == Disposition.not_placed
+        return [one for one in ended if one.counts or one.disposition != Disposition.not_placed or given_up]
 
 
 def write_script(campaign: Campaign, words: Speaker, *, contact: str, contract_end: date, now: datetime) -> Script:
@@ -117,10 +131,10 @@ def _days_left(campaign: Campaign, contract_end: date, now: datetime) -> int:
 
 def _context(told: Told) -> dict[str, Any]:
     """The furthest that anybody has proved of the target, over all its attempts."""
-    handed_over = [one for one in told.tries if one.counts and one.disposition is not None]
-    final = next((one for one in handed_over if one.disposition == "do_not_call"), None)
-    final = final or next((one for one in handed_over if one.answer is not None), None)
-    final = final or next((one for one in handed_over if one.disposition == "reached"), None) or handed_over[-1]
+    outcomes = told.outcomes
+    final = next((one for one in outcomes if one.disposition == "do_not_call"), None)
+    final = final or next((one for one in outcomes if one.answer is not None), None)
+    final = final or next((one for one in outcomes if one.disposition == "reached"), None) or outcomes[-1]
     waiting = next((one for one in told.tries if one.phase == "planned"), None)
     return {
         **_person(told.campaign, told.target.contact, told.target.contract_end),
@@ -128,7 +142,7 @@ def _context(told: Told) -> dict[str, Any]:
         "answer": final.answer,
         "transfer": final.transfer,
         "keys_unheard": final.keys_unheard,
-        "attempts": [_attempt(told.campaign, one) for one in handed_over],
+        "attempts": [_attempt(told.campaign, one) for one in outcomes],
         "next_at": None if waiting is None else _local(told.campaign, waiting.due_at),
     }
 
@@ -137,6 +151,7 @@ def _attempt(campaign: Campaign, one: Any) -> dict[str, Any]:
     return {
         "number": one.number,
         "at": _local(campaign, one.claimed_at),
+        "placed": one.counts,
         "disposition": one.disposition,
         "answer": one.answer,
         "transfer": one.transfer,

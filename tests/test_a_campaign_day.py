@@ -1,4 +1,4 @@
-"""The product as a story: a portal, a telephone company, the real `dialer serve`, and seven people of one day.
+"""The product as a story: a portal, a telephone company, the real `dialer serve`, and eight people of one day.
 
 This is the specification; everything else in the tests is detail.
 """
@@ -14,7 +14,7 @@ from dialer.sandbox.people import Person
 from tests.faults.referee import judge
 from tests.faults.world import World
 
-ANNA, BORIS, VERA, GLEB, DARIA, EGOR, ZOYA = range(1, 8)
+ANNA, BORIS, VERA, GLEB, DARIA, EGOR, ZOYA, INNA = range(1, 9)
 DISMISSED = 9
 
 
@@ -33,6 +33,7 @@ def test_a_campaign_day(tmp_path: Path, database_url: str) -> None:
         daria_is_not_rung_because_the_crm_says_so(world)
         egor_has_no_number_that_can_be_rung(world)
         zoya_shares_annas_phone_and_it_rings_once(world)
+        innas_number_is_refused_and_her_manager_is_told(world)
         assert not judge(world).complaints
 
 
@@ -46,6 +47,7 @@ def everybody() -> list[Person]:
         _person(DARIA, "Дарья", "+7 916 555-55-55", end, do_not_call=True),
         _person(EGOR, "Егор", "спросить у жены", end),
         _person(ZOYA, "Зоя", "+7 916 111 11 11 доб. 5", end),
+        _person(INNA, "Инна", "+7 916 888-88-88", end),
     ]
 
 
@@ -55,6 +57,7 @@ def everybody_does_as_they_do(world: World) -> None:
     callees.told["+79162222222"] = Callee(presses=("5", "2"), manager="no-answer")
     callees.told["+79163333333"] = Callee(presses=("", "9"))
     callees.told["+79164444444"] = Callee(does="machine")
+    world.sandbox.telephone.forbidden["+79168888888"] = 21211
 
 
 def anna_renews_at_the_first_ring(world: World) -> None:
@@ -96,6 +99,12 @@ def egor_has_no_number_that_can_be_rung(world: World) -> None:
 def zoya_shares_annas_phone_and_it_rings_once(world: World) -> None:
     assert _titles(world, ZOYA) == []
     assert len([call for call in world.sandbox.telephone.calls.values() if call.to == "+79161111111"]) == 1
+
+
+def innas_number_is_refused_and_her_manager_is_told(world: World) -> None:
+    assert not [call for call in world.sandbox.telephone.calls.values() if call.to == "+79168888888"]
+    assert _titles(world, INNA) == [""], "a note, and no record of a call that was none"
+    assert "+79168888888: номер не существует (звонка не было: Twilio 400/21211" in _note(world, INNA)
 
 
 def _person(id: int, name: str, phone: str, end: date, *, responsible: int = 1, do_not_call: bool = False) -> Person:

@@ -160,7 +160,7 @@ def test_the_whole_file_of_the_documentation_is_right(tmp_path: Path) -> None:
 
 SPOKEN = "contact.first_name contact.last_name contact.name contract_end|date days_left campaign language keys.renew"
 WRITTEN = "contact.name contract_end|date campaign keys.renew disposition answer transfer keys_unheard next_at"
-OF_AN_ATTEMPT = "number at disposition answer transfer talked answered_by detail keys_unheard"
+OF_AN_ATTEMPT = "number at disposition answer transfer talked answered_by detail keys_unheard placed"
 
 
 def test_a_template_may_use_what_the_documentation_says(tmp_path: Path) -> None:

@@ -200,7 +200,12 @@ def _settle_ended(c: sa.Connection, running: Mapping[str, Running], *, now: date
     for statement, rows in ((_finish, decided.finished), (_move, decided.moved), (sa.insert(attempts), decided.again)):
         if rows:
             c.execute(statement, rows)
-    c.execute(sa.update(attempts).where(attempts.c.target_id.in_(held), attempts.c.plan_at <= now).values(plan_at=None))
+    settled = sa.update(attempts).where(attempts.c.target_id.in_(held), attempts.c.plan_at <= now)
+    if changed := [*(row["target"] for row in decided.finished), *(row["target_id"] for row in decided.again)]:
+        # a note that did not wait for this says nothing of the end, or names a next try that is not
+        untold = settled.where(attempts.c.target_id.in_(changed), attempts.c.owes_at.is_(None))
+        c.execute(untold.values(owes_at=now))
+    c.execute(settled.values(plan_at=None))
     return len(found)
 
 

@@ -44,7 +44,10 @@ class Manners:
 
 
 def owe_entries(database: Database, store: Store, *, key: str, now: datetime) -> int:
-    """One call record an attempt that was handed over, one note a target. Returns how many targets were looked at."""
+    """One call record an attempt that was handed over, one note a target, which tells of refused numbers too.
+
+    Returns how many targets were looked at.
+    """
     versions = {name: running.version_id for name, running in store.running().items()}
     return database.write(lambda c: _owe(c, store, versions, key=key, now=now))
 
@@ -143,17 +146,16 @@ def _words_of(store: Store, target: Any, newest: Mapping[str, int]) -> tuple[Cam
 
 
 def _owe_target(c: sa.Connection, told: Told, standing: Sequence[Any], *, key: str, now: datetime) -> None:
-    handed_over = [one for one in told.tries if one.counts and one.disposition is not None]
     records = {row.attempt_id: row for row in standing if row.kind == EntryKind.call}
-    for one in handed_over:
+    for one in told.calls:
         if one.owes_at is not None or one.id not in records:
             subject, text = _call_words(told, one)
             new = {"kind": EntryKind.call.value, "attempt_id": one.id, "ref": f"{key}-{one.id}"}
             _owe_entry(c, records.get(one.id), new, one, subject, text, now=now)
-    if handed_over:
+    if outcomes := told.outcomes:
         note = next((row for row in standing if row.kind == EntryKind.note), None)
         new = {"kind": EntryKind.note.value, "attempt_id": None, "ref": f"{key}-t{told.target.id}"}
-        _owe_entry(c, note, new, handed_over[-1], "", _note_words(told, handed_over), now=now)
+        _owe_entry(c, note, new, outcomes[-1], "", _note_words(told, outcomes), now=now)
 
 
 def _call_words(told: Told, one: Any) -> tuple[str, str]:
@@ -175,7 +177,9 @@ def _note_words(told: Told, tries: Sequence[Any]) -> str:
 
 
 def _plainly(one: Any) -> str:
-    return " ".join(filter(None, (f"{one.claimed_at:%Y-%m-%d %H:%M} UTC", one.number, one.disposition, one.answer)))
+    why = "" if one.counts else f"(no call: {one.detail})"
+    known = (f"{one.claimed_at:%Y-%m-%d %H:%M} UTC", one.number, one.disposition, one.answer, why)
+    return " ".join(filter(None, known))
 
 
 def _owe_entry(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from dialer.templates import words_of
+from dialer.wording import Told, write_note
 from tests.campaign.folder import ROOT, STARTER, WORDS, changed, read, starter, told
 
 BASE = (ROOT / "templates" / "base.ru.j2").read_text(encoding="utf-8")
@@ -78,6 +82,48 @@ def test_a_word_for_an_outcome_that_is_missing_is_found_before_the_outcome_is_th
     lines = told(read(tmp_path, STARTER, words=broken))
     assert any("there is no 'declined'" in line for line in lines)
     assert any("there is no 'busy'" in line for line in lines)
+
+
+def test_words_for_a_number_that_is_refused_are_proofread(tmp_path: Path) -> None:
+    more = MENU + (
+        "{% block timeline %}{{ disposition }}{% if not attempts[0].placed %}{{ typo }}{% endif %}{% endblock %}"
+    )
+    (line,) = told(read(tmp_path, STARTER, renewal=words(more=more)))
+    assert "the block 'timeline': there is no 'typo'" in line
+
+
+def note_of(tmp_path: Path, disposition: str, **more: object) -> list[str]:
+    """The starter's note about one attempt to a person to whom nothing else is planned."""
+    campaign = read(tmp_path, STARTER).campaigns["renewal"].campaign
+    texts = tuple((name, (ROOT / "templates" / name).read_text(encoding="utf-8"))
+                  for name in ("base.ru.j2", "renewal.ru.j2", "words.ru.j2"))  # fmt: skip
+    now = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+    contact = '{"first_name": "Иван", "last_name": "Петров", "facts": {}}'
+    target = SimpleNamespace(contact=contact, contract_end=date(2026, 12, 24), state="done")
+    one = {
+        "number": "+79161234567", "claimed_at": now, "disposition": disposition, "answer": None, "transfer": "none",
+        "talked": None, "answered_by": "unknown", "detail": "", "keys_unheard": False, "counts": True, "phase": "ended",
+    }  # fmt: skip
+    tried = SimpleNamespace(**{**one, **more})
+    note = write_note(Told(campaign, words_of(texts, "renewal.ru.j2", "ru"), target, (tried,), now))
+    return [line for line in note.splitlines() if line]
+
+
+def test_the_note_about_a_refused_number_names_it_and_says_why_nobody_was_rung(tmp_path: Path) -> None:
+    why = "Twilio 400/21211: The phone number is not valid"
+    assert note_of(tmp_path, "bad_number", counts=False, detail=why) == [
+        "Автозвонок «renewal»: номер не существует",
+        "⚠ Программа больше не звонит: проверьте номер и свяжитесь с клиентом сами.",
+        "Договор до 24 декабря 2026 года",
+        f"1. 24.11.2026 12:00, +79161234567: номер не существует (звонка не было: {why})",
+    ]
+
+
+def test_the_note_about_a_call_says_nothing_of_a_refusal(tmp_path: Path) -> None:
+    assert note_of(tmp_path, "declined", detail="no-answer (SIP 603)")[1:] == [
+        "Договор до 24 декабря 2026 года",
+        "1. 24.11.2026 12:00, +79161234567: сбросил звонок",
+    ]
 
 
 def test_blocks_that_are_not_there_are_named(tmp_path: Path) -> None:

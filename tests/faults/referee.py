@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import sqlalchemy as sa
 
 from dialer.sandbox.telephone_call import Call
-from dialer.tables import attempts, do_not_call, entries
+from dialer.tables import attempts, do_not_call, entries, installation
 from tests.faults.world import World
 
 ANSWERS = {"1": "renew", "2": "talk"}
@@ -118,6 +118,10 @@ def _lost(verdict: Verdict, calls: list[Call], rows: dict[int, Any], world: Worl
                 verdict.lost.append(f"{ref} answered {ANSWERS[key]}, and its record does not say so")
             if key == "9" and call.to not in suppressed:
                 verdict.lost.append(f"{ref} opted out, and {call.to} may be called")
+    key = world.database.read(lambda c: c.execute(sa.select(installation.c.key)).scalar_one())
+    for row in rows.values():
+        if row.disposition in ("bad_number", "blocked") and f"#{key}-t{row.target_id}" not in noted:
+            verdict.lost.append(f"attempt {row.id} was {row.disposition}, and its target has no note")
     stuck = world.database.read(lambda c: c.execute(sa.select(entries).where(entries.c.state != "written")).all())
     verdict.lost += [f"entry {row.id} is {row.state}: {row.why}" for row in stuck]
 

@@ -50,7 +50,7 @@ TEMPLATE = """
 {% block call_subject %}{{ attempt.disposition }}{% endblock %}
 {% block call_text %}{{ attempt.disposition }} {{ attempt.answer }} {{ attempt.talked }}{% endblock %}
 {% block timeline %}{{ campaign }}: {{ disposition }} {{ answer }} {{ keys_unheard }}
-{% for one in attempts %}{{ loop.index }}. {{ one.number }} {{ one.disposition }}
+{% for one in attempts %}{{ loop.index }}. {{ one.number }} {{ one.disposition }} {{ one.detail }}
 {% endfor %}{% if next_at %}next {{ next_at }}{% endif %}{% endblock %}
 """
 

@@ -10,10 +10,10 @@ import sqlalchemy as sa
 
 from dialer.call import AnsweredBy, Hangup, Phase, Progress
 from dialer.campaign_store import Store
-from dialer.cancelling import cancel_targets
+from dialer.cancelling import cancel_targets, suppress
 from dialer.crm.base import Entry, EntryKind, Outcome, Result
 from dialer.stages.write_back import Manners, look_for_doubtful, owe_entries, send_again, write_owed
-from dialer.tables import attempts, campaigns, entries, nodes, targets, versions
+from dialer.tables import attempts, campaigns, entries, nodes, numbers, targets, versions
 from tests.stages.fakes import Portal
 from tests.stages.scene import DAY, HOUR, MINUTE, NOON, SECOND, TEMPLATE, TIMING, Scene
 
@@ -113,14 +113,81 @@ def test_a_test_call_owes_nothing(scene: Scene, portal: Portal, card_id: int) ->
     assert send(scene, portal) == 2
 
 
-def test_what_was_never_handed_over_owes_nothing(scene: Scene) -> None:
-    not_placed, refused = scene.live(), scene.live()
-    ended = Progress(phase=Phase.ended, hangup=Hangup.not_placed)
-    scene.hear(not_placed, ended, call_id=None, of_claim=NOON)
-    scene.hear(refused, Progress(phase=Phase.ended, hangup=Hangup.bad_number), call_id=None, refused=True)
+def refuse(scene: Scene, call: int, now: datetime = NOON, hangup: Hangup = Hangup.bad_number) -> None:
+    known = Progress(phase=Phase.ended, hangup=hangup, detail="Twilio 400/21211: no such number", ended_at=now)
+    scene.hear(call, known, now=now, call_id=None, refused=True)
+
+
+def never_placed(scene: Scene, call: int, now: datetime = NOON) -> None:
+    known = Progress(phase=Phase.ended, hangup=Hangup.not_placed, ended_at=now)
+    scene.hear(call, known, now=now, call_id=None, of_claim=now)
+
+
+def test_a_call_that_was_not_placed_owes_nothing_as_long_as_it_is_tried_again(scene: Scene) -> None:
+    call = scene.live()
+    never_placed(scene, call)
     settle(scene)
     assert scene.entries() == []
-    assert scene.attempt(refused).owes_at is None
+    assert scene.attempt(call).owes_at is None
+
+
+@pytest.mark.parametrize("hangup", [Hangup.bad_number, Hangup.blocked, Hangup.failed])
+def test_a_number_that_is_refused_owes_a_note_and_no_call_record(scene: Scene, portal: Portal, hangup: Hangup) -> None:
+    call = scene.live()
+    refuse(scene, call, hangup=hangup)
+    settle(scene)
+    [note] = scene.entries()
+    assert (note.kind, note.number, note.started_at) == ("note", scene.attempt(call).number, NOON)
+    assert f"renewal: {hangup}" in note.text
+    assert "Twilio 400/21211: no such number" in note.text
+    send(scene, portal)
+    assert list(portal.standing) == [note.ref]
+
+
+def test_a_refused_number_and_the_call_to_the_next_one_stand_in_one_note(scene: Scene, portal: Portal) -> None:
+    call = scene.live()
+    target = scene.attempt(call).target_id
+    reason = {"campaign": "renewal", "contract_end": scene.owed(target).contract_end, "touch": 30}
+    second = {"target_id": target, "position": 1, "number": "+79167777777", "zones": "Europe/Moscow", **reason}
+    scene.database.write(lambda c: c.execute(sa.insert(numbers), second))
+    refuse(scene, call)
+    settle(scene)
+    send(scene, portal)
+    [note] = scene.entries()
+    assert "next " in note.text
+    [claim] = scene.claim(OWED)
+    scene.end(claim.attempt, now=OWED, hangup=Hangup.declined, ended_at=OWED)
+    settle(scene, OWED + MINUTE)
+    send(scene, portal, OWED + 2 * MINUTE)
+    assert [row.kind for row in scene.entries()] == ["note", "call"]
+    [text] = portal.standing[note.ref]
+    assert "1. " in text and "bad_number" in text and "2. +79167777777 declined" in text and "next" not in text
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_whom_no_call_could_be_placed_to_owes_a_note_however_late_that_is_decided(scene: Scene, late: bool) -> None:
+    scene.campaign(limits=UNCAPPED, attempts="{wait: {not_placed: never}}")
+    call = scene.live()
+    never_placed(scene, call)
+    if late:
+        assert owe_entries(scene.database, scene.store, key="key", now=OWED + MINUTE) == 1
+        assert scene.entries() == []
+    settle(scene, OWED + 2 * MINUTE)
+    [note] = scene.entries()
+    assert (note.kind, note.number) == ("note", scene.attempt(call).number)
+    assert "renewal: not_placed" in note.text
+
+
+def test_what_was_not_placed_is_not_told_where_a_later_call_was(scene: Scene) -> None:
+    scene.campaign(limits=UNCAPPED)
+    call = scene.live()
+    never_placed(scene, call)
+    settle(scene)
+    [claim] = scene.claim(NOON + HOUR)
+    scene.end(claim.attempt, now=NOON + HOUR, hangup=Hangup.declined)
+    settle(scene, NOON + HOUR + MINUTE)
+    record, note = scene.entries()
+    assert (record.attempt_id, "not_placed" in note.text) == (claim.attempt, False)
 
 
 def test_the_note_says_when_the_next_try_is(scene: Scene) -> None:
@@ -517,6 +584,41 @@ def test_a_renewed_target_says_so_in_the_note_that_stands(scene: Scene, portal: 
     settle(scene, NOON + HOUR)
     send(scene, portal, NOON + HOUR + 2 * SECOND)
     assert "next" not in portal.standing[scene.entries()[1].ref][0]
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_note_names_no_next_try_when_the_number_must_not_be_called_any_more(
+    scene: Scene, portal: Portal, refused: bool
+) -> None:
+    scene.campaign(limits=UNCAPPED)
+    call = scene.live()
+    refuse(scene, call, hangup=Hangup.failed) if refused else scene.end(call, hangup=Hangup.busy)
+    settle(scene)
+    send(scene, portal)
+    [note] = [row for row in scene.entries() if row.kind == "note"]
+    assert "next" in note.text
+    number = scene.attempt(call).number
+    scene.database.write(
+        lambda c: suppress(scene.database, c, number, source="command", reason="asked", now=SENT + MINUTE)
+    )
+    settle(scene, SENT + 2 * MINUTE)
+    send(scene, portal, SENT + 3 * MINUTE)
+    assert "next" not in portal.standing[note.ref][0]
+
+
+def test_a_renewed_target_whose_number_was_refused_says_so_in_the_note_that_stands(
+    scene: Scene, portal: Portal
+) -> None:
+    call = scene.live()
+    refuse(scene, call, hangup=Hangup.failed)
+    settle(scene)
+    send(scene, portal)
+    [note] = scene.entries()
+    target = scene.attempt(call).target_id
+    scene.database.write(lambda c: cancel_targets(c, [target], state="cancelled", reason="renewed", now=NOON + HOUR))
+    settle(scene, NOON + HOUR)
+    send(scene, portal, NOON + HOUR + 2 * SECOND)
+    assert ("next" in note.text, "next" in portal.standing[note.ref][0]) == (True, False)
 
 
 def test_the_index_that_forbids_a_second_note_or_record_stands(scene: Scene) -> None:
