@@ -247,7 +247,7 @@ class EntryRow(SQLModel, table=True):
 
 
 class DoNotCall(SQLModel, table=True):
-    """`source`: key, command, crm. A CRM's flag names its card and campaign, in `reason` the field, and goes with it."""
+    """`source`: key, command, crm. A CRM's flag names card and campaign, and in `reason` the field it goes with."""
 
     __tablename__ = "do_not_call"
     __table_args__ = (UniqueConstraint("number", "source", "card"),)
