@@ -135,8 +135,8 @@ class Service:
     def stop_dialing(self) -> None:
         """At once: nobody new is rung; what has not left is planned again."""
         self._stopping.set()
-        self._ticks.drop(*DIALING)
         self._try_to("end what the provider has only queued", self._dialer.stop)
+        self._ticks.drop(*DIALING)
 
     def drain(self, most: timedelta) -> None:
         """Answers webhooks until no call of this node is live, or `most` is over."""
