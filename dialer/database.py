@@ -62,9 +62,18 @@ class Database:
     def engine(self) -> sa.Engine:
         return self._writer
 
-    def write(self, work: Callable[[sa.Connection], T]) -> T:
-        """`work` may run several times: it must have no effect but on its connection."""
-        return self._again_and_again(work, self._write_once)
+    def write(self, work: Callable[[sa.Connection], T], *, may_be_lost: bool = False) -> T:
+        """`work` may run several times: it must have no effect but on its connection.
+
+        `may_be_lost`: what goes with a crash of the server is done again anyway, and PostgreSQL need not wait for its
+        disk. Whatever builds upon it and is written for good makes it last, too.
+        """
+
+        def unhurried(c: sa.Connection) -> T:
+            c.exec_driver_sql("SET LOCAL synchronous_commit TO OFF")
+            return work(c)
+
+        return self._again_and_again(unhurried if may_be_lost and not self.is_sqlite else work, self._write_once)
 
     def read(self, work: Callable[[sa.Connection], T]) -> T:
         return self._again_and_again(work, self._read_once)

@@ -41,6 +41,18 @@ def test_a_database_of_a_newer_program_is_refused(database: Database) -> None:
         migrate(database)
 
 
+@on_postgresql
+def test_only_what_may_be_lost_does_not_wait_for_the_disk(database: Database) -> None:
+    def asked(c: sa.Connection) -> str:
+        return str(c.execute(sa.text("SHOW synchronous_commit")).scalar_one())
+
+    assert [database.write(asked), database.write(asked, may_be_lost=True), database.write(asked)] == [
+        "on",
+        "off",
+        "on",
+    ]
+
+
 def test_a_failed_work_leaves_nothing(database: Database) -> None:
     def work(c: sa.Connection) -> None:
         c.execute(sa.insert(trunks), {"name": "one", "next_slot_at": database.now(), "reason": ""})

@@ -25,8 +25,8 @@ from dialer.tables import attempts, numbers, targets
 
 PLANNED_AT_ONCE = 400
 PLANNED_A_ROUND = 10_000
-IN_FLIGHT = 2
-"""While one transaction is written by the database, the next is decided here."""
+IN_FLIGHT = 3
+"""While one transaction is written by the database, the next are decided here."""
 SETTLED_AT_ONCE = 100
 NOT_PLACED_AT_MOST = 5
 
@@ -71,7 +71,7 @@ def _plan_new(
 ) -> int:
     """Permission is asked while nothing is locked. What changes meanwhile meets the claim, which asks again."""
     verdicts = database.read(lambda c: _ask_for(c, campaign, ids, memory, now=now, only=only))
-    return database.write(lambda c: _write_down(c, campaign, verdicts, now=now))
+    return database.write(lambda c: _write_down(c, campaign, verdicts, now=now), may_be_lost=True)
 
 
 def _ask_for(

@@ -64,7 +64,7 @@ class WatchedDatabase(Database):
     def now(self) -> datetime:
         return super().now() + self._ahead
 
-    def write(self, work: Callable[[sa.Connection], Any]) -> Any:
+    def write(self, work: Callable[[sa.Connection], Any], *, may_be_lost: bool = False) -> Any:
         name = getattr(work, "func", work).__qualname__
         for noise in (".<locals>", ".<lambda>", ".work"):
             name = name.replace(noise, "")
@@ -74,7 +74,7 @@ class WatchedDatabase(Database):
             self._points.reach(f"before commit: {name}")
             return result
 
-        result = super().write(watched)
+        result = super().write(watched, may_be_lost=may_be_lost)
         self._points.reach(f"after commit: {name}")
         return result
 

@@ -119,11 +119,11 @@ def test_who_is_cancelled_while_permission_is_asked_is_not_planned(scene: Scene)
     cancelled, other = scene.target(), scene.target()
 
     class Meanwhile(Database):
-        def write(self, work: Callable[[sa.Connection], Any]) -> Any:
+        def write(self, work: Callable[[sa.Connection], Any], *, may_be_lost: bool = False) -> Any:
             scene.database.write(
                 lambda c: cancel_targets(c, [cancelled], state="cancelled", reason="renewed", now=NOON)
             )
-            return super().write(work)
+            return super().write(work, may_be_lost=may_be_lost)
 
     with Meanwhile(scene.database.url.render_as_string(hide_password=False)) as database:
         plan_due(database, scene.running, now=NOON)
