@@ -162,11 +162,12 @@ def _dial(answer: Any, url: str, port: int, rate: float, seconds: float, placeme
         ticks.start()
         time.sleep(seconds)
         ticks.drop("dial")
+        ticks.wait("dial", within=10.0)
         while dialer.in_flight:
             time.sleep(0.05)
         cpu = time.process_time() - begun
         dialer.close()
-        ticks.stop()
+        ticks.stop(within=1.0)
         writer.close()
         answer.send(Dialed(sorted(watched.sent), cpu, taken_back[0]))
 
