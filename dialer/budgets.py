@@ -25,7 +25,7 @@ LEAD = timedelta(milliseconds=100)
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What all nodes together may use of one trunk. `silence` to `ask_after`: see `settings`."""
+    """What all nodes together may use of one trunk."""
 
     trunk: str
     lines: int
