@@ -6,7 +6,7 @@ Its environment comes as a line of JSON on stdin, so that a process may be ready
 FAULT_AT names the point, "name" or "name#3" for its third time, or several, "one; other", to stop at one after the
 other; FAULT_SIGNAL is KILL or STOP. FAULT_POINTS is a file to which every point that was reached is added once.
 FAULT_CLOCK is by how many seconds the database's clock is ahead of everybody else's; while a file FAULT_FULL exists, a
-SQLite database cannot grow.
+SQLite database cannot grow. To FAULT_SENT every call's reference and moment of sending are added.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -111,6 +112,9 @@ class WatchedProvider(Watched):
         def gate() -> None:
             self._points.reach("before the gate")
             order.gate()
+            moment = time.time()
+            with open(os.environ["FAULT_SENT"], "a") as sent:
+                sent.write(f"{moment:.6f} {order.ref}\n")
             self._points.reach("between the gate and the socket")
 
         placed: Placed = self._inner.place(replace(order, gate=gate))

@@ -143,7 +143,7 @@ def _overrun(verdict: Verdict, calls: list[Call], world: World) -> None:
         verdict.most_lines = max(verdict.most_lines, live)
     if verdict.most_lines > world.lines:
         verdict.overrun.append(f"{verdict.most_lines} lines of {world.lines}")
-    sent = sorted(at for at, _, _ in world.sandbox.telephone.log)
+    sent = world.sent_at()
     first, crowd = 0, list[float]()
     for last, at in enumerate(sent):
         while at - sent[first] >= 1.0:

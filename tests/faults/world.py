@@ -79,9 +79,10 @@ class World:
             answer_after=0.05, lists_lag=0.5,
         )  # fmt: skip
         self.sandbox = Sandbox(portal, telephone)
-        self.ports = [_free_port() for _ in range(nodes)]
+        self._held = [_held_port() for _ in range(nodes)]
+        self.ports = [held.getsockname()[1] for held in self._held]
         self.proxy = Proxy(self.ports)
-        self.points, self.full = folder / "points.txt", folder / "full"
+        self.points, self.full, self.sent = folder / "points.txt", folder / "full", folder / "sent.txt"
         self._settings, self._waves = dict(settings or {}), 0
         self.alive: list[Node] = []
         self._ready: Node | None = None
@@ -98,6 +99,8 @@ class World:
             node.kill()
         self.sandbox.__exit__(kind, error, trace)
         self.proxy.close()
+        for held in self._held:
+            held.close()
         self.database.close()
 
     def add_wave(self, people: Sequence[Person] = (), *, campaign: str = CAMPAIGN) -> str:
@@ -141,6 +144,7 @@ class World:
             "FAULT_POINTS": str(self.points),
             "FAULT_CLOCK": "0",
             "FAULT_FULL": str(self.full),
+            "FAULT_SENT": str(self.sent),
             **more,
         }
         if plain:
@@ -198,6 +202,12 @@ class World:
         """In the order in which they were first reached, by any node."""
         return list(dict.fromkeys(self.points.read_text().splitlines())) if self.points.exists() else []
 
+    def sent_at(self) -> list[float]:
+        """When calls were sent, by the nodes that tell it; else when they were read, which under load is later."""
+        if self.sent.exists():
+            return sorted(float(line.split()[0]) for line in self.sent.read_text().splitlines())
+        return sorted(at for at, _, _ in self.sandbox.telephone.log)
+
     def log(self) -> str:
         return (self.folder / "nodes.log").read_text(encoding="utf-8", errors="replace")
 
@@ -254,7 +264,9 @@ def _unsettled(c: sa.Connection) -> dict[str, int]:
     return {what: c.execute(sa.text(f"SELECT count(*) FROM {rows}")).scalar_one() for what, rows in UNSETTLED.items()}
 
 
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+def _held_port() -> socket.socket:
+    """Nobody else is given this port while it is bound here; a node may listen on it."""
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    return held

@@ -31,20 +31,27 @@ class Departure(threading.local):
     gate: Callable[[], None] | None = None
     left: bool = True
     status: int = 0
+    _head: bytes = b""
 
     def prepare(self, gate: Callable[[], None]) -> None:
-        self.gate, self.left, self.status = gate, False, 0
+        self.gate, self._head, self.left, self.status = gate, b"", False, 0
 
-    def allow(self, connection: Any) -> None:
-        gate, self.gate = self.gate, None
+    def allow(self, connection: Any, data: Any) -> Any:
+        """Returns what is to be sent now. A request that must ask leaves in one piece: its head waits for its body."""
+        gate = self.gate
         if gate is None:
-            return
+            return data
+        if not self._head:
+            self._head = bytes(data)
+            return b""
+        self.gate = None
         if connection.sock is None:
             connection.connect()
         gate()
         if is_connection_dropped(connection):
             raise TryLater("the connection was closed while the call waited for its slot", fault=Fault.ours)
         self.left = True
+        return self._head + bytes(data)
 
 
 departure = Departure()
@@ -52,14 +59,14 @@ departure = Departure()
 
 class _GatedConnection(HTTPConnection):
     def send(self, data: Any) -> None:
-        departure.allow(self)
-        super().send(data)
+        if departing := departure.allow(self, data):
+            super().send(departing)
 
 
 class _GatedTlsConnection(HTTPSConnection):
     def send(self, data: Any) -> None:
-        departure.allow(self)
-        super().send(data)
+        if departing := departure.allow(self, data):
+            super().send(departing)
 
     @property
     def is_connected(self) -> bool:
