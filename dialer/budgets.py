@@ -85,7 +85,7 @@ def shares(
     found = {}
     for row in c.execute(sa.select(campaigns).order_by(campaigns.c.name)):
         here = running.get(row.name)
-        if here is None or here.stopped or row.stopped or only not in (None, row.name):
+        if here is None or here.stopped or row.stopped or row.paused or only not in (None, row.name):
             continue
         pacing = here.campaign.pacing
         rate = None if pacing is None else pacing.calls_per_second
@@ -104,11 +104,14 @@ def shares(
 
 def not_before(until: datetime) -> sa.ColumnElement[bool]:
     """Of planned attempts: whatever happens, nobody is rung for these sooner."""
-    resting = sa.or_(campaigns.c.stopped.is_not(None), campaigns.c.next_slot_at >= until)
+    resting = sa.or_(
+        campaigns.c.stopped.is_not(None), campaigns.c.paused.is_not(None), campaigns.c.next_slot_at >= until
+    )
+    closed = sa.or_(trunks.c.paused.is_not(None), trunks.c.paused_until >= until)
     return sa.or_(
         attempts.c.due_at >= until,
         attempts.c.campaign.in_(sa.select(campaigns.c.name).where(resting)),
-        attempts.c.trunk.in_(sa.select(trunks.c.name).where(trunks.c.paused_until >= until)),
+        attempts.c.trunk.in_(sa.select(trunks.c.name).where(closed)),
     )
 
 

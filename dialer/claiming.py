@@ -54,8 +54,9 @@ class Claim:
 
 
 def anything_due(database: Database, trunk: str, *, now: datetime) -> bool:
+    paused = sa.exists().where(trunks.c.name == trunk, trunks.c.paused.is_not(None))
     due = sa.select(attempts.c.id).where(
-        attempts.c.trunk == trunk, attempts.c.phase == "planned", attempts.c.due_at <= now
+        attempts.c.trunk == trunk, attempts.c.phase == "planned", attempts.c.due_at <= now, ~paused
     )
     return database.read(lambda c: c.execute(due.limit(1)).first()) is not None
 
@@ -77,7 +78,7 @@ def claim_due(
 
     def work(c: sa.Connection) -> list[Claim]:
         trunk = c.execute(sa.select(trunks).where(trunks.c.name == budget.trunk).with_for_update()).one()
-        if trunk.paused_until is not None and trunk.paused_until > now:
+        if trunk.paused is not None or (trunk.paused_until is not None and trunk.paused_until > now):
             return []
         live = live_by_campaign(c, budget.trunk)
         slots = slots_ahead(

@@ -142,6 +142,32 @@ def status(json: Json = False) -> None:
 
 
 @app.command()
+def pause(
+    campaign: OneCampaign = None,
+    reason: Annotated[str, typer.Option(help="Shown by `status`.")] = "",
+) -> None:
+    """Ring nobody new, until `resume`.
+
+    One campaign, or everything. What rings or talks goes on; what the telephone company has taken but does not ring
+    yet is ended and planned again. Reading, planning and writing back go on.
+    """
+    from dialer.commands import pausing
+
+    pausing.pause(_settings(), campaign, reason=reason)
+
+
+@app.command()
+def resume(campaign: OneCampaign = None) -> None:
+    """End a pause: one campaign's, or that of everything.
+
+    Whoever has waited is asked for permission anew, at this hour.
+    """
+    from dialer.commands import pausing
+
+    pausing.resume(_settings(), campaign)
+
+
+@app.command()
 def retry(campaign: OneCampaign = None) -> None:
     """Send again what was set aside.
 

@@ -28,6 +28,7 @@ from dialer.database import Database, in_one_line
 from dialer.errors import CrmError, CrmUnavailable
 from dialer.first_day import put_off_the_rest
 from dialer.group_writer import GroupWriter
+from dialer.pausing import paused
 from dialer.providers.base import Heard, TakenBack
 from dialer.scheduler import Ticks
 from dialer.stages.chase import Chase, ask_about_silent, end_unwanted
@@ -114,6 +115,8 @@ class Service:
         parts.database.write(
             lambda c: c.execute(parts.database.insert_new(trunks), {"name": trunk, "next_slot_at": PAST, "reason": ""})
         )
+        for what, why in parts.database.read(paused).items():
+            log.warn(f"{what} rings nobody: {why}; `dialer resume` ends the pause")
         leases.join(parts.database, parts.node, kind=self._kind, now=now)
         self._load_campaigns()
         ticks: dict[str, Callable[[], object]] = {

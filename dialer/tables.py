@@ -34,24 +34,30 @@ class Installation(SQLModel, table=True):
 
 
 class Trunk(SQLModel, table=True):
-    """`next_slot_at` is the pacing of all nodes together: the next call may be sent then."""
+    """`next_slot_at` is the pacing of all nodes together: the next call may be sent then.
+
+    `paused_until` and `reason` are the program's own rest; `paused` is a person's, for as long as it is not None.
+    """
 
     name: str = Field(primary_key=True)
     next_slot_at: datetime
     paused_until: datetime | None = None
     reason: str = ""
+    paused: str | None = None
 
 
 class CampaignRow(SQLModel, table=True):
     """`version_id` is the version in force. `stopped` says why the campaign rings nobody at all; None while it may.
 
-    `gone_since`: its file was not there at any look since then.
+    `gone_since`: its file was not there at any look since then. `paused` is a person's: it is read and planned, and
+    rings nobody.
     """
 
     __tablename__ = "campaign"
     name: str = Field(primary_key=True)
     version_id: int | None = None
     stopped: str | None = None
+    paused: str | None = None
     gone_since: datetime | None = None
     next_slot_at: datetime
 

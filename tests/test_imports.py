@@ -20,7 +20,7 @@ NOUNS = {
 }  # fmt: skip
 SHAPES = {"crm.base", "providers.base"}
 MEMORY = {
-    "budgets", "campaign_store", "cancelling", "claiming", "clock", "database", "first_day", "given_rows",
+    "budgets", "campaign_store", "cancelling", "pausing", "claiming", "clock", "database", "first_day", "given_rows",
     "group_writer", "history", "leases", "log", "migrate", "migrations", "tables",
 }  # fmt: skip
 WAYS_IN = {"app", "cli", "commands", "ending", "scheduler", "service", "settings", "web"}

@@ -150,7 +150,9 @@ def _campaign(c: sa.Connection, row: Any) -> dict[str, Any]:
         "live": sum(by_phase.get(phase, 0) for phase in LIVE),
         "done": by_state.get("done", 0),
         "left_out": by_state.get("left_out", 0) + by_state.get("cancelled", 0),
-        "waits_for": row.stopped or "; ".join(f"{one['how_many']} of them: {one['why']}" for one in put_off),
+        "waits_for": row.stopped
+        or row.paused
+        or "; ".join(f"{one['how_many']} of them: {one['why']}" for one in put_off),
         "put_off": put_off,
         "dispositions": became,
     }
@@ -164,7 +166,7 @@ def _trunk(c: sa.Connection, row: Any, now: datetime) -> dict[str, Any]:
     return {
         "trunk": row.name,
         "live": live,
-        "waits_for": f"{row.reason} (until {row.paused_until:%H:%M:%S})" if paused else "",
+        "waits_for": row.paused or (f"{row.reason} (until {row.paused_until:%H:%M:%S})" if paused else ""),
     }
 
 

@@ -1,0 +1,52 @@
+"""`pause` and `resume`."""
+
+from __future__ import annotations
+
+import getpass
+
+import sqlalchemy as sa
+
+from dialer import pausing
+from dialer.commands.looking import open_to_look
+from dialer.commands.output import data
+from dialer.database import Database
+from dialer.errors import SettingsError
+from dialer.settings import Settings
+from dialer.tables import campaigns
+
+
+def pause(settings: Settings, campaign: str | None, *, reason: str) -> None:
+    with open_to_look(settings) as database:
+        _refuse_an_unknown(database, campaign)
+        pausing.pause(database, campaign=campaign, why=f"paused by {_who()}{reason and ': '}{reason}")
+    back = " ".join(("dialer resume", campaign or "")).strip()
+    data.print(f"{_what(campaign)} rings nobody new; `{back}` ends the pause")
+
+
+def resume(settings: Settings, campaign: str | None) -> None:
+    with open_to_look(settings) as database:
+        _refuse_an_unknown(database, campaign)
+        resumed = pausing.resume(database, campaign=campaign)
+        still = database.read(pausing.paused)
+    data.print(f"{_what(campaign)} {'rings again' if resumed else 'was not paused'}")
+    for what, why in still.items():
+        data.print(f"{what} still rings nobody: {why}")
+
+
+def _what(campaign: str | None) -> str:
+    return "everything" if campaign is None else f"campaign={campaign}"
+
+
+def _refuse_an_unknown(database: Database, campaign: str | None) -> None:
+    names = database.read(lambda c: list(c.execute(sa.select(campaigns.c.name).order_by(campaigns.c.name)).scalars()))
+    if not names:
+        raise SettingsError(f"{database.shown}: no campaign has ever run here; is this the right folder?")
+    if campaign is not None and campaign not in names:
+        raise SettingsError(f"there is no campaign '{campaign}' here; there are: {', '.join(names)}")
+
+
+def _who() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "a person"
