@@ -38,7 +38,7 @@ def resume(database: Database, *, campaign: str | None = None) -> int:
 
 def paused(c: sa.Connection) -> dict[str, str]:
     """Why, by "trunk=…" and "campaign=…"."""
-    found = {}
+    found: dict[str, str] = {}
     for kind, table in (("trunk", trunks), ("campaign", campaigns)):
         rows = sa.select(table.c.name, table.c.paused).where(table.c.paused.is_not(None)).order_by(table.c.name)
         found |= {f"{kind}={name}": str(why) for name, why in c.execute(rows)}
