@@ -61,12 +61,12 @@ def stop_others(c: sa.Connection, target_id: int, *, but: int, reason: str, now:
     _stop_attempts(c, others, live="unanswered", reason=reason, now=now)
 
 
-def end_queued(database: Database, ids: Sequence[int], *, reason: str) -> None:
-    """Calls that were handed over and, as far as anybody knows, do not ring yet."""
-    waiting = sa.and_(attempts.c.id.in_(sorted(ids)), attempts.c.phase == "dialing", attempts.c.cancel.is_(None))
-    database.write(
-        lambda c: c.execute(sa.update(attempts).where(waiting).values(cancel="unanswered", reason=reason[:300]))
-    )
+def end_queued(c: sa.Connection, which: sa.ColumnElement[bool], *, reason: str) -> None:
+    """Of these attempts those that were handed over and, as far as anybody knows, do not ring yet."""
+    waiting = sa.and_(which, attempts.c.phase == "dialing", attempts.c.cancel.is_(None))
+    ids = c.execute(sa.select(attempts.c.id).where(waiting).order_by(attempts.c.id).with_for_update()).scalars().all()
+    of_these = attempts.c.id.in_(ids)
+    c.execute(sa.update(attempts).where(of_these).values(cancel="unanswered", reason=reason[:300]))
 
 
 def _stop_attempts(c: sa.Connection, which: sa.ColumnElement[bool], *, live: str, reason: str, now: datetime) -> None:

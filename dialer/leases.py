@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from dialer.database import Database
-from dialer.tables import entries, nodes, readings
+from dialer.tables import attempts, entries, nodes, readings
 
 
 def join(database: Database, name: str, *, kind: str, now: datetime) -> None:
@@ -31,6 +31,16 @@ def stay(database: Database, name: str, *, kind: str, dead_after: timedelta, now
         return _give_back(c, nodes.c.seen_at < now - dead_after, now=now)
 
     return database.write(work)
+
+
+def served_by(name: str) -> sa.ColumnElement[bool]:
+    """Of attempts: placed by this node, or by one that has died, whose webhooks come to whoever lives."""
+    return sa.or_(attempts.c.node == name, of_the_dead(but=name))
+
+
+def of_the_dead(*, but: str) -> sa.ColumnElement[bool]:
+    """Of attempts: placed by a node that has died, which the one who asks has not."""
+    return sa.and_(attempts.c.node != but, attempts.c.node.not_in(sa.select(nodes.c.name)))
 
 
 def leave(database: Database, name: str, *, now: datetime) -> None:

@@ -28,7 +28,7 @@ from dialer.database import Database, in_one_line
 from dialer.errors import CrmError, CrmUnavailable
 from dialer.first_day import put_off_the_rest
 from dialer.group_writer import GroupWriter
-from dialer.pausing import paused
+from dialer.pausing import ends_it, paused
 from dialer.providers.base import Heard, TakenBack
 from dialer.scheduler import Ticks
 from dialer.stages.chase import Chase, ask_about_silent, end_unwanted
@@ -95,9 +95,10 @@ class Service:
             remember=lambda claim: self._scripts.keep(claim.attempt, claim.script),
         )  # fmt: skip
         self._pool = ThreadPoolExecutor(CHASING, thread_name_prefix="chase")
+        self._ending = ThreadPoolExecutor(CHASING, thread_name_prefix="end")
         self._chase = Chase(
             parts.database, parts.desk.provider, parts.desk.budget.trunk, parts.key, self._writer, self._pool,
-            silent_after=parts.timing.silent_after, give_up_after=parts.give_up_after,
+            self._ending, silent_after=parts.timing.silent_after, give_up_after=parts.give_up_after,
         )  # fmt: skip
         self._ticks = Ticks()
         self._stopping, self._closing = threading.Event(), threading.Event()
@@ -116,7 +117,7 @@ class Service:
             lambda c: c.execute(parts.database.insert_new(trunks), {"name": trunk, "next_slot_at": PAST, "reason": ""})
         )
         for what, why in parts.database.read(paused).items():
-            log.warn(f"{what} rings nobody: {why}; `dialer resume` ends the pause")
+            log.warn(f"{what} rings nobody: {why}; {ends_it(what)} ends the pause")
         leases.join(parts.database, parts.node, kind=self._kind, now=now)
         self._load_campaigns()
         ticks: dict[str, Callable[[], object]] = {
@@ -154,6 +155,7 @@ class Service:
         self._try_to("end what the provider has only queued", self._dialer.close)
         self._ticks.stop(within=CLOSING)
         self._pool.shutdown(wait=False)
+        self._ending.shutdown(wait=False)
         self._writer.close(within=CLOSING)
         self._try_to("give its work back", self._leave)
 
@@ -176,22 +178,25 @@ class Service:
             log.warn(f"node={self._parts.node} could not {do} in {CLOSING:.0f} s: the database does not answer")
 
     def _any_live(self) -> bool:
-        mine = sa.select(attempts.c.id).where(attempts.c.node == self._parts.node, attempts.c.phase.in_(LIVE)).limit(1)
+        """Of those this node answers for: its own, and those of nodes that have died."""
+        served = leases.served_by(self._parts.node)
+        live = sa.select(attempts.c.id).where(served, attempts.c.phase.in_(LIVE)).limit(1)
         try:
-            return self._parts.database.read(lambda c: c.execute(mine).first()) is not None
+            return self._parts.database.read(lambda c: c.execute(live).first()) is not None
         except SQLAlchemyError:
             return True  # nobody can say
 
     def left_today(self, until: datetime) -> int:
         """Attempts and entries of this scope that still want something before `until`, and may have it."""
-        rings = [name for name, running in self._parts.store.running().items() if not running.stopped]
+        running = self._parts.store.running()
+        rings = [name for name, one in running.items() if not one.stopped]
         of = [] if self._scope.campaign is None else [attempts.c.campaign == self._scope.campaign]
         if self._scope.target is not None:
             of.append(attempts.c.target_id == self._scope.target)
         wanting = sa.or_(
             attempts.c.phase.in_(LIVE),
             sa.and_(attempts.c.phase == "planned", attempts.c.campaign.in_(rings), ~not_before(until)),
-            attempts.c.plan_at.is_not(None),
+            sa.and_(attempts.c.plan_at.is_not(None), attempts.c.campaign.in_(sorted(running))),
             attempts.c.owes_at.is_not(None),
         )
         new = sa.select(sa.func.count()).where(

@@ -93,8 +93,9 @@ def main(url: str, books: Path, name: str) -> None:
     writer: GroupWriter[Heard | TakenBack] = GroupWriter(write)
     exchange = Shared(books=books, node=name, hears=lambda attempt: writer.put(Heard(_ended(attempt))))
     dialer = Dialer(database, Desk(exchange, BUDGET, 8), node=name, clock=clock, writer=writer)
+    pool = ThreadPoolExecutor(4)
     chase = Chase(
-        database, exchange, "twilio", "key", writer, ThreadPoolExecutor(4), silent_after=TIMING.silent_after,
+        database, exchange, "twilio", "key", writer, pool, pool, silent_after=TIMING.silent_after,
         give_up_after=timedelta(hours=1),
     )  # fmt: skip
     while True:

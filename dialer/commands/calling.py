@@ -21,6 +21,7 @@ from dialer.commands.running import Stopping, refuse_what_cannot_be_done, refuse
 from dialer.database import Database, sole_service
 from dialer.errors import DatabaseRefused, SettingsError
 from dialer.phone_number import PhoneNumber, mask, read_all, why_not
+from dialer.service import Service
 from dialer.settings import Settings
 from dialer.tables import attempts, campaigns, numbers, targets, trunks
 
@@ -49,12 +50,20 @@ def call(settings: Settings, number: str, campaign: str | None, *, name: str, js
         target = _owe(database, chosen, phone, name)
         if alone:
             scope = Scope(campaign=chosen, target=target)
-            service = stack.enter_context(
-                running_service(settings, build(settings, database), kind="call", scope=scope)
-            )
+            service = _started(stack, settings, database, scope)
             stack.callback(lambda: service.drain(settings.drain))
             stack.callback(service.stop_dialing)
         return _watch(database, target, phone, stopping, json=json)
+
+
+def _started(stack: ExitStack, settings: Settings, database: Database, scope: Scope) -> Service:
+    """What cannot be started leaves nobody to be rung later."""
+    try:
+        return stack.enter_context(running_service(settings, build(settings, database), kind="call", scope=scope))
+    except BaseException:
+        assert scope.target is not None
+        _close(database, scope.target)
+        raise
 
 
 def _phone(text: str, region: str) -> PhoneNumber:

@@ -74,3 +74,8 @@ def progress(first: str) -> Iterator[Callable[[str, int, int], None]]:
             talk.print(text)
 
     yield say
+
+
+def readable(text: str) -> str:
+    """What a terminal sent, without the bytes that are no text."""
+    return text.encode(errors="replace").decode()

@@ -7,8 +7,9 @@ import getpass
 import sqlalchemy as sa
 
 from dialer import pausing
+from dialer.app import TRUNK
 from dialer.commands.looking import open_to_look
-from dialer.commands.output import data
+from dialer.commands.output import data, readable
 from dialer.database import Database
 from dialer.errors import SettingsError
 from dialer.settings import Settings
@@ -18,7 +19,8 @@ from dialer.tables import campaigns
 def pause(settings: Settings, campaign: str | None, *, reason: str) -> None:
     with open_to_look(settings) as database:
         _refuse_an_unknown(database, campaign)
-        pausing.pause(database, campaign=campaign, why=f"paused by {_who()}{reason and ': '}{reason}")
+        why = f"paused by {_who()}{reason and ': '}{readable(reason)}"
+        pausing.pause(database, campaign=campaign, trunk=TRUNK, why=why)
     back = " ".join(("dialer resume", campaign or "")).strip()
     data.print(f"{_what(campaign)} rings nobody new; `{back}` ends the pause")
 

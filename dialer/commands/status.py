@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,7 +14,7 @@ from dialer.campaign_store import not_in_force
 from dialer.cancelling import LIVE
 from dialer.cancelling import suppress as suppress_number
 from dialer.commands.looking import open_to_look
-from dialer.commands.output import data, print_json, print_table, talk
+from dialer.commands.output import data, print_json, print_table, readable, talk
 from dialer.database import Database
 from dialer.errors import SettingsError
 from dialer.migrate import migrate as migrate_database
@@ -30,7 +30,8 @@ LOST_SHOWN, LOST_FOR = 10, timedelta(days=30)
 def status(settings: Settings, *, json: bool) -> None:
     loaded = read_campaigns(settings.campaigns, settings.templates)
     with open_to_look(settings) as database:
-        seen = database.read(lambda c: look(c, now=database.now() if database.is_sqlite else datetime.now(UTC)))
+        now = database.now()
+        seen = database.read(lambda c: look(c, now=now))
         files = database.read(lambda c: not_in_force(c, loaded))
     seen["not_in_force"] = [
         {"campaign": name, "file": str(loaded.campaigns[name].path), "why": why} for name, why in files.items()
@@ -194,7 +195,7 @@ def suppress(settings: Settings, number: str, *, reason: str, region: str) -> No
     if len(phones) != 1:
         raise SettingsError(f"'{number}' is not one phone number; write it as +79161234567")
     with open_database(settings) as database:
-        do_not_call(database, phones[0].number, reason=reason)
+        do_not_call(database, phones[0].number, reason=readable(reason))
         data.print(f"{mask(phones[0].number)} is not called any more by whoever uses {database.shown}")
 
 

@@ -38,6 +38,8 @@ class Chase:
     key: str
     writer: GroupWriter[Heard | TakenBack]
     pool: ThreadPoolExecutor
+    ending: ThreadPoolExecutor
+    """Of its own: what must end does not wait for answers that do not come."""
     silent_after: timedelta
     give_up_after: timedelta
     not_before: dict[int, datetime] = field(default_factory=dict)
@@ -55,7 +57,7 @@ def end_unwanted(chase: Chase, *, now: datetime) -> int:
     """Calls that a do-not-call, a renewal or a double placement says must end. Returns how many were ended."""
     found = chase.database.read(lambda c: c.execute(_unwanted, {"trunk": chase.trunk}).all())
     rows = [row for row in found if chase.not_before.get(row.id, now) <= now][:AT_ONCE]
-    list(chase.pool.map(lambda row: _end(chase, row, now=now), rows))
+    list(chase.ending.map(lambda row: _end(chase, row, now=now), rows))
     return len(rows)
 
 

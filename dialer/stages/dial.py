@@ -14,7 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from dialer import log
+import sqlalchemy as sa
+
+from dialer import leases, log
 from dialer.breaker import Breaker
 from dialer.budgets import LEAD, Budget
 from dialer.call import Hangup, Phase, Progress
@@ -27,6 +29,7 @@ from dialer.errors import CallRefused, Fault, TryLater
 from dialer.group_writer import GroupWriter
 from dialer.phone_number import mask
 from dialer.providers.base import Heard, News, Order, Placed, Provider, TakenBack
+from dialer.tables import attempts
 
 SLACK = timedelta(milliseconds=18)
 AHEAD = timedelta(milliseconds=200)
@@ -102,9 +105,9 @@ class Dialer:
         """At once: claims whose request has not left are planned again; what the provider has only queued is ended."""
         self._stopping.set()
         now = self._clock.now()
-        queued = [attempt for attempt, until in list(self._queued.items()) if until > now]
-        if queued:
-            end_queued(self._database, queued, reason="stopped while the provider held it back")
+        with self._guard:
+            queued = [attempt for attempt, until in self._queued.items() if until > now]
+        self._end_queued(sa.or_(attempts.c.id.in_(queued), leases.of_the_dead(but=self._node)))
 
     def close(self) -> None:
         self.stop()
@@ -149,13 +152,19 @@ class Dialer:
         self._breaker.answered()
         if placed.queued > QUEUED_TOO_LONG:
             now = self._clock.now()
-            self._queued = {id: until for id, until in list(self._queued.items()) if until > now}
-            self._queued[claim.attempt] = now + placed.queued
+            with self._guard:
+                self._queued = {id: until for id, until in self._queued.items() if until > now}
+                self._queued[claim.attempt] = now + placed.queued
+            if self._stopping.is_set():
+                self._end_queued(attempts.c.id == claim.attempt)
             seconds = placed.queued.total_seconds()
             self._rest(
                 placed.queued, f"the provider holds calls back for {seconds:.0f} s: our pace is above its own", now=now
             )
         return Heard(News(claim.attempt, "placed", Progress(phase=Phase.dialing), call_id=placed.call_id))
+
+    def _end_queued(self, which: sa.ColumnElement[bool]) -> None:
+        self._database.write(lambda c: end_queued(c, which, reason="stopped while the provider held it back"))
 
     def _take_back(self, claim: Claim, reason: TryLater) -> TakenBack:
         now = self._clock.now()

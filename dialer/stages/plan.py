@@ -179,7 +179,9 @@ def _verdict(
 
 
 def _settle_ended(c: sa.Connection, running: Mapping[str, Running], *, now: datetime, only: tuple[str, ...]) -> int:
-    ended = sa.select(attempts.c.target_id).where(attempts.c.plan_at <= now).order_by(attempts.c.plan_at)
+    # whose campaign this node cannot read waits for one that can
+    readable = attempts.c.campaign.in_(sorted(running))
+    ended = sa.select(attempts.c.target_id).where(attempts.c.plan_at <= now, readable).order_by(attempts.c.plan_at)
     ids = set(c.execute(ended.limit(SETTLED_AT_ONCE)).scalars())
     if not ids:
         return 0

@@ -28,7 +28,7 @@ class Chaser:
         self.writer: GroupWriter[Heard | TakenBack] = GroupWriter(lambda items: scene.record(items, now=self.now))
         self.pool = ThreadPoolExecutor(4)
         self._chase = Chase(
-            scene.database, exchange, "twilio", "key", self.writer, self.pool,
+            scene.database, exchange, "twilio", "key", self.writer, self.pool, self.pool,
             silent_after=TIMING.silent_after, give_up_after=2 * HOUR,
         )  # fmt: skip
 

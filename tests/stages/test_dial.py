@@ -273,3 +273,9 @@ def test_an_answer_that_cannot_be_written_down_is_left_to_be_asked_for(scene: Sc
     row = scene.attempt(call)
     assert (row.phase, row.call_id) == ("dialing", None)
     assert row.ask_at is not None
+
+
+def test_what_a_dead_node_handed_over_is_ended_when_the_last_node_stops(scene: Scene, node: NodeMaker) -> None:
+    call = scene.live(node="dead")
+    node(Exchange()).stop()
+    assert scene.attempt(call).cancel == "unanswered"

@@ -42,8 +42,9 @@ def statements() -> Iterator[list[tuple[str, Any]]]:
 def everything(scene: Scene) -> list[Callable[[], object]]:
     """One round of all ticks, each with something to do."""
     writer: GroupWriter[Any] = GroupWriter(lambda items: scene.record(items))
+    pool = ThreadPoolExecutor(1)
     chase = Chase(
-        scene.database, Exchange(), "twilio", "key", writer, ThreadPoolExecutor(1),
+        scene.database, Exchange(), "twilio", "key", writer, pool, pool,
         silent_after=TIMING.silent_after, give_up_after=HOUR,
     )  # fmt: skip
     manners, portal = Manners(doubt_after=SECOND, linger=SECOND), Portal()

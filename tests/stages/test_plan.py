@@ -374,3 +374,12 @@ def test_a_call_that_somebody_ended_at_the_provider_is_tried_again_as_after_a_fa
     target = ended(scene, hangup=Hangup.cancelled)
     first, second = scene.tries(target)
     assert (first.counts, second.due_at) == (True, NOON + HOUR)
+
+
+def test_whose_campaign_a_node_cannot_read_waits_for_one_that_can(scene: Scene) -> None:
+    call = scene.live()
+    scene.end(call, hangup=Hangup.no_answer)
+    plan_due(scene.database, {}, now=NOON + MINUTE)
+    assert scene.attempt(call).plan_at is not None
+    scene.plan(NOON + MINUTE)
+    assert len(scene.tries(scene.attempt(call).target_id)) == 2
