@@ -277,5 +277,5 @@ def test_an_answer_that_cannot_be_written_down_is_left_to_be_asked_for(scene: Sc
 
 def test_what_a_dead_node_handed_over_is_ended_when_the_last_node_stops(scene: Scene, node: NodeMaker) -> None:
     call = scene.live(node="dead")
-    node(Exchange()).stop()
+    node(Exchange()).dialer.stop()
     assert scene.attempt(call).cancel == "unanswered"

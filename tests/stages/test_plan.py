@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from dialer.call import AnsweredBy, Hangup, Phase, Progress
 from dialer.cancelling import cancel_targets, suppress
 from dialer.providers.base import Heard, News, TakenBack
+from dialer.stages.plan import plan_due
 from dialer.tables import attempts, campaigns, do_not_call, numbers, targets
 from tests.stages.scene import DAY, HOUR, MINUTE, NOON, SECOND, TIMING, Scene
 
