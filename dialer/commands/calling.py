@@ -20,6 +20,7 @@ from dialer.commands.output import print_json, print_table
 from dialer.commands.running import Stopping, refuse_what_cannot_be_done, refuse_what_is_wrong, running_service
 from dialer.database import Database, sole_service
 from dialer.errors import DatabaseRefused, SettingsError
+from dialer.pausing import ends_it
 from dialer.phone_number import PhoneNumber, mask, read_all, why_not
 from dialer.service import Service
 from dialer.settings import Settings
@@ -144,14 +145,14 @@ def _why_it_waits(c: sa.Connection, *, last: Any, now: datetime) -> str:
     soon = now + PATIENCE
     trunk = c.execute(sa.select(trunks).where(trunks.c.name == last.trunk)).first()
     if trunk is not None and trunk.paused is not None:
-        return f"{trunk.paused}; `dialer resume` ends the pause"
+        return f"{trunk.paused}; {ends_it(f'trunk={trunk.name}')} ends the pause"
     if trunk is not None and trunk.paused_until is not None and trunk.paused_until > soon:
         return f"{trunk.reason} (tried again at {trunk.paused_until:%H:%M:%S} UTC)"
     campaign = c.execute(sa.select(campaigns).where(campaigns.c.name == last.campaign)).one()
     if campaign.stopped is not None:
         return str(campaign.stopped)
     if campaign.paused is not None:
-        return f"{campaign.paused}; `dialer resume {campaign.name}` ends the pause"
+        return f"{campaign.paused}; {ends_it(f'campaign={campaign.name}')} ends the pause"
     if last.due_at > soon or campaign.next_slot_at > soon:
         at = max(last.due_at, campaign.next_slot_at)
         return f"{last.reason or 'its campaign waits'} (not before {at:%Y-%m-%d %H:%M} UTC)"

@@ -21,8 +21,7 @@ def pause(settings: Settings, campaign: str | None, *, reason: str) -> None:
         _refuse_an_unknown(database, campaign)
         why = f"paused by {_who()}{reason and ': '}{readable(reason)}"
         pausing.pause(database, campaign=campaign, trunk=TRUNK, why=why)
-    back = " ".join(("dialer resume", campaign or "")).strip()
-    data.print(f"{_what(campaign)} rings nobody new; `{back}` ends the pause")
+    data.print(f"{_what(campaign)} rings nobody new; {pausing.ends_it(_what(campaign))} ends the pause")
 
 
 def resume(settings: Settings, campaign: str | None) -> None:

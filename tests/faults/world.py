@@ -203,10 +203,10 @@ class World:
         return list(dict.fromkeys(self.points.read_text().splitlines())) if self.points.exists() else []
 
     def sent_at(self) -> list[float]:
-        """When calls were sent, by the nodes that tell it; else when they were read, which under load is later."""
-        if self.sent.exists():
-            return sorted(float(line.split()[0]) for line in self.sent.read_text().splitlines())
-        return sorted(at for at, _, _ in self.sandbox.telephone.log)
+        """When calls were sent, where all nodes tell it; else when they were read, which under load is later."""
+        told = self.sent.read_text().splitlines() if self.sent.exists() else []
+        read = sorted(at for at, _, _ in self.sandbox.telephone.log)
+        return read if len(told) < len(read) else sorted(float(line.split()[0]) for line in told)
 
     def log(self) -> str:
         return (self.folder / "nodes.log").read_text(encoding="utf-8", errors="replace")

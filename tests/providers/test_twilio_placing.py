@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from datetime import timedelta
+from types import SimpleNamespace
 from urllib.parse import parse_qs
 
 import pytest
@@ -16,6 +17,7 @@ from dialer.call import Hangup
 from dialer.errors import CallRefused, Fault, TryLater
 from dialer.providers.twilio import Twilio
 from dialer.providers.twilio.adapter import TWIML_MOST
+from dialer.providers.twilio.gated_http import departure
 from dialer.script import Say, Script
 from tests.peer import Answer, Peer, json_answer
 from tests.providers.scene import CALL, HTML, NUMBER, PLACED, SCRIPT, SID, TOKEN, error, order, twilio
@@ -23,6 +25,15 @@ from tests.providers.scene import CALL, HTML, NUMBER, PLACED, SCRIPT, SID, TOKEN
 
 def form(request: bytes) -> dict[str, list[str]]:
     return parse_qs(request.partition(b"\r\n\r\n")[2].decode())
+
+
+def test_a_request_that_must_ask_leaves_in_one_piece() -> None:
+    asked: list[str] = []
+    connection = SimpleNamespace(sock=object(), is_connected=True)
+    departure.prepare(lambda: asked.append("may I?"))
+    assert (departure.allow(connection, b"head "), asked, departure.left) == (b"", [], False)
+    assert (departure.allow(connection, b"body"), asked, departure.left) == (b"head body", ["may I?"], True)
+    assert departure.allow(connection, b"more") == b"more"
 
 
 def test_an_id_means_placed_and_the_request_says_all() -> None:

@@ -644,6 +644,7 @@ def test_a_version_that_cannot_be_read_any_more_stops_only_its_own_campaign(scen
     mine, other = talked(scene), scene.live(campaign="other")
     scene.set(targets, scene.attempt(other).target_id, campaign="other")
     scene.end(other, hangup=Hangup.declined)
+    scene.plan(OWED)
     version = scene.running["renewal"].version_id
     scene.set(targets, scene.attempt(mine).target_id, version_id=version)
     scene.set(versions, version, yaml="purpose: something that this program does not know")
@@ -653,6 +654,4 @@ def test_a_version_that_cannot_be_read_any_more_stops_only_its_own_campaign(scen
     settle(scene)
     assert {row.attempt_id for row in scene.entries()} == {other, None}
     assert scene.tries(waiting) == []
-    ended = scene.attempt(mine)
-    assert ended.plan_at is not None  # for a node that can read it
-    assert ended.owes_at is not None
+    assert scene.attempt(mine).owes_at > OWED  # and comes again
