@@ -104,6 +104,8 @@ class Progress:
     talked: timedelta | None = None
     answered_at: datetime | None = None
     ended_at: datetime | None = None
+    queued_until: datetime | None = None
+    """The provider holds it back until then; sooner where it has begun to ring."""
     detail: str = ""
     """The provider's own word for what went wrong, kept for people; that of the stronger hangup."""
 
@@ -126,6 +128,7 @@ def merge(one: Progress, other: Progress) -> Progress:
         talked=_known(max, one.talked, other.talked),
         answered_at=_known(min, one.answered_at, other.answered_at),
         ended_at=_known(min, one.ended_at, other.ended_at),
+        queued_until=_known(min, one.queued_until, other.queued_until),
         detail=max(one, other, key=_detail_strength).detail,
     )
 
@@ -143,6 +146,12 @@ def disposition(known: Progress, *, heard_after: timedelta) -> Disposition:
     if (known.keys_unheard and not known.answer_step) or (known.talked is not None and known.talked >= heard_after):
         return Disposition.reached
     return Disposition.hung_up
+
+
+def was_only_queued(known: Progress) -> bool:
+    """It was taken from the provider's queue: no telephone has rung."""
+    until, ended_at = known.queued_until, known.ended_at
+    return known.hangup is Hangup.cancelled and until is not None and ended_at is not None and ended_at < until
 
 
 def _higher(one: W, other: W) -> W:

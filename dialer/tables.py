@@ -197,6 +197,7 @@ class Attempt(SQLModel, table=True):
     talked: int | None = None
     answered_at: datetime | None = None
     ended_at: datetime | None = None
+    queued_until: datetime | None = None
     detail: str = ""
     disposition: str | None = None
     ask_at: datetime | None = None

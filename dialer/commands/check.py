@@ -11,7 +11,7 @@ from dialer.app import crm, wrong_voice
 from dialer.calling_window import open_on
 from dialer.campaign_files import CampaignFile, read_campaigns
 from dialer.clock import Clock
-from dialer.commands.looking import files_not_in_force
+from dialer.commands.looking import hindrances
 from dialer.commands.output import data, print_json
 from dialer.errors import DialerError, Mistake
 from dialer.permission import zones_of
@@ -32,7 +32,7 @@ def check(settings: Settings, *, online: bool, json: bool) -> int:
     if online and settings.bitrix24_webhook_url is not None:
         for file in loaded.campaigns.values():
             wrong |= set(_on_the_portal(settings, file))
-    warnings = [*loaded.warnings, *files_not_in_force(settings, loaded)]
+    warnings = [*loaded.warnings, *hindrances(settings, loaded)]
     if json:
         print_json(
             {

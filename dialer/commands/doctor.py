@@ -7,17 +7,26 @@ import httpx
 from dialer.app import crm, open_database, provider
 from dialer.campaign_files import read_campaigns
 from dialer.clock import Clock
+from dialer.commands.looking import missing_file
 from dialer.commands.output import print_json, print_table
 from dialer.commands.running import only_these
 from dialer.errors import DialerError
 from dialer.finding import Finding
 from dialer.migrate import installation_key
+from dialer.pausing import ends_it, paused
 from dialer.settings import Settings
 
 
 def doctor(settings: Settings, *, json: bool) -> int:
     """Returns 1 where anything is wrong."""
-    found = [*_files(settings), *_database(settings), *_bitrix24(settings), *_provider(settings), *_web(settings)]
+    found = [
+        *_files(settings),
+        *_database(settings),
+        *_pauses(settings),
+        *_bitrix24(settings),
+        *_provider(settings),
+        *_web(settings),
+    ]
     found.append(_rehearsal(settings))
     if json:
         print_json([{name: getattr(one, name) for name in one.__slots__} for one in found])
@@ -43,6 +52,17 @@ def _database(settings: Settings) -> list[Finding]:
             return [Finding("database", True, f"{kind}, installation {installation_key(database)}")]
     except DialerError as error:
         return [Finding("database", False, str(error), "check DIALER_DATABASE_URL")]
+
+
+def _pauses(settings: Settings) -> list[Finding]:
+    if missing_file(settings) is not None:
+        return []
+    try:
+        with open_database(settings) as database:
+            found = database.read(paused)
+    except DialerError:
+        return []  # the finding about the database says it
+    return [Finding("pause", False, f"{what} rings nobody: {why}", ends_it(what)) for what, why in found.items()]
 
 
 def _bitrix24(settings: Settings) -> list[Finding]:

@@ -1,4 +1,4 @@
-"""For commands that only look: the database, where there is one, and which campaign files are not in force in it."""
+"""For commands that only look: the database, where there is one, and what in it keeps campaigns from ringing."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from dialer.campaign_files import Loaded
 from dialer.campaign_store import not_in_force
 from dialer.database import Database
 from dialer.errors import DatabaseRefused, DialerError, Mistake
+from dialer.pausing import ends_it, paused
 from dialer.settings import Settings
 from dialer.tables import campaigns, versions
 
@@ -35,19 +36,27 @@ def open_to_look(settings: Settings) -> Database:
     return open_database(settings)
 
 
-def files_not_in_force(settings: Settings, loaded: Loaded) -> list[Mistake]:
-    """Nothing where nothing has ever run. The database is left as it is."""
+def hindrances(settings: Settings, loaded: Loaded) -> list[Mistake]:
+    """Files that are not in force, and pauses. Nothing where nothing has ever run. The database is left as it is."""
     if missing_file(settings) is not None:
         return []
     try:
         with Database(settings.database_url) as database:
-            found = database.read(lambda c: not_in_force(c, loaded) if _holds_versions(c) else {})
-            return [Mistake(str(loaded.campaigns[name].path), 0, 0, why) for name, why in found.items()]
+            return database.read(lambda c: _hindrances(c, loaded))
     except (SQLAlchemyError, DialerError) as error:
         why = f"nobody can tell whether the files are in force: the database says {str(error).splitlines()[0]}"
         return [Mistake("DIALER_DATABASE_URL", 0, 0, why)]
 
 
-def _holds_versions(c: sa.Connection) -> bool:
+def _hindrances(c: sa.Connection, loaded: Loaded) -> list[Mistake]:
+    found: list[Mistake] = []
     held = sa.inspect(c)
-    return all(held.has_table(table.name) for table in (campaigns, versions))
+    if all(held.has_table(table.name) for table in (campaigns, versions)):
+        old = not_in_force(c, loaded)
+        found += [Mistake(str(loaded.campaigns[name].path), 0, 0, why) for name, why in old.items()]
+    if held.has_table(campaigns.name) and any(one["name"] == "paused" for one in held.get_columns(campaigns.name)):
+        found += [
+            Mistake(what, 0, 0, f"rings nobody: {why}; {ends_it(what)} ends the pause")
+            for what, why in paused(c).items()
+        ]
+    return found

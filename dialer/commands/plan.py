@@ -16,7 +16,7 @@ from dialer.app import crm
 from dialer.campaign import Campaign
 from dialer.campaign_files import read_campaigns
 from dialer.clock import Clock
-from dialer.commands.looking import files_not_in_force, missing_file
+from dialer.commands.looking import hindrances, missing_file
 from dialer.commands.output import people, print_counts, print_json, print_table, talk
 from dialer.commands.running import refuse_what_is_wrong
 from dialer.crm.base import Contact
@@ -49,7 +49,7 @@ def plan(settings: Settings, campaign: str | None, *, json: bool) -> int:
     """Returns 1 where a broken campaign was left out."""
     loaded = read_campaigns(settings.campaigns, settings.templates)
     refuse_what_is_wrong(loaded, campaign)
-    for warning in files_not_in_force(settings, loaded):
+    for warning in hindrances(settings, loaded):
         print(f"warning: {warning}", file=sys.stderr)
     clock = Clock()
     portal = crm(settings, clock)

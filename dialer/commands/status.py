@@ -153,10 +153,17 @@ def _campaign(c: sa.Connection, row: Any) -> dict[str, Any]:
         "left_out": by_state.get("left_out", 0) + by_state.get("cancelled", 0),
         "waits_for": row.stopped
         or row.paused
+        or _trunk_paused(c, mine)
         or "; ".join(f"{one['how_many']} of them: {one['why']}" for one in put_off),
         "put_off": put_off,
         "dispositions": became,
     }
+
+
+def _trunk_paused(c: sa.Connection, mine: sa.ColumnElement[bool]) -> str | None:
+    theirs = sa.select(trunks.c.paused).join(attempts, attempts.c.trunk == trunks.c.name)
+    waiting = theirs.where(mine, attempts.c.phase == "planned", trunks.c.paused.is_not(None))
+    return c.execute(waiting.limit(1)).scalar()
 
 
 def _trunk(c: sa.Connection, row: Any, now: datetime) -> dict[str, Any]:

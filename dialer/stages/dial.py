@@ -68,7 +68,7 @@ class Dialer:
         self._in_flight, self._lead = 0, LEAD
         self._guard = threading.Lock()
         self._breaker = Breaker()
-        self._queued: dict[int, datetime] = {}
+        self._unwanted: frozenset[int] = frozenset()
         ready = threading.Barrier(desk.placements + 1)
         self._pool = ThreadPoolExecutor(desk.placements, thread_name_prefix="place")
         for _ in range(desk.placements):
@@ -82,6 +82,8 @@ class Dialer:
 
     def dial_due(self, campaigns: Mapping[str, Running], *, scope: Scope = EVERYTHING) -> int:
         """Claims what may be rung within the next moments and hands it to the pool. Returns how many calls."""
+        if self._in_flight:
+            self._unwanted = self._database.read(self._to_be_ended)
         most = (1 if self._breaker.is_trying else self._desk.placements) - self._in_flight
         now = self._clock.now()
         if self._stopping.is_set() or most <= 0 or not anything_due(self._database, self._desk.budget.trunk, now=now):
@@ -104,10 +106,8 @@ class Dialer:
     def stop(self) -> None:
         """At once: claims whose request has not left are planned again; what the provider has only queued is ended."""
         self._stopping.set()
-        now = self._clock.now()
-        with self._guard:
-            queued = [attempt for attempt, until in self._queued.items() if until > now]
-        self._end_queued(sa.or_(attempts.c.id.in_(queued), leases.of_the_dead(but=self._node)))
+        mine = sa.and_(attempts.c.node == self._node, attempts.c.queued_until > self._clock.now())
+        self._end_queued(sa.or_(mine, leases.of_the_dead(but=self._node)))
 
     def close(self) -> None:
         self.stop()
@@ -150,18 +150,22 @@ class Dialer:
 
     def _placed(self, claim: Claim, placed: Placed) -> Heard:
         self._breaker.answered()
+        progress = Progress(phase=Phase.dialing)
         if placed.queued > QUEUED_TOO_LONG:
             now = self._clock.now()
-            with self._guard:
-                self._queued = {id: until for id, until in self._queued.items() if until > now}
-                self._queued[claim.attempt] = now + placed.queued
+            progress = Progress(phase=Phase.dialing, queued_until=now + placed.queued)
             if self._stopping.is_set():
                 self._end_queued(attempts.c.id == claim.attempt)
             seconds = placed.queued.total_seconds()
             self._rest(
                 placed.queued, f"the provider holds calls back for {seconds:.0f} s: our pace is above its own", now=now
             )
-        return Heard(News(claim.attempt, "placed", Progress(phase=Phase.dialing), call_id=placed.call_id))
+        return Heard(News(claim.attempt, "placed", progress, call_id=placed.call_id))
+
+    def _to_be_ended(self, c: sa.Connection) -> frozenset[int]:
+        """Of this node's claims, those that nobody wants any more: a pause, a do-not-call, a renewal."""
+        mine = sa.select(attempts.c.id).where(attempts.c.cancel.is_not(None), attempts.c.node == self._node)
+        return frozenset(c.execute(mine).scalars())
 
     def _end_queued(self, which: sa.ColumnElement[bool]) -> None:
         self._database.write(lambda c: end_queued(c, which, reason="stopped while the provider held it back"))
@@ -204,6 +208,8 @@ class Dialer:
             # the connection is open; the next thing that happens is the first byte of the request
             if self._stopping.wait(max(0.0, slot - self._clock.seconds())):
                 raise TryLater("this node is stopping", fault=Fault.ours)
+            if claim.attempt in self._unwanted:
+                raise TryLater("it is no longer wanted", fault=Fault.ours)
             if self._clock.seconds() > latest:
                 raise TryLater("its moment had gone by", fault=Fault.ours)
 

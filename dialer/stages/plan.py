@@ -317,6 +317,8 @@ def _try_again(
     unplaced = sum(not one.counts for one in tries if one.disposition != Disposition.cancelled.value)
     if unplaced >= NOT_PLACED_AT_MOST:
         return None, position, f"could not be placed {unplaced} times"
+    if became is Disposition.cancelled and not last.counts:
+        return now, position, last.reason
     if became in (Disposition.bad_number, Disposition.blocked):
         return now, position + 1, f"{became.value}: the next number"
     # somebody has ended it at the provider: the person may have heard it ring

@@ -26,6 +26,7 @@ from dialer.call import (
     Transfer,
     disposition,
     merge,
+    was_only_queued,
 )
 from dialer.cancelling import stop_others, suppress
 from dialer.database import Database
@@ -72,6 +73,7 @@ _KNOWN = (
     "talked",
     "answered_at",
     "ended_at",
+    "queued_until",
     "detail",
     "call_id",
     "other_call_id",
@@ -205,7 +207,7 @@ def _take_in(row: dict[str, Any], item: Heard, *, now: datetime, timing: Timing)
     if item.refused and row["call_id"] is None:
         row["counts"] = False
     elif row["call_id"] is not None and whole.hangup is not Hangup.not_placed:
-        row["counts"] = True
+        row["counts"] = not was_only_queued(whole)
     if whole.phase is Phase.ended:
         _settle(row, whole, before, now=now, timing=timing)
     else:
@@ -220,9 +222,11 @@ def _by_our_clock(said: Progress, claimed_at: datetime, now: datetime) -> Progre
         return None if moment is None else min(max(moment, claimed_at), now)
 
     answered_at, ended_at = set_right(said.answered_at), set_right(said.ended_at)
-    if (answered_at, ended_at) == (said.answered_at, said.ended_at):
+    # a promise, so that only its past is certain
+    queued_until = None if said.queued_until is None else max(said.queued_until, claimed_at)
+    if (answered_at, ended_at, queued_until) == (said.answered_at, said.ended_at, said.queued_until):
         return said
-    return replace(said, answered_at=answered_at, ended_at=ended_at)
+    return replace(said, answered_at=answered_at, ended_at=ended_at, queued_until=queued_until)
 
 
 def _settle(row: dict[str, Any], whole: Progress, before: dict[str, Any], *, now: datetime, timing: Timing) -> None:
@@ -289,6 +293,7 @@ def _progress(row: dict[str, Any]) -> Progress:
         talked=None if row["talked"] is None else timedelta(seconds=row["talked"]),
         answered_at=row["answered_at"],
         ended_at=row["ended_at"],
+        queued_until=row["queued_until"],
         detail=row["detail"],
     )
 
@@ -301,4 +306,5 @@ def _put_progress(row: dict[str, Any], known: Progress) -> None:
     row["answer"], row["answer_step"], row["answer_key"] = known.answer, known.answer_step, known.answer_key
     row["opted_out"], row["keys_unheard"] = known.opted_out, known.keys_unheard
     row["talked"] = None if known.talked is None else round(known.talked.total_seconds())
-    row["answered_at"], row["ended_at"], row["detail"] = known.answered_at, known.ended_at, known.detail
+    row["answered_at"], row["ended_at"], row["queued_until"] = known.answered_at, known.ended_at, known.queued_until
+    row["detail"] = known.detail

@@ -16,6 +16,7 @@ from dialer.call import Phase, Progress
 from dialer.clock import Clock
 from dialer.errors import CallRefused, Fault, TryLater
 from dialer.group_writer import GroupWriter
+from dialer.pausing import pause
 from dialer.providers.base import Heard, Order, Placed, TakenBack
 from dialer.stages.dial import Desk, Dialer
 from dialer.stages.record import record
@@ -245,21 +246,42 @@ def test_a_node_that_stops_claims_nobody_new(scene: Scene, node: NodeMaker) -> N
     assert scene.attempt(call).phase == "planned"
 
 
+class AtTheGate(Exchange):
+    """Four calls stand before the gate until the test comes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open = threading.Barrier(5)
+
+    def place(self, order: Order) -> Placed:
+        self.open.wait(timeout=30)
+        return super().place(order)
+
+
+def test_what_is_paused_or_forbidden_between_the_claim_and_the_slot_never_leaves(scene: Scene, node: NodeMaker) -> None:
+    calls = [scene.planned() for _ in range(4)]
+    exchange = AtTheGate()
+    one = node(exchange)
+    assert one.dialer.dial_due(scene.running) == 4
+    pause(scene.database, trunk="twilio", why="the words are wrong")
+    assert one.dialer.dial_due(scene.running) == 0
+    exchange.open.wait(timeout=30)
+    one.wait()
+    assert exchange.placed == []
+    assert {(row.phase, row.disposition, row.counts) for row in map(scene.attempt, calls)} == {
+        ("ended", "cancelled", False)
+    }
+    assert {scene.of_attempt(call).state for call in calls} == {"open"}
+
+
 def test_a_stop_between_the_claim_and_the_slot_plans_again(scene: Scene, node: NodeMaker) -> None:
     for _ in range(4):
         scene.planned()
-    placing = threading.Barrier(5)
-
-    class AtTheGate(Exchange):
-        def place(self, order: Order) -> Placed:
-            placing.wait(timeout=30)
-            return super().place(order)
-
     exchange = AtTheGate()
     one = node(exchange)
     assert one.dialer.dial_due(scene.running) == 4
     one.dialer.stop()
-    placing.wait(timeout=30)
+    exchange.open.wait(timeout=30)
     one.wait()
     assert exchange.placed == []
     assert {row.phase for row in scene.rows(attempts.select())} == {"planned"}

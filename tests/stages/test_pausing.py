@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import sqlalchemy as sa
 
+from dialer.call import Hangup, Phase, Progress
 from dialer.claiming import anything_due
 from dialer.commands import pausing
+from dialer.commands.check import check
+from dialer.commands.doctor import doctor
 from dialer.commands.status import look
 from dialer.errors import SettingsError
 from dialer.settings import Settings, read_settings
@@ -58,6 +63,35 @@ def test_what_does_not_ring_yet_is_ended_and_conversations_go_on(scene: Scene, s
     pausing.pause(settings, "renewal", reason="")
     wanted = scene.database.read(lambda c: c.execute(sa.select(attempts.c.id, attempts.c.cancel)).all())
     assert {tuple(row) for row in wanted} == {(handed_over, "unanswered"), (ringing, None), (talks, None)}
+
+
+def test_what_never_left_the_queue_is_no_dial_and_follows_the_pause(scene: Scene, settings: Settings) -> None:
+    scene.campaign(attempts="{at_most: 1}")
+    one = scene.live()
+    scene.hear(one, Progress(phase=Phase.dialing, queued_until=NOON + 9 * SECOND), call_id=f"CA{one}")
+    pausing.pause(settings, None, reason="")
+    scene.end(one, hangup=Hangup.cancelled, ended_at=NOON + SECOND, now=NOON + SECOND)
+    later = NOON + 30 * SECOND
+    scene.plan(later)
+    assert scene.attempt(one).counts is False
+    _, again = scene.tries(scene.attempt(one).target_id)
+    assert (again.phase, again.due_at) == ("planned", later)
+    pausing.resume(settings, None)
+    assert [claim.attempt for claim in scene.claim(later)] == [again.id]
+
+
+def test_every_command_that_looks_says_what_is_paused(
+    scene: Scene, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene.planned()
+    pausing.pause(settings, None, reason="the words are wrong")
+    (campaign,) = scene.database.read(lambda c: look(c, now=NOON))["campaigns"]
+    assert campaign["waits_for"].endswith("the words are wrong")
+    check(settings, online=False, json=False)
+    assert "trunk=twilio: rings nobody: paused by" in capsys.readouterr().err
+    doctor(settings, json=True)
+    (finding,) = [one for one in json.loads(capsys.readouterr().out) if one["subject"] == "pause"]
+    assert (finding["good"], finding["remedy"]) == (False, "`dialer resume`")
 
 
 def test_an_unknown_campaign_is_refused(scene: Scene, settings: Settings) -> None:

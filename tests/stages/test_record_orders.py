@@ -31,6 +31,11 @@ NOBODY = [
     Progress(phase=Phase.ended, hangup=Hangup.no_answer),
     Progress(phase=Phase.ended, hangup=Hangup.bad_number, detail="failed (SIP 404)"),
 ]
+QUEUED = [
+    Progress(phase=Phase.dialing, queued_until=NOON + 9 * SECOND),
+    Progress(phase=Phase.ended, hangup=Hangup.cancelled, ended_at=NOON),
+]
+BEGAN_TO_RING = [*QUEUED, Progress(phase=Phase.dialing, queued_until=NOON - 9 * SECOND)]
 OPTED_OUT = [
     Progress(phase=Phase.answered, answer="renew", answer_step=1, answer_key=1),
     Progress(phase=Phase.answered, answer="do_not_call", answer_step=1, answer_key=9, opted_out=True),
@@ -84,6 +89,26 @@ def test_a_conversation_with_a_transfer_and_corrections(
 @given(groups(of_one_call(NOBODY)))
 def test_a_call_that_nobody_answered(scene: Scene, grouped: list[list[tuple[Progress, str]]]) -> None:
     assert outcome(scene, grouped) == outcome(scene, [of_one_call(NOBODY)])
+
+
+@anything
+@given(groups(of_one_call(QUEUED)))
+def test_a_call_that_was_taken_from_the_queue_is_no_dial(
+    scene: Scene, grouped: list[list[tuple[Progress, str]]]
+) -> None:
+    found = outcome(scene, grouped)
+    assert found == outcome(scene, [of_one_call(QUEUED)])
+    assert found[7] is False
+
+
+@anything
+@given(groups(of_one_call(BEGAN_TO_RING)))
+def test_a_call_that_was_cancelled_when_it_might_ring_is_one(
+    scene: Scene, grouped: list[list[tuple[Progress, str]]]
+) -> None:
+    found = outcome(scene, grouped)
+    assert found == outcome(scene, [of_one_call(BEGAN_TO_RING)])
+    assert found[7] is True
 
 
 @anything

@@ -22,6 +22,9 @@ PHASES = {
     "canceled": Phase.ended,
 }
 
+LEFT_THE_QUEUE = ("initiated", "ringing", "in-progress")
+NOT_QUEUED = datetime.min.replace(tzinfo=UTC)
+
 HANGUPS = {
     "completed": Hangup.completed,
     "busy": Hangup.busy,
@@ -135,6 +138,7 @@ def progress(fields: Mapping[str, str]) -> Progress:
         talked=seconds(fields.get("CallDuration", "")) if hangup is Hangup.completed else None,
         answered_at=when if phase is Phase.answered else None,
         ended_at=when if phase is Phase.ended else None,
+        queued_until=NOT_QUEUED if status in LEFT_THE_QUEUE else None,
         detail=f"{status} (SIP {code})" if hangup is not None and hangup is not Hangup.completed and code else "",
     )
 
