@@ -30,11 +30,12 @@ from dialer.first_day import put_off_the_rest
 from dialer.group_writer import GroupWriter
 from dialer.pausing import ends_it, paused
 from dialer.providers.base import Heard, TakenBack
+from dialer.schedule import claim_reading, reading_due
 from dialer.scheduler import Ticks
 from dialer.stages.chase import Chase, ask_about_silent, end_unwanted
 from dialer.stages.dial import Desk, Dialer
 from dialer.stages.plan import plan_due
-from dialer.stages.read import claim_reading, read_again, read_campaign, reading_due
+from dialer.stages.read import read_again, read_campaign
 from dialer.stages.record import Timing, record
 from dialer.stages.write_back import Manners, look_for_doubtful, owe_entries, write_owed
 from dialer.tables import PAST, attempts, entries, targets, trunks
@@ -233,7 +234,7 @@ class Service:
             day = reading_due(running.campaign, now=now, anyway=self._today)
             if day is None or (self._today and name in self._read_today):
                 return
-            if claim_reading(parts.database, name, day, node=parts.node, now=now, again=self._today):
+            if claim_reading(parts.database, running.campaign, day, node=parts.node, now=now, again=self._today):
                 read_campaign(parts.database, parts.crm, running, day, node=parts.node, now=now)
                 self._read_today.add(name)
 

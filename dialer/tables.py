@@ -76,7 +76,7 @@ class CampaignVersion(SQLModel, table=True):
 
 
 class Reading(SQLModel, table=True):
-    """`state`: reading, done. A failed reading is given back by deleting `node`."""
+    """`state`: reading, done, skipped. A failed reading is given back by deleting `node`."""
 
     __table_args__ = (UniqueConstraint("campaign", "day"),)
     id: int | None = Field(default=None, primary_key=True)
