@@ -25,6 +25,7 @@ from dialer.claiming import EVERYTHING, Scope
 from dialer.clock import Clock
 from dialer.crm.base import Crm
 from dialer.database import Database, in_one_line
+from dialer.erasing import erase_old
 from dialer.errors import CrmError, CrmUnavailable
 from dialer.first_day import put_off_the_rest
 from dialer.group_writer import GroupWriter
@@ -57,6 +58,7 @@ BEATS = {
     "end": timedelta(milliseconds=300),
     "write back": timedelta(milliseconds=300),
     "heartbeat": timedelta(seconds=10),
+    "erase": timedelta(hours=6),
 }
 DIALING = ("campaigns", "read", "read again", "plan", "dial")
 
@@ -75,6 +77,7 @@ class Parts:
     manners: Manners
     fresh_for: timedelta
     give_up_after: timedelta
+    keep_days: int | None
     campaigns: Path
     templates: Path
     load_script: Callable[[int], object]
@@ -131,6 +134,7 @@ class Service:
             "end": lambda: end_unwanted(self._chase, now=parts.clock.now()),
             "write back": self._write_back,
             "heartbeat": self._beat,
+            "erase": self._erase_old,
         }
         for name, tick in ticks.items():
             interval = min(BEATS[name], parts.manners.dead_after / 3) if name == "heartbeat" else BEATS[name]
@@ -304,6 +308,13 @@ class Service:
         )
         for name in dead:
             log.warn(f"node={name} is dead: what it was reading and writing is taken over")
+
+    def _erase_old(self) -> None:
+        parts = self._parts
+        if parts.keep_days is not None:
+            before = (parts.clock.now() - timedelta(days=parts.keep_days)).date()
+            if gone := erase_old(parts.database, ended_before=before):
+                log.say(f"{gone} reasons to ring are erased: their contracts ended before {before} (DIALER_KEEP_DAYS)")
 
     def _is_well(self) -> str:
         try:

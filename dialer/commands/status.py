@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -17,8 +18,10 @@ from dialer.cancelling import suppress as suppress_number
 from dialer.commands.looking import open_to_look
 from dialer.commands.output import data, print_json, print_table, readable, talk
 from dialer.database import Database
+from dialer.erasing import erase as erase_person
 from dialer.errors import SettingsError
 from dialer.migrate import migrate as migrate_database
+from dialer.person import read_person
 from dialer.phone_number import mask, read_all
 from dialer.schedule import missed_readings
 from dialer.settings import Settings
@@ -26,11 +29,23 @@ from dialer.stages.write_back import send_again
 from dialer.tables import attempts, campaigns, entries, nodes, readings, targets, trunks
 
 REASONS_MOST = 3
+WATCH_EVERY = 2.0
+"""Seconds."""
 NOTHING_RUNS: Mapping[str, Running] = {}
 LOST_SHOWN, LOST_FOR = 10, timedelta(days=30)
 
 
-def status(settings: Settings, *, json: bool) -> None:
+def status(settings: Settings, *, json: bool, watch: bool = False) -> None:
+    while True:
+        if watch:
+            data.clear()
+        _show(settings, json=json)
+        if not watch:
+            return
+        time.sleep(WATCH_EVERY)
+
+
+def _show(settings: Settings, *, json: bool) -> None:
     loaded = read_campaigns(settings.campaigns, settings.templates)
     with open_to_look(settings) as database:
         now = database.now()
@@ -218,6 +233,16 @@ def suppress(settings: Settings, number: str, *, reason: str, region: str) -> No
     with open_database(settings) as database:
         do_not_call(database, phones[0].number, reason=readable(reason))
         data.print(f"{mask(phones[0].number)} is not called any more by whoever uses {database.shown}")
+
+
+def erase(settings: Settings, words: Sequence[str], *, region: str, reason: str, forget_number: bool) -> None:
+    person = read_person(words, region=region)
+    with open_to_look(settings) as database:
+        gone = erase_person(database, person, reason=readable(reason), now=database.now(), forget_number=forget_number)
+    then = "" if forget_number else "; their numbers are never called again"
+    data.print(
+        f"{person}: {gone} rows are gone{then}. What stands in the CRM, at the provider, in backups stays there."
+    )
 
 
 def do_not_call(database: Database, number: str, *, reason: str) -> None:
