@@ -54,6 +54,7 @@ class Breaker:
         with self._guard:
             self._numbers += 1
             if self._numbers < IN_A_ROW:
+                self._openings = self._doubts = 0  # a clear answer
                 return NO_REST
             self._numbers = 0
             return self._open(ACCOUNT_RESTS, claimed_at, now)

@@ -48,6 +48,14 @@ class Hangup(Word):
     completed = "completed"
 
 
+class Dialed(Word):
+    """Has the provider begun to ring? `no` is its own word for a call that it took from its queue."""
+
+    unknown = "unknown"
+    no = "no"
+    yes = "yes"
+
+
 class AnsweredBy(Word):
     unknown = "unknown"
     machine = "machine"
@@ -104,8 +112,7 @@ class Progress:
     talked: timedelta | None = None
     answered_at: datetime | None = None
     ended_at: datetime | None = None
-    queued_until: datetime | None = None
-    """The provider holds it back until then; sooner where it has begun to ring."""
+    dialed: Dialed = Dialed.unknown
     detail: str = ""
     """The provider's own word for what went wrong, kept for people; that of the stronger hangup."""
 
@@ -128,7 +135,7 @@ def merge(one: Progress, other: Progress) -> Progress:
         talked=_known(max, one.talked, other.talked),
         answered_at=_known(min, one.answered_at, other.answered_at),
         ended_at=_known(min, one.ended_at, other.ended_at),
-        queued_until=_known(min, one.queued_until, other.queued_until),
+        dialed=_higher(one.dialed, other.dialed),
         detail=max(one, other, key=_detail_strength).detail,
     )
 
@@ -150,8 +157,7 @@ def disposition(known: Progress, *, heard_after: timedelta) -> Disposition:
 
 def was_only_queued(known: Progress) -> bool:
     """It was taken from the provider's queue: no telephone has rung."""
-    until, ended_at = known.queued_until, known.ended_at
-    return known.hangup is Hangup.cancelled and until is not None and ended_at is not None and ended_at < until
+    return known.hangup is Hangup.cancelled and known.dialed is Dialed.no
 
 
 def _higher(one: W, other: W) -> W:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from dialer.call import NOT_A_DIAL
 from dialer.database import Database
+from dialer.history import may_have_rung
 from dialer.tables import attempts, do_not_call, numbers, targets
 
 LIVE = ("dialing", "ringing", "answered")
@@ -23,7 +24,7 @@ def cancel_targets(c: sa.Connection, ids: Sequence[int], *, state: str, reason: 
         c.execute(  # the number is free for another card when this one was never rung
             sa.delete(numbers).where(
                 numbers.c.target_id.in_(found),
-                ~sa.exists().where(attempts.c.target_id == numbers.c.target_id, attempts.c.claimed_at.is_not(None)),
+                ~sa.exists().where(attempts.c.target_id == numbers.c.target_id, may_have_rung()),
             )
         )
         c.execute(  # a note that stands already says so
@@ -61,12 +62,16 @@ def stop_others(c: sa.Connection, target_id: int, *, but: int, reason: str, now:
     _stop_attempts(c, others, live="unanswered", reason=reason, now=now)
 
 
-def end_queued(c: sa.Connection, which: sa.ColumnElement[bool], *, reason: str) -> None:
-    """Of these attempts those that were handed over and, as far as anybody knows, do not ring yet."""
+def end_queued(c: sa.Connection, which: sa.ColumnElement[bool], *, reason: str, now: datetime) -> None:
+    """Of these attempts those that were handed over and, as far as anybody knows, do not ring yet.
+
+    Where the provider's id of one is not known, it is asked for at once.
+    """
     waiting = sa.and_(which, attempts.c.phase == "dialing", attempts.c.cancel.is_(None))
     ids = c.execute(sa.select(attempts.c.id).where(waiting).order_by(attempts.c.id).with_for_update()).scalars().all()
     of_these = attempts.c.id.in_(ids)
-    c.execute(sa.update(attempts).where(of_these).values(cancel="unanswered", reason=reason[:300]))
+    soon = sa.case((sa.and_(attempts.c.call_id.is_(None), attempts.c.ask_at > now), now), else_=attempts.c.ask_at)
+    c.execute(sa.update(attempts).where(of_these).values(cancel="unanswered", reason=reason[:300], ask_at=soon))
 
 
 def _stop_attempts(c: sa.Connection, which: sa.ColumnElement[bool], *, live: str, reason: str, now: datetime) -> None:

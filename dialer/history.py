@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
+from dialer.call import Disposition
 from dialer.database import among
 from dialer.tables import attempts, do_not_call
 
@@ -46,6 +47,12 @@ def is_known(number: sa.ColumnElement[str], *, since: sa.ColumnElement[datetime]
     )
     # limited, for EXISTS would let the database read all of a table to answer for a few
     return sa.or_(*(one.limit(1).scalar_subquery().is_not(None) for one in (unwanted, dialed)))
+
+
+def may_have_rung() -> sa.ColumnElement[bool]:
+    """Of attempts: "not placed" is said by lists that lag."""
+    doubted = sa.or_(attempts.c.counts, attempts.c.disposition == Disposition.not_placed.value)
+    return sa.and_(attempts.c.claimed_at.is_not(None), doubted)
 
 
 def dials_by_target(c: sa.Connection, ids: Collection[int]) -> dict[int, int]:

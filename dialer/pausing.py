@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import sqlalchemy as sa
 
 from dialer.cancelling import end_queued
@@ -9,9 +11,10 @@ from dialer.database import Database
 from dialer.tables import PAST, attempts, campaigns, trunks
 
 WHY_MOST = 300
+PAUSED = "paused"
 
 
-def pause(database: Database, *, campaign: str | None = None, trunk: str, why: str) -> None:
+def pause(database: Database, *, campaign: str | None = None, trunk: str, why: str, now: datetime) -> None:
     """All trunks, `trunk` among them, where no campaign is named. What was handed over and does not ring yet is ended
     at the provider; conversations go on."""
     table, which = _which(campaign)
@@ -22,7 +25,7 @@ def pause(database: Database, *, campaign: str | None = None, trunk: str, why: s
         # a claim holds its trunk: what was claimed before is there to be seen, and nothing is claimed after
         c.execute(sa.select(trunks.c.name).order_by(trunks.c.name).with_for_update()).all()
         c.execute(sa.update(table).where(which).values(paused=why[:WHY_MOST]))
-        end_queued(c, ended, reason="paused")
+        end_queued(c, ended, reason=PAUSED, now=now)
 
     database.write(work)
 
@@ -31,7 +34,25 @@ def resume(database: Database, *, campaign: str | None = None) -> int:
     """All trunks where no campaign is named. Returns how many had been paused."""
     table, which = _which(campaign)
     resumed = sa.update(table).where(which, table.c.paused.is_not(None)).values(paused=None)
-    return database.write(lambda c: c.execute(resumed).rowcount)
+
+    def work(c: sa.Connection) -> int:
+        count = c.execute(resumed).rowcount
+        _spare_what_is_wanted_again(c)
+        return count
+
+    return database.write(work)
+
+
+def _spare_what_is_wanted_again(c: sa.Connection) -> None:
+    """Calls of which nobody has learned an id to end them by, and nothing pauses them any more."""
+    held = (
+        sa.exists().where(trunks.c.name == attempts.c.trunk, trunks.c.paused.is_not(None)),
+        sa.exists().where(campaigns.c.name == attempts.c.campaign, campaigns.c.paused.is_not(None)),
+    )
+    ended = (attempts.c.cancel == "unanswered", attempts.c.reason == PAUSED, attempts.c.call_id.is_(None))
+    wanted = sa.select(attempts.c.id).where(*ended, ~sa.or_(*held)).order_by(attempts.c.id).with_for_update()
+    ids = c.execute(wanted).scalars().all()
+    c.execute(sa.update(attempts).where(attempts.c.id.in_(ids)).values(cancel=None, reason=""))
 
 
 def paused(c: sa.Connection) -> dict[str, str]:

@@ -125,14 +125,14 @@ def _say_everything(campaign: Campaign, listener: Listener) -> None:
         end = (NOON + timedelta(days=days[0])).date()
         target = SimpleNamespace(contact=contact, contract_end=end, state="done")
         for tries in _everything_that_can_become(campaign):
-            told = Told(campaign, listener, target, tries, NOON)
+            told = Told(campaign, listener, target, tries, NOON, recorded=frozenset({1}))
             for one in told.calls:
                 write_call(told, one)
             write_note(told)
 
 
 def _everything_that_can_become(campaign: Campaign) -> Iterator[tuple[Any, ...]]:
-    waiting = SimpleNamespace(phase="planned", due_at=NOON, counts=False, disposition=None, answer=None)
+    waiting = SimpleNamespace(id=0, phase="planned", due_at=NOON, counts=False, disposition=None, answer=None)
     for disposition in Disposition:
         yield _attempt(disposition), waiting
     for refused in (Disposition.bad_number, Disposition.blocked, Disposition.failed, Disposition.not_placed):
@@ -145,7 +145,7 @@ def _everything_that_can_become(campaign: Campaign) -> Iterator[tuple[Any, ...]]
 
 def _attempt(disposition: Disposition, **more: Any) -> Any:
     known = {
-        "number": "+79161234567", "claimed_at": NOON, "disposition": disposition.value, "answer": None,
+        "id": 1, "number": "+79161234567", "claimed_at": NOON, "disposition": disposition.value, "answer": None,
         "transfer": "none", "talked": 31, "answered_by": "unknown", "detail": "", "keys_unheard": False, "counts": True,
         "phase": "ended", "due_at": NOON,
     }  # fmt: skip

@@ -42,7 +42,8 @@ from dialer.stages.write_back import Manners, look_for_doubtful, owe_entries, wr
 from dialer.tables import PAST, attempts, entries, targets, trunks
 from dialer.web.hooks import Hooks, Scripts
 
-CHASING = 4
+CHASING_LEAST, CHASING_MOST = 4, 32
+LINES_A_CHASER = 16
 WRITES_AT_ONCE = 20
 TROUBLE_RESTS = 5.0
 CLOSING = 1.0
@@ -98,8 +99,9 @@ class Service:
             parts.database, parts.desk, node=parts.node, clock=parts.clock, writer=self._writer,
             remember=lambda claim: self._scripts.keep(claim.attempt, claim.script),
         )  # fmt: skip
-        self._pool = ThreadPoolExecutor(CHASING, thread_name_prefix="chase")
-        self._ending = ThreadPoolExecutor(CHASING, thread_name_prefix="end")
+        chasing = min(max(parts.desk.budget.lines // LINES_A_CHASER, CHASING_LEAST), CHASING_MOST)
+        self._pool = ThreadPoolExecutor(chasing, thread_name_prefix="chase")
+        self._ending = ThreadPoolExecutor(chasing, thread_name_prefix="end")
         self._chase = Chase(
             parts.database, parts.desk.provider, parts.desk.budget.trunk, parts.key, self._writer, self._pool,
             self._ending, silent_after=parts.timing.silent_after, give_up_after=parts.give_up_after,

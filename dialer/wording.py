@@ -30,26 +30,33 @@ class Speaker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What is known of a target: `target` and `tries` are its rows."""
+    """What is known of a target: `target` and `tries` are its rows.
+
+    `recorded` are the attempts whose record stands: it stays true, also of what turns out to have been no call.
+    """
 
     campaign: Campaign
     words: Speaker
     target: Any
     tries: tuple[Any, ...]
     now: datetime
+    recorded: frozenset[int] = frozenset()
 
     @property
     def calls(self) -> list[Any]:
         """Those that were handed over: each has a call record."""
-        return [one for one in self.tries if one.counts and one.disposition is not None]
+        return [one for one in self.tries if one.disposition is not None and self._is_told(one)]
 
     @property
     def outcomes(self) -> list[Any]:
         """What the note tells of: calls, refused numbers, and what was never placed where nothing follows it."""
         known = [one for one in self.tries if one.disposition is not None]
-        ended = [one for one in known if one.counts or one.disposition != Disposition.cancelled]
+        ended = [one for one in known if self._is_told(one) or one.disposition != Disposition.cancelled]
         given_up = self.target.state == "done" and ended and ended[-1].disposition == Disposition.not_placed
-        return [one for one in ended if one.counts or one.disposition != Disposition.not_placed or given_up]
+        return [one for one in ended if self._is_told(one) or one.disposition != Disposition.not_placed or given_up]
+
+    def _is_told(self, one: Any) -> bool:
+        return one.counts or one.id in self.recorded
 
 
 def write_script(campaign: Campaign, words: Speaker, *, contact: str, contract_end: date, now: datetime) -> Script:

@@ -60,3 +60,10 @@ def test_numbers_refused_in_a_row_are_the_accounts_trouble() -> None:
     rests = [breaker.refused(NOON, now=NOON) for _ in range(IN_A_ROW)]
     assert rests == [NO_REST] * (IN_A_ROW - 1) + [ACCOUNT_RESTS]
     assert breaker.account(NOON, now=NOON) == ACCOUNT_RESTS
+
+
+def test_a_refused_number_is_a_clear_answer_too() -> None:
+    breaker = Breaker()
+    breaker.busy(NOON, now=NOON)
+    breaker.refused(NOON + SECOND, now=NOON + SECOND)
+    assert not breaker.is_trying

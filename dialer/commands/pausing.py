@@ -20,7 +20,7 @@ def pause(settings: Settings, campaign: str | None, *, reason: str) -> None:
     with open_to_look(settings) as database:
         _refuse_an_unknown(database, campaign)
         why = f"paused by {_who()}{reason and ': '}{readable(reason)}"
-        pausing.pause(database, campaign=campaign, trunk=TRUNK, why=why)
+        pausing.pause(database, campaign=campaign, trunk=TRUNK, why=why, now=database.now())
     data.print(f"{_what(campaign)} rings nobody new; {pausing.ends_it(_what(campaign))} ends the pause")
 
 

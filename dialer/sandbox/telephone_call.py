@@ -36,6 +36,7 @@ class Call:
     status: str = "queued"
     sip: str = ""
     answered_by: str | None = None
+    dialled_at: float | None = None
     rang_at: float | None = None
     answered_at: float | None = None
     ended_at: float | None = None
@@ -74,7 +75,7 @@ class Call:
         """From its place in the queue to its end."""
         if self.is_over:
             return
-        self.status = "initiated"
+        self.status, self.dialled_at = "initiated", time.time()
         self._tell()
         try:
             await self._ring()
@@ -242,7 +243,7 @@ class Call:
             "sid": self.sid, "account_sid": account, "to": self.to, "from": str(self.asked["From"]),
             "status": "queued" if self.status == "initiated" else self.status, "direction": "outbound-api",
             "date_created": when(self.created), "date_updated": when(self.ended_at or self.created),
-            "start_time": when(self.rang_at), "end_time": when(self.ended_at),
+            "start_time": when(self.dialled_at), "end_time": when(self.ended_at),
             "duration": f"{self.talked:.0f}" if self.answered_at is not None and self.is_over else None,
             "answered_by": self.answered_by, "price": None, "price_unit": "USD", "parent_call_sid": None,
             "queue_time": f"{self.queued * 1000:.0f}", "api_version": "2010-04-01",

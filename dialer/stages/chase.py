@@ -24,7 +24,7 @@ from dialer.providers.base import Asked, Heard, News, Provider, TakenBack
 from dialer.script import from_json
 from dialer.tables import attempts, targets
 
-AT_ONCE = 20
+AT_ONCE = 100
 END_AGAIN_AFTER = timedelta(seconds=3)
 CLOCKS_DIFFER = timedelta(minutes=15)
 """Between ours and the provider's: a call that our clock misses would be taken for not placed, and rung again."""
@@ -115,6 +115,8 @@ def _ask(chase: Chase, row: Any, *, now: datetime) -> None:
         chase.writer.put(Heard(news)).result()
         if news.progress.phase is Phase.planned:
             _give_up(chase, row, f"the provider says what proves nothing: {news.unknown}", now=now)
+    elif row.call_id is None and row.phase == "dialing" and now < row.send_before + _lists_are_certain(chase):
+        pass  # asked early, because it is to be ended
     elif row.call_id is None and row.phase == "dialing":
         log.warn(f"attempt={row.id} {mask(row.number)} was not placed: the provider does not know it")
         chase.writer.put(
@@ -122,6 +124,10 @@ def _ask(chase: Chase, row: Any, *, now: datetime) -> None:
         )
     else:
         _give_up(chase, row, "the provider does not know the call any more", now=now)
+
+
+def _lists_are_certain(chase: Chase) -> timedelta:
+    return chase.provider.request_timeout + chase.provider.lists_lag
 
 
 def _give_up(chase: Chase, row: Any, why: str, *, now: datetime) -> None:

@@ -38,6 +38,7 @@ LEAD_MOST = timedelta(seconds=1)
 
 CAMPAIGN_RESTS = timedelta(minutes=5)
 QUEUED_TOO_LONG = timedelta(seconds=3)
+QUEUED_MOST = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,8 @@ class Dialer:
         self._guard = threading.Lock()
         self._breaker = Breaker()
         self._unwanted: frozenset[int] = frozenset()
+        self._queued: dict[int, datetime] = {}
+        """Perhaps only queued at the provider, until when at the latest."""
         ready = threading.Barrier(desk.placements + 1)
         self._pool = ThreadPoolExecutor(desk.placements, thread_name_prefix="place")
         for _ in range(desk.placements):
@@ -106,7 +109,10 @@ class Dialer:
     def stop(self) -> None:
         """At once: claims whose request has not left are planned again; what the provider has only queued is ended."""
         self._stopping.set()
-        mine = sa.and_(attempts.c.node == self._node, attempts.c.queued_until > self._clock.now())
+        now = self._clock.now()
+        with self._guard:
+            queued = [attempt for attempt, until in self._queued.items() if until > now]
+        mine = sa.and_(attempts.c.id.in_(queued), attempts.c.dialed != "yes")
         self._end_queued(sa.or_(mine, leases.of_the_dead(but=self._node)))
 
     def close(self) -> None:
@@ -143,24 +149,33 @@ class Dialer:
         except Exception as doubt:
             log.warn(f"attempt={claim.attempt} perhaps placed ({_short(doubt)}): waiting for news, then asking")
             now = self._clock.now()
+            self._may_be_queued(claim, until=now + QUEUED_MOST)
             rest = self._breaker.doubted(claim.claimed_at, now=now)
             self._rest(rest, f"the provider gives no clear answers: {_short(doubt)}", now=now)
             return None
         return self._placed(claim, placed)
 
-    def _placed(self, claim: Claim, placed: Placed) -> Heard:
+    def _placed(self, claim: Claim, placed: Placed) -> Heard | None:
+        """None where it has been told already."""
         self._breaker.answered()
-        progress = Progress(phase=Phase.dialing)
-        if placed.queued > QUEUED_TOO_LONG:
-            now = self._clock.now()
-            progress = Progress(phase=Phase.dialing, queued_until=now + placed.queued)
-            if self._stopping.is_set():
-                self._end_queued(attempts.c.id == claim.attempt)
-            seconds = placed.queued.total_seconds()
-            self._rest(
-                placed.queued, f"the provider holds calls back for {seconds:.0f} s: our pace is above its own", now=now
-            )
-        return Heard(News(claim.attempt, "placed", progress, call_id=placed.call_id))
+        heard = Heard(News(claim.attempt, "placed", Progress(phase=Phase.dialing), call_id=placed.call_id))
+        if placed.queued <= QUEUED_TOO_LONG:
+            return heard
+        now, seconds = self._clock.now(), placed.queued.total_seconds()
+        self._may_be_queued(claim, until=now + placed.queued)
+        self._tell(claim, heard)
+        self._rest(
+            placed.queued, f"the provider holds calls back for {seconds:.0f} s: our pace is above its own", now=now
+        )
+        return None
+
+    def _may_be_queued(self, claim: Claim, *, until: datetime) -> None:
+        now = self._clock.now()
+        with self._guard:
+            self._queued = {id: then for id, then in self._queued.items() if then > now}
+            self._queued[claim.attempt] = until
+        if self._stopping.is_set():
+            self._end_queued(attempts.c.id == claim.attempt)
 
     def _to_be_ended(self, c: sa.Connection) -> frozenset[int]:
         """Of this node's claims, those that nobody wants any more: a pause, a do-not-call, a renewal."""
@@ -168,7 +183,8 @@ class Dialer:
         return frozenset(c.execute(mine).scalars())
 
     def _end_queued(self, which: sa.ColumnElement[bool]) -> None:
-        self._database.write(lambda c: end_queued(c, which, reason="stopped while the provider held it back"))
+        now = self._clock.now()
+        self._database.write(lambda c: end_queued(c, which, reason="stopped while the provider held it back", now=now))
 
     def _take_back(self, claim: Claim, reason: TryLater) -> TakenBack:
         now = self._clock.now()

@@ -19,6 +19,7 @@ from dialer.cancelling import cancel_targets, suppress
 from dialer.crm.base import Contact, Crm, are_many
 from dialer.database import Database
 from dialer.errors import CrmUnavailable
+from dialer.history import may_have_rung
 from dialer.phone_number import PhoneNumber, read_all, why_not
 from dialer.tables import attempts, do_not_call, numbers, readings, targets
 
@@ -274,7 +275,7 @@ def _keep_open(
 
 
 def _was_rung(c: sa.Connection, id: int) -> bool:
-    rung = sa.select(attempts.c.id).where(attempts.c.target_id == id, attempts.c.claimed_at.is_not(None))
+    rung = sa.select(attempts.c.id).where(attempts.c.target_id == id, may_have_rung())
     return c.execute(rung.limit(1)).first() is not None
 
 

@@ -19,6 +19,7 @@ from dialer.call import (
     DOUBTED,
     NOT_A_DIAL,
     AnsweredBy,
+    Dialed,
     Disposition,
     Hangup,
     Phase,
@@ -73,7 +74,7 @@ _KNOWN = (
     "talked",
     "answered_at",
     "ended_at",
-    "queued_until",
+    "dialed",
     "detail",
     "call_id",
     "other_call_id",
@@ -166,7 +167,8 @@ def _merge_news(
         )
     for id in sorted(changed):
         # what took its place was planned because nobody knew of it
-        if rows[id]["cancel"] == "any" or before[id]["disposition"] in NOT_A_DIAL:
+        was_none = before[id]["disposition"] in NOT_A_DIAL and not before[id]["counts"]
+        if rows[id]["cancel"] == "any" or (was_none and rows[id]["counts"]):
             stop_others(c, rows[id]["target_id"], but=id, reason=f"attempt {id} was placed after all", now=now)
     opted_out = {n.attempt for n in kept if n.progress.opted_out}
     for number in sorted({rows[id]["number"] for id in opted_out}):
@@ -222,11 +224,9 @@ def _by_our_clock(said: Progress, claimed_at: datetime, now: datetime) -> Progre
         return None if moment is None else min(max(moment, claimed_at), now)
 
     answered_at, ended_at = set_right(said.answered_at), set_right(said.ended_at)
-    # a promise, so that only its past is certain
-    queued_until = None if said.queued_until is None else max(said.queued_until, claimed_at)
-    if (answered_at, ended_at, queued_until) == (said.answered_at, said.ended_at, said.queued_until):
+    if (answered_at, ended_at) == (said.answered_at, said.ended_at):
         return said
-    return replace(said, answered_at=answered_at, ended_at=ended_at, queued_until=queued_until)
+    return replace(said, answered_at=answered_at, ended_at=ended_at)
 
 
 def _settle(row: dict[str, Any], whole: Progress, before: dict[str, Any], *, now: datetime, timing: Timing) -> None:
@@ -274,6 +274,8 @@ def _take_back(c: sa.Connection, item: TakenBack, *, now: datetime) -> None:
     done = c.execute(sa.update(attempts).where(mine, attempts.c.cancel.is_(None)).values(**unclaimed, **again)).rowcount
     if not done:  # it was to be cancelled meanwhile, and now never rings
         ended = {"phase": "ended", "hangup": "cancelled", "disposition": "cancelled", "ended_at": now, "plan_at": now}
+        if item.lasting:  # nor is it tried again before its time
+            ended |= {"plan_at": item.due_at, "detail": item.why[:300]}
         done = c.execute(sa.update(attempts).where(mine).values(**unclaimed, **ended, cancel=None)).rowcount
     if not done:
         log.warn(f"attempt={item.attempt} was not taken back ({item.why}): it is no longer this node's")
@@ -293,7 +295,7 @@ def _progress(row: dict[str, Any]) -> Progress:
         talked=None if row["talked"] is None else timedelta(seconds=row["talked"]),
         answered_at=row["answered_at"],
         ended_at=row["ended_at"],
-        queued_until=row["queued_until"],
+        dialed=Dialed(row["dialed"]),
         detail=row["detail"],
     )
 
@@ -306,5 +308,5 @@ def _put_progress(row: dict[str, Any], known: Progress) -> None:
     row["answer"], row["answer_step"], row["answer_key"] = known.answer, known.answer_step, known.answer_key
     row["opted_out"], row["keys_unheard"] = known.opted_out, known.keys_unheard
     row["talked"] = None if known.talked is None else round(known.talked.total_seconds())
-    row["answered_at"], row["ended_at"], row["queued_until"] = known.answered_at, known.ended_at, known.queued_until
-    row["detail"] = known.detail
+    row["answered_at"], row["ended_at"], row["detail"] = known.answered_at, known.ended_at, known.detail
+    row["dialed"] = known.dialed.value

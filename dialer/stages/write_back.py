@@ -125,7 +125,8 @@ def _owe(c: sa.Connection, store: Store, versions: Mapping[str, int], *, key: st
         if said is not None and target.card_id > 0:  # a test call has no card
             # what is still in its wrap-up is told after it
             told = tuple(one for one in tries[target.id] if one.owes_at is None or one.owes_at <= now)
-            _owe_target(c, Told(*said, target, told, now), standing[target.id], key=key, now=now)
+            recorded = frozenset(row.attempt_id for row in standing[target.id])
+            _owe_target(c, Told(*said, target, told, now, recorded), standing[target.id], key=key, now=now)
         elif said is None and target.version_id is not None:
             wordless.append(target.id)
     owing = sa.and_(attempts.c.target_id.in_(held), attempts.c.owes_at <= now)
@@ -152,8 +153,8 @@ def _owe_target(c: sa.Connection, told: Told, standing: Sequence[Any], *, key: s
             subject, text = _call_words(told, one)
             new = {"kind": EntryKind.call.value, "attempt_id": one.id, "ref": f"{key}-{one.id}"}
             _owe_entry(c, records.get(one.id), new, one, subject, text, now=now)
+    note = next((row for row in standing if row.kind == EntryKind.note), None)
     if outcomes := told.outcomes:
-        note = next((row for row in standing if row.kind == EntryKind.note), None)
         new = {"kind": EntryKind.note.value, "attempt_id": None, "ref": f"{key}-t{told.target.id}"}
         _owe_entry(c, note, new, outcomes[-1], "", _note_words(told, outcomes), now=now)
 

@@ -101,6 +101,7 @@ def note_of(tmp_path: Path, disposition: str, **more: object) -> list[str]:
     contact = '{"first_name": "Иван", "last_name": "Петров", "facts": {}}'
     target = SimpleNamespace(contact=contact, contract_end=date(2026, 12, 24), state="done")
     one = {
+        "id": 1,
         "number": "+79161234567", "claimed_at": now, "disposition": disposition, "answer": None, "transfer": "none",
         "talked": None, "answered_by": "unknown", "detail": "", "keys_unheard": False, "counts": True, "phase": "ended",
     }  # fmt: skip

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dialer.call import AnsweredBy, Hangup, Phase
+from dialer.call import AnsweredBy, Dialed, Hangup, Phase
 from dialer.errors import ProviderUnavailable
 from tests.peer import Answer, Peer, json_answer
 from tests.providers.scene import (
@@ -63,6 +63,25 @@ def test_a_queued_call_without_a_start_is_found_by_number_and_time() -> None:
     request = peer.requests[0].decode()
     assert "To=%2B79161234567" in request
     assert "StartTime" not in request
+
+
+@pytest.mark.parametrize(
+    ("start", "queued", "dialed"),
+    [
+        (None, "9000", Dialed.no),
+        (None, "0", Dialed.unknown),
+        (None, None, Dialed.unknown),
+        ("Tue, 24 Nov 2026 09:00:01 +0000", "9000", Dialed.yes),
+    ],
+)
+def test_only_a_call_that_was_queued_and_has_no_start_was_never_dialled(
+    start: str | None, queued: str | None, dialed: Dialed
+) -> None:
+    resource = call_resource(status="canceled", duration=None, start_time=start, queue_time=queued)
+    with Peer(json_answer(200, json.dumps(resource))) as peer:
+        found = twilio(peer.url).look_up(ask(CALL))
+    assert found is not None
+    assert (found.progress.hangup, found.progress.dialed) == (Hangup.cancelled, dialed)
 
 
 @pytest.mark.parametrize(

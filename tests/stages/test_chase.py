@@ -11,6 +11,7 @@ import pytest
 from dialer.call import Hangup, Phase, Progress
 from dialer.cancelling import suppress
 from dialer.group_writer import GroupWriter
+from dialer.pausing import pause
 from dialer.providers.base import Asked, Heard, News, TakenBack
 from dialer.stages.chase import AT_ONCE, Chase, ask_about_silent, end_unwanted
 from dialer.tables import attempts
@@ -362,3 +363,17 @@ def test_the_end_of_a_call_that_had_ended_is_not_asked_for_for_ever(
         chaser.ask(ASKED + minutes * MINUTE)
     assert scene.attempt(call).ask_at is None
     assert chaser.ask(ASKED + 9 * HOUR) == 0
+
+
+def test_what_must_end_is_asked_for_early_and_not_said_to_be_not_placed_before_the_lists_are_complete(
+    scene: Scene, exchange: Exchange, chaser: Chaser
+) -> None:
+    call = perhaps_placed(scene)
+    pause(scene.database, trunk="twilio", why="stop", now=NOON + 5 * SECOND)
+    assert chaser.ask(NOON + 5 * SECOND) == 1
+    assert scene.attempt(call).phase == "dialing"
+    exchange.knows = knows(Progress(phase=Phase.dialing), f"CA{call}")
+    assert chaser.ask(NOON + 5 * SECOND + TIMING.silent_after) == 1
+    assert scene.attempt(call).call_id == f"CA{call}"
+    chaser.end(NOON + MINUTE)
+    assert exchange.cancelled == [(f"CA{call}", False)]

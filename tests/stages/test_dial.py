@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from dialer.breaker import DOUBT_RESTS, IN_A_ROW
 from dialer.budgets import Budget
-from dialer.call import Phase, Progress
+from dialer.call import Dialed, Phase, Progress
 from dialer.clock import Clock
 from dialer.errors import CallRefused, Fault, TryLater
 from dialer.group_writer import GroupWriter
@@ -149,17 +149,51 @@ def test_a_provider_that_holds_calls_back_is_given_time(scene: Scene, node: Node
     assert scene.trunk().paused_until >= NOON + 9 * SECOND
 
 
-@pytest.mark.parametrize(("queued", "rings", "cancel"), [(60, False, "unanswered"), (60, True, None), (0, False, None)])
-def test_a_call_that_the_provider_still_holds_back_is_ended_there_when_the_node_stops(
-    scene: Scene, node: NodeMaker, queued: int, rings: bool, cancel: str | None
+QUEUED, DIALED = Progress(phase=Phase.dialing), Progress(phase=Phase.dialing, dialed=Dialed.yes)
+
+
+@pytest.mark.parametrize(
+    ("answer", "heard", "cancel"),
+    [
+        (Placed("CA1", queued=60 * SECOND), None, "unanswered"),
+        (Placed("CA1", queued=60 * SECOND), DIALED, None),
+        (Placed("CA1", queued=60 * SECOND), Progress(phase=Phase.ringing), None),
+        (Placed("CA1"), None, None),
+        (TimeoutError(), None, "unanswered"),
+        (TimeoutError(), QUEUED, "unanswered"),
+        (TimeoutError(), DIALED, None),
+    ],
+)
+def test_a_call_that_the_provider_may_still_hold_back_is_ended_there_when_the_node_stops(
+    scene: Scene, node: NodeMaker, answer: Placed | Exception, heard: Progress | None, cancel: str | None
 ) -> None:
     call = scene.planned()
-    one = node(Exchange([Placed("CA1", queued=queued * SECOND)]))
+    one = node(Exchange([answer]))
     one.dial()
-    if rings:
-        scene.hear(call, Progress(phase=Phase.ringing))
+    if heard is not None:
+        scene.hear(call, heard)
     one.dialer.stop()
     assert scene.attempt(call).cancel == cancel
+    if scene.attempt(call).call_id is None:
+        assert scene.attempt(call).ask_at <= one.clock.now()
+
+
+def test_a_stop_between_a_queueing_answer_and_the_rest_of_it_finds_the_call(scene: Scene, node: NodeMaker) -> None:
+    call = scene.planned()
+    one = node(Exchange([Placed("CA1", queued=30 * SECOND)]))
+    resting, go = threading.Event(), threading.Event()
+
+    def rest(*_: object, **__: object) -> None:
+        resting.set()
+        go.wait(10)
+
+    one.dialer._rest = rest  # type: ignore[method-assign]
+    one.dialer.dial_due(scene.running)
+    assert resting.wait(10)
+    one.dialer.stop()
+    go.set()
+    one.wait()
+    assert (scene.attempt(call).call_id, scene.attempt(call).cancel) == ("CA1", "unanswered")
 
 
 def test_a_provider_without_clear_answers_is_left_alone_and_then_asked_by_one_call(
@@ -263,7 +297,7 @@ def test_what_is_paused_or_forbidden_between_the_claim_and_the_slot_never_leaves
     exchange = AtTheGate()
     one = node(exchange)
     assert one.dialer.dial_due(scene.running) == 4
-    pause(scene.database, trunk="twilio", why="the words are wrong")
+    pause(scene.database, trunk="twilio", why="the words are wrong", now=NOON)
     assert one.dialer.dial_due(scene.running) == 0
     exchange.open.wait(timeout=30)
     one.wait()

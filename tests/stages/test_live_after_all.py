@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import sqlalchemy as sa
 
-from dialer.call import Hangup, Phase, Progress
+from dialer.call import Dialed, Hangup, Phase, Progress
 from dialer.providers.base import TakenBack
 from dialer.tables import attempts
 from tests.rows import add_attempt
@@ -193,3 +193,30 @@ def test_the_trunk_has_its_line_back_when_a_call_was_not_placed(scene: Scene) ->
     scene.hear(call, NOT_PLACED, call_id=None, of_claim=NOON)
     assert len(scene.claim(lines=1)) == 1
     assert scene.rows(sa.select(attempts.c.id).where(attempts.c.phase == "dialing"))
+
+
+def test_a_late_word_of_a_call_that_was_one_leaves_the_next_try_alone(scene: Scene) -> None:
+    scene.campaign(limits="{per_person: {1 day: 9}}")
+    one = scene.live()
+    scene.hear(one, Progress(phase=Phase.ended, hangup=Hangup.cancelled), call_id="CA1", now=NOON + SECOND)
+    scene.plan(NOON + MINUTE)
+    _, again = scene.tries(scene.attempt(one).target_id)
+    later = again.due_at + SECOND
+    scene.claim(later)
+    scene.hear(again.id, Progress(phase=Phase.ringing), call_id="CA2", now=later + SECOND)
+    late = Progress(phase=Phase.ringing, dialed=Dialed.yes)
+    scene.hear(one, late, call_id="CA1", now=later + 2 * SECOND)
+    assert scene.attempt(again.id).cancel is None
+    assert scene.attempt(one).counts
+
+
+def test_a_call_that_was_taken_for_queued_and_rang_stops_the_try_that_took_its_place(scene: Scene) -> None:
+    one = scene.live()
+    only_queued = Progress(phase=Phase.ended, hangup=Hangup.cancelled, dialed=Dialed.no)
+    scene.hear(one, only_queued, call_id="CA1", now=NOON + SECOND)
+    scene.plan(NOON + MINUTE)
+    _, again = scene.tries(scene.attempt(one).target_id)
+    scene.claim(NOON + MINUTE)
+    scene.hear(one, Progress(phase=Phase.ringing, dialed=Dialed.yes), call_id="CA1", now=NOON + MINUTE + SECOND)
+    assert (scene.attempt(again.id).phase, scene.attempt(again.id).cancel) == ("dialing", "unanswered")
+    assert scene.attempt(one).counts

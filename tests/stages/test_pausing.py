@@ -7,13 +7,14 @@ import json
 import pytest
 import sqlalchemy as sa
 
-from dialer.call import Hangup, Phase, Progress
+from dialer.call import Dialed, Hangup, Phase, Progress
 from dialer.claiming import anything_due
 from dialer.commands import pausing
 from dialer.commands.check import check
 from dialer.commands.doctor import doctor
 from dialer.commands.status import look
 from dialer.errors import SettingsError
+from dialer.providers.base import TakenBack
 from dialer.settings import Settings, read_settings
 from dialer.tables import attempts
 from tests.stages.scene import NOON, SECOND, Scene
@@ -68,9 +69,9 @@ def test_what_does_not_ring_yet_is_ended_and_conversations_go_on(scene: Scene, s
 def test_what_never_left_the_queue_is_no_dial_and_follows_the_pause(scene: Scene, settings: Settings) -> None:
     scene.campaign(attempts="{at_most: 1}")
     one = scene.live()
-    scene.hear(one, Progress(phase=Phase.dialing, queued_until=NOON + 9 * SECOND), call_id=f"CA{one}")
+    scene.hear(one, Progress(phase=Phase.dialing), call_id=f"CA{one}")
     pausing.pause(settings, None, reason="")
-    scene.end(one, hangup=Hangup.cancelled, ended_at=NOON + SECOND, now=NOON + SECOND)
+    scene.end(one, hangup=Hangup.cancelled, dialed=Dialed.no, now=NOON + SECOND)
     later = NOON + 30 * SECOND
     scene.plan(later)
     assert scene.attempt(one).counts is False
@@ -97,3 +98,27 @@ def test_every_command_that_looks_says_what_is_paused(
 def test_an_unknown_campaign_is_refused(scene: Scene, settings: Settings) -> None:
     with pytest.raises(SettingsError, match="'renewals' here; there are: renewal"):
         pausing.pause(settings, "renewals", reason="")
+
+
+def test_a_resume_spares_whoever_nobody_has_learned_to_hang_up_on(scene: Scene, settings: Settings) -> None:
+    one, other = scene.live(), scene.live()
+    scene.hear(other, Progress(phase=Phase.dialing), call_id=f"CA{other}")
+    for campaign in (None, "renewal"):
+        pausing.pause(settings, campaign, reason="")
+    pausing.resume(settings, None)
+    assert scene.attempt(one).cancel == "unanswered"
+    pausing.resume(settings, "renewal")
+    assert (scene.attempt(one).cancel, scene.attempt(other).cancel) == (None, "unanswered")
+
+
+def test_a_refusal_of_what_was_paused_meanwhile_still_waits_its_time(scene: Scene, settings: Settings) -> None:
+    one = scene.planned()
+    (claim,) = scene.claim()
+    pausing.pause(settings, None, reason="")
+    refusal = TakenBack(one, "me", claim.claimed_at, NOON + 3600 * SECOND, "21215: not allowed", lasting=True)
+    scene.record([refusal], now=NOON + SECOND)
+    scene.plan(NOON + 60 * SECOND)
+    assert len(scene.tries(scene.attempt(one).target_id)) == 1
+    assert scene.attempt(one).detail == "21215: not allowed"
+    scene.plan(NOON + 3600 * SECOND)
+    assert len(scene.tries(scene.attempt(one).target_id)) == 2

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from dialer import leases
 from dialer.audience import CardType
-from dialer.call import Hangup
+from dialer.call import Dialed, Hangup, Phase, Progress
 from dialer.crm.base import Contact
 from dialer.errors import CrmUnavailable
 from dialer.schedule import claim_reading, reading_due
@@ -463,3 +463,17 @@ def test_a_campaign_that_now_calls_other_cards_cancels_those_of_before(scene: Sc
     again(scene, portal, NOON + 56 * MINUTE)
     assert scene.attempt(call).disposition == "cancelled"
     assert "deal" in states(scene)[0][1]
+
+
+def test_whoever_was_only_in_the_providers_queue_was_not_rung(scene: Scene, portal: Portal) -> None:
+    add(portal)
+    read(scene, portal)
+    scene.plan()
+    (claim,) = scene.claim()
+    scene.hear(claim.attempt, Progress(phase=Phase.ended, hangup=Hangup.cancelled, dialed=Dialed.no), now=NOON + SECOND)
+    scene.plan(NOON + MINUTE)
+    change(portal, phones=("+7 916 765-43-21",))
+    read(scene, portal, NOON + 2 * MINUTE)
+    assert [row.state for row in all_targets(scene)] == ["open"]
+    scene.plan(NOON + 2 * MINUTE)
+    assert [one.number for one in scene.claim(NOON + 3 * MINUTE)] == ["+79167654321"]

@@ -7,7 +7,7 @@ from datetime import timedelta
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dialer.call import AnsweredBy, Hangup, Phase, Progress, Transfer
+from dialer.call import AnsweredBy, Dialed, Hangup, Phase, Progress, Transfer
 from dialer.providers.base import Heard, News
 from tests.stages.scene import NOON, SECOND, Scene
 
@@ -32,10 +32,10 @@ NOBODY = [
     Progress(phase=Phase.ended, hangup=Hangup.bad_number, detail="failed (SIP 404)"),
 ]
 QUEUED = [
-    Progress(phase=Phase.dialing, queued_until=NOON + 9 * SECOND),
-    Progress(phase=Phase.ended, hangup=Hangup.cancelled, ended_at=NOON),
+    Progress(phase=Phase.dialing),
+    Progress(phase=Phase.ended, hangup=Hangup.cancelled, ended_at=NOON, dialed=Dialed.no),
 ]
-BEGAN_TO_RING = [*QUEUED, Progress(phase=Phase.dialing, queued_until=NOON - 9 * SECOND)]
+BEGAN_TO_RING = [*QUEUED, Progress(phase=Phase.dialing, dialed=Dialed.yes)]
 OPTED_OUT = [
     Progress(phase=Phase.answered, answer="renew", answer_step=1, answer_key=1),
     Progress(phase=Phase.answered, answer="do_not_call", answer_step=1, answer_key=9, opted_out=True),

@@ -8,7 +8,7 @@ from datetime import datetime
 import pytest
 import sqlalchemy as sa
 
-from dialer.call import AnsweredBy, Hangup, Phase, Progress
+from dialer.call import AnsweredBy, Dialed, Hangup, Phase, Progress
 from dialer.campaign_store import Store
 from dialer.cancelling import cancel_targets, suppress
 from dialer.crm.base import Entry, EntryKind, Outcome, Result
@@ -655,3 +655,22 @@ def test_a_version_that_cannot_be_read_any_more_stops_only_its_own_campaign(scen
     assert {row.attempt_id for row in scene.entries()} == {other, None}
     assert scene.tries(waiting) == []
     assert scene.attempt(mine).owes_at > OWED  # and comes again
+
+
+def test_a_record_that_stands_stays_true_of_what_turns_out_to_have_been_no_call(scene: Scene) -> None:
+    scene.words("plain.en.j2", TEMPLATE.replace("{{ one.number }}", "{{ one.placed }}"))
+    scene.campaign(owner="somebody")
+    call = scene.live()
+    target = scene.attempt(call).target_id
+    scene.set(targets, target, version_id=scene.running["renewal"].version_id)
+    scene.hear(call, Progress(phase=Phase.ended, hangup=Hangup.cancelled), call_id=f"CA{call}", now=NOON)
+    scene.plan(NOON + MINUTE)
+    owe_entries(scene.database, scene.store, key="key", now=NOON + MINUTE)
+    before = {row.kind: row.text for row in scene.entries()}
+    late = Progress(phase=Phase.ended, hangup=Hangup.cancelled, dialed=Dialed.no)
+    scene.hear(call, late, call_id=f"CA{call}", now=NOON + 2 * MINUTE, key="late")
+    scene.plan(NOON + 3 * MINUTE)
+    owe_entries(scene.database, scene.store, key="key", now=NOON + 3 * MINUTE)
+    after = {row.kind: row.text for row in scene.entries()}
+    assert before.keys() == after.keys() == {"call", "note"}
+    assert ("1. True cancelled" in before["note"], "1. False cancelled" in after["note"]) == (True, True)

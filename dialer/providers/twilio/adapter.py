@@ -12,7 +12,7 @@ import requests
 from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioServiceException
 from twilio.rest import Client
 
-from dialer.call import AnsweredBy, Hangup, Progress, merge
+from dialer.call import AnsweredBy, Dialed, Hangup, Progress, merge
 from dialer.errors import CallRefused, Fault, Malformed, PerhapsPlaced, ProviderUnavailable, TryLater
 from dialer.finding import Finding
 from dialer.providers.base import Ability, Asked, Letter, News, Order, Placed, Reply, Webhook
@@ -266,6 +266,14 @@ def _created(call: Any) -> datetime:
     return datetime.max.replace(tzinfo=UTC) if made is None else made
 
 
+def _dialed(call: Any, known: Progress) -> Dialed:
+    """Its start_time is empty until it is dialled. Without that, and a queue, nothing proves that nobody heard it."""
+    if call.start_time is not None:
+        return Dialed.yes
+    was_queued = (words.whole(str(call.queue_time)) or 0) > 0
+    return Dialed.no if known.hangup is Hangup.cancelled and was_queued else Dialed.unknown
+
+
 def _news(call: Any, asked: Asked) -> News:
     fields = {
         "CallStatus": str(call.status or ""),
@@ -283,8 +291,9 @@ def _news(call: Any, asked: Asked) -> News:
             keys_unheard=asked.has_keys
             and known.hangup is Hangup.completed
             and known.answered_by is not AnsweredBy.machine,
+            dialed=_dialed(call, known),
         ),
     )
-    content = f"{call.sid} {fields}"
+    content = f"{call.sid} {fields} {proven.dialed}"
     key = "look_up:" + hashlib.blake2b(content.encode(), digest_size=8).hexdigest()
     return News(asked.attempt, key, proven, call_id=call.sid, raw=content, unknown=words.unknown(fields))

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from dialer.call import AnsweredBy, Phase, Progress, Transfer, merge
+from dialer.call import AnsweredBy, Dialed, Hangup, Phase, Progress, Transfer, merge
 from dialer.errors import Forged, Malformed, SettingsError, WebhookError
 from dialer.providers.base import Letter, News, Reply, Webhook
 from dialer.providers.twilio import twiml, words
@@ -125,7 +125,8 @@ class Webhooks:
             return merge(Progress(phase=Phase.answered), known)
         if page.kind == "keys":
             return merge(self._heard(page, script), known)
-        return known
+        # of a call that is cancelled in its queue Twilio tells nobody
+        return merge(Progress(dialed=Dialed.yes), known) if known.hangup is Hangup.cancelled else known
 
     def _heard(self, page: Letter, script: Script | None) -> Progress:
         if "Digits" not in page.fields:

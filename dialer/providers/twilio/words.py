@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 
-from dialer.call import AnsweredBy, Hangup, Phase, Progress, Transfer
+from dialer.call import AnsweredBy, Dialed, Hangup, Phase, Progress, Transfer
 
 PHASES = {
     "queued": Phase.dialing,
@@ -22,8 +22,7 @@ PHASES = {
     "canceled": Phase.ended,
 }
 
-LEFT_THE_QUEUE = ("initiated", "ringing", "in-progress")
-NOT_QUEUED = datetime.min.replace(tzinfo=UTC)
+DIALED = ("initiated", "ringing", "in-progress")
 
 HANGUPS = {
     "completed": Hangup.completed,
@@ -138,7 +137,7 @@ def progress(fields: Mapping[str, str]) -> Progress:
         talked=seconds(fields.get("CallDuration", "")) if hangup is Hangup.completed else None,
         answered_at=when if phase is Phase.answered else None,
         ended_at=when if phase is Phase.ended else None,
-        queued_until=NOT_QUEUED if status in LEFT_THE_QUEUE else None,
+        dialed=Dialed.yes if status in DIALED else Dialed.unknown,
         detail=f"{status} (SIP {code})" if hangup is not None and hangup is not Hangup.completed and code else "",
     )
 
