@@ -21,7 +21,7 @@ NOUNS = {
 SHAPES = {"crm.base", "providers.base"}
 MEMORY = {
     "budgets", "campaign_store", "cancelling", "pausing", "claiming", "clock", "database", "first_day", "given_rows",
-    "group_writer", "history", "leases", "log", "migrate", "migrations", "tables",
+    "group_writer", "history", "leases", "log", "migrate", "migrations", "restoring", "tables",
 }  # fmt: skip
 WAYS_IN = {"app", "cli", "commands", "ending", "scheduler", "service", "settings", "web"}
 

@@ -24,7 +24,7 @@ from dialer.database import Database
 from dialer.migrate import installation_key, migrate
 from dialer.stages.write_back import Manners, owe_entries, write_owed
 from dialer.tables import do_not_call, entries, installation, news, nodes, readings, targets
-from tests.rows import add_attempt, add_target, add_trunk, campaign_row
+from tests.rows import add_attempt, add_target, add_trunk, campaign_row, everything
 from tests.stages.fakes import Portal
 from tests.stages.scene import HOUR, MINUTE, NOON, SECOND, Scene
 
@@ -80,17 +80,6 @@ def fill(database: Database) -> None:
     ]  # fmt: skip
     for table, row in rows:
         database.write(lambda c, table=table, row=row: c.execute(sa.insert(table), row))  # type: ignore[misc]
-
-
-def everything(database: Database) -> dict[str, list[dict[str, Any]]]:
-    """All rows of all tables, as they stand there, without the version."""
-
-    def read(c: sa.Connection) -> dict[str, list[dict[str, Any]]]:
-        tables = sorted(set(sa.inspect(c).get_table_names()) - {"alembic_version"})
-        rows = {name: c.execute(sa.text(f"SELECT * FROM {name} ORDER BY 1, 2")).mappings() for name in tables}
-        return {name: [dict(row) for row in found] for name, found in rows.items()}
-
-    return database.read(read)
 
 
 def test_every_row_is_kept_and_the_tables_become_those_of_this_program(old: Database) -> None:
