@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from dialer.migrate import migrate
 from dialer.sandbox.telephone_posts import FAILED
 from dialer.sandbox.wire import Poster
 from dialer.tables import attempts
 from tests.faults.referee import expect_a_good_end
 from tests.faults.world import Node, World
 
-PEOPLE = 60
+PEOPLE = 100
 KILLED = 2
 """Which of the restarts is no polite one."""
 on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
@@ -49,17 +50,19 @@ class Telling(Poster):
 def test_one_of_two_nodes_is_restarted_again_and_again_while_calls_run(tmp_path: Path, database_url: str) -> None:
     with World(tmp_path / "world", database_url, people=PEOPLE, nodes=2, rate=5.0, speed=20.0) as world:
         world.sandbox.telephone.exchange.poster = webhooks = Telling()
+        migrate(world.database)
         world.add_wave()
         world.start(0)
         restarted = world.start(1)
         for restart in range(5):
+            assert world.wait_until(lambda n=restart: len(nodes_that_rang(world)) >= n + 2), world.log()[-3000:]
             assert world.wait_until(lambda: answers(world, 1) and rings(world, 2)), world.log()[-3000:]
             stop(world, restarted, politely=restart != KILLED)
             restarted = world.start(1)
         assert world.left(), "all was done before the last restart"
         verdict = expect_a_good_end(world)
         assert verdict.calls >= PEOPLE
-        assert len(nodes_that_rang(world)) >= 3
+        assert len(nodes_that_rang(world)) >= 6
         assert len(webhooks.answers) > 4 * PEOPLE
         assert not webhooks.unanswered
 
