@@ -55,6 +55,7 @@ def build(settings: Settings, database: Database) -> Parts:
         manners=Manners(doubt_after=settings.doubt_after, linger=settings.linger, dead_after=settings.dead_after),
         fresh_for=settings.fresh_for,
         give_up_after=settings.give_up_after,
+        keep_days=settings.keep_days,
         campaigns=settings.campaigns,
         templates=settings.templates,
         load_script=lambda attempt: load_script(database, attempt),

@@ -165,6 +165,7 @@ class Campaign(Part):
     audience_part: Annotated[AudiencePart, Field(alias="audience")]
     touches: Annotated[tuple[int, ...], Field(alias="call_days_before")]
     read_at: TimeOfDay = time(7, 0)
+    if_missed: Literal["run_late", "skip"] = "run_late"
     time_zone: str
     region: str = "RU"
     window: Window

@@ -24,6 +24,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print data as JSON.")]
 OneCampaign = Annotated[Optional[str], typer.Argument(help="The campaign's name; all campaigns without it.")]  # noqa: UP045
 
 
+Who = Annotated[list[str], typer.Argument(help="A number, or a card: +79161234567, contact 15, deal 7.")]
+Region = Annotated[str, typer.Option(help="Of a number without a country code.")]
+
+
 def _say_version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
@@ -134,11 +138,26 @@ def call(
 
 
 @app.command()
-def status(json: Json = False) -> None:
+def status(
+    watch: Annotated[bool, typer.Option("--watch", help="Again every two seconds, until Ctrl-C.")] = False,
+    json: Json = False,
+) -> None:
     """Show what is planned, live and owed, and what is waited for."""
     from dialer.commands import status
 
-    status.status(_settings(), json=json)
+    status.status(_settings(), json=json, watch=watch)
+
+
+@app.command()
+def explain(who: Who, region: Region = "RU", json: Json = False) -> None:
+    """Say why one person was rung, or was not.
+
+    Every rule that is asked, and its verdict now; what was decided before; every attempt and entry. Of a card that no
+    reading has brought, Bitrix24 is asked. Exit 1 where nobody knows the person.
+    """
+    from dialer.commands import explain
+
+    raise typer.Exit(explain.explain(_settings(), who, region=region, json=json))
 
 
 @app.command()
@@ -183,7 +202,7 @@ def retry(campaign: OneCampaign = None) -> None:
 def suppress(
     number: Annotated[str, typer.Argument(help="Never to be dialed again, in any campaign.")],
     reason: Annotated[str, typer.Option(help="Kept with it.")] = "asked not to be called",
-    region: Annotated[str, typer.Option(help="Of a number without a country code.")] = "RU",
+    region: Region = "RU",
 ) -> None:
     """Never ring this number again.
 
@@ -192,6 +211,28 @@ def suppress(
     from dialer.commands import status
 
     status.suppress(_settings(), number, reason=reason, region=region)
+
+
+@app.command()
+def erase(
+    who: Who,
+    reason: Annotated[str, typer.Option(help="Kept with the numbers.")] = "asked to be forgotten",
+    forget_number: Annotated[
+        bool, typer.Option("--forget-number", help="Forget also that the numbers must not be called.")
+    ] = False,
+    region: Region = "RU",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete what is known of a person, who asks for it.
+
+    Names, calls, answers and texts. The numbers alone stay, as numbers that are never called: without them the next
+    reading would bring the person back. Erase them in Bitrix24, too, and before.
+    """
+    from dialer.commands import status
+
+    if not yes:
+        typer.confirm(f"Delete all that is known of {' '.join(who)}?", abort=True, err=True)
+    status.erase(_settings(), who, region=region, reason=reason, forget_number=forget_number)
 
 
 @app.command()

@@ -5,6 +5,7 @@ One pure function of facts. Planning, the claim, `plan`, `call` and `check` ask 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -45,6 +46,15 @@ class Verdict:
         return self.at is not None and self.at <= now
 
 
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What one rule says: yes where `why` is empty, else not before `at`, and never where that is None."""
+
+    name: str
+    why: str
+    at: datetime | None = None
+
+
 def ask_permission(campaign: Campaign, facts: Facts, now: datetime) -> Verdict:
     zones = zones_of(campaign, facts.zones, facts.zone, now)
     forbidden = [*_forbidden(campaign, facts), *_over(campaign, facts, now, zones)]
@@ -77,44 +87,68 @@ def zones_of(campaign: Campaign, number_zones: tuple[str, ...], field: str | Non
     )  # fmt: skip
 
 
+def each_rule(campaign: Campaign, facts: Facts, now: datetime) -> Iterator[Rule]:
+    """Every rule that `ask_permission` asks, whatever the others say."""
+    zones = zones_of(campaign, facts.zones, facts.zone, now)
+    yield from _forbidding(campaign, facts)
+    yield from _ending(campaign, facts, now, zones)
+    yield from _resting(campaign, facts, now, ZoneInfo(zones.home))
+    opening = next_opening(zones, now)
+    yield Rule("window", "" if opening.at == now else opening.why, opening.at)
+
+
 def _forbidden(campaign: Campaign, facts: Facts) -> list[str]:
     """What no waiting mends. All of it, not the first."""
-    reasons = []
-    if facts.do_not_call is not None:
-        reasons.append(f"do not call: {facts.do_not_call}")
-    if facts.only and facts.number not in facts.only:
-        reasons.append("rehearsal: the number is not in DIALER_ONLY_NUMBERS")
-    if facts.dials >= campaign.at_most:
-        reasons.append(f"rung {facts.dials} of at most {campaign.at_most} times")
-    return reasons
+    return [rule.why for rule in _forbidding(campaign, facts) if rule.why]
 
 
 def _over(campaign: Campaign, facts: Facts, at: datetime, zones: Zones) -> list[str]:
-    """What ended before the person's day at that moment. A last day itself still counts."""
-    day = at.astimezone(ZoneInfo(zones.home)).date()
-    reasons = []
-    if day > facts.contract_end:
-        reasons.append(f"the contract's last day is {facts.contract_end}")
-    if campaign.ends is not None and day > campaign.ends:
-        reasons.append(f"the campaign ends on {campaign.ends}")
-    return reasons
+    """What ended before the person's day at that moment."""
+    return [rule.why for rule in _ending(campaign, facts, at, zones) if rule.why]
 
 
 def _rested(campaign: Campaign, facts: Facts, at: datetime, home: ZoneInfo) -> tuple[datetime, list[str]]:
-    """The first moment from `at` on at which no cap on calls a person is full, by the person's own calendar days."""
-    reasons = []
-    if campaign.starts is not None and at.astimezone(home).date() < campaign.starts:
-        at = _midnight(campaign.starts, home)
-        reasons.append(f"the campaign starts on {campaign.starts}")
+    """The first moment from `at` on at which no cap on calls a person is full."""
+    rules = list(_resting(campaign, facts, at, home))
+    return max((rule.at for rule in rules if rule.at is not None), default=at), [rule.why for rule in rules if rule.why]
+
+
+def _forbidding(campaign: Campaign, facts: Facts) -> Iterator[Rule]:
+    no = facts.do_not_call
+    yield Rule("do_not_call", f"do not call: {no}" if no is not None else "")
+    outside = facts.only and facts.number not in facts.only
+    yield Rule("rehearsal", "rehearsal: the number is not in DIALER_ONLY_NUMBERS" if outside else "")
+    full = facts.dials >= campaign.at_most
+    yield Rule("at_most", f"rung {facts.dials} of at most {campaign.at_most} times" if full else "")
+
+
+def _ending(campaign: Campaign, facts: Facts, at: datetime, zones: Zones) -> Iterator[Rule]:
+    """A last day itself still counts."""
+    day = at.astimezone(ZoneInfo(zones.home)).date()
+    past = day > facts.contract_end
+    yield Rule("contract_end", f"the contract's last day is {facts.contract_end}" if past else "")
+    ended = campaign.ends is not None and day > campaign.ends
+    yield Rule("ends", f"the campaign ends on {campaign.ends}" if ended else "")
+
+
+def _resting(campaign: Campaign, facts: Facts, at: datetime, home: ZoneInfo) -> Iterator[Rule]:
+    """By the person's own calendar days."""
+    start = campaign.starts
+    if start is not None and at.astimezone(home).date() < start:
+        at = _midnight(start, home)
+        yield Rule("starts", f"the campaign starts on {start}", at)
+    else:
+        yield Rule("starts", "", at)
     days = sorted(moment.astimezone(home).date() for moment in facts.dialed_at)
-    asked = at
+    today = at.astimezone(home).date()
     for span, most in campaign.caps:
-        today = asked.astimezone(home).date()
+        name = "per_person: " + (f"{span} days" if span > 1 else "1 day")
         recent = [day for day in days if day > today - timedelta(days=span)]
         if len(recent) >= most:
-            at = max(at, _midnight(recent[-most] + timedelta(days=span), home))
-            reasons.append(f"at most {most} calls a person " + (f"in {span} days" if span > 1 else "a day"))
-    return at, reasons
+            free = max(at, _midnight(recent[-most] + timedelta(days=span), home))
+            yield Rule(name, f"at most {most} calls a person " + (f"in {span} days" if span > 1 else "a day"), free)
+        else:
+            yield Rule(name, "", at)
 
 
 def _midnight(day: date, home: ZoneInfo) -> datetime:

@@ -25,16 +25,18 @@ from dialer.claiming import EVERYTHING, Scope
 from dialer.clock import Clock
 from dialer.crm.base import Crm
 from dialer.database import Database, in_one_line
+from dialer.erasing import erase_old
 from dialer.errors import CrmError, CrmUnavailable
 from dialer.first_day import put_off_the_rest
 from dialer.group_writer import GroupWriter
 from dialer.pausing import ends_it, paused
 from dialer.providers.base import Heard, TakenBack
+from dialer.schedule import claim_reading, reading_due
 from dialer.scheduler import Ticks
 from dialer.stages.chase import Chase, ask_about_silent, end_unwanted
 from dialer.stages.dial import Desk, Dialer
 from dialer.stages.plan import plan_due
-from dialer.stages.read import claim_reading, read_again, read_campaign, reading_due
+from dialer.stages.read import read_again, read_campaign
 from dialer.stages.record import Timing, record
 from dialer.stages.write_back import Manners, look_for_doubtful, owe_entries, write_owed
 from dialer.tables import PAST, attempts, entries, targets, trunks
@@ -56,6 +58,7 @@ BEATS = {
     "end": timedelta(milliseconds=300),
     "write back": timedelta(milliseconds=300),
     "heartbeat": timedelta(seconds=10),
+    "erase": timedelta(hours=6),
 }
 DIALING = ("campaigns", "read", "read again", "plan", "dial")
 
@@ -74,6 +77,7 @@ class Parts:
     manners: Manners
     fresh_for: timedelta
     give_up_after: timedelta
+    keep_days: int | None
     campaigns: Path
     templates: Path
     load_script: Callable[[int], object]
@@ -130,6 +134,7 @@ class Service:
             "end": lambda: end_unwanted(self._chase, now=parts.clock.now()),
             "write back": self._write_back,
             "heartbeat": self._beat,
+            "erase": self._erase_old,
         }
         for name, tick in ticks.items():
             interval = min(BEATS[name], parts.manners.dead_after / 3) if name == "heartbeat" else BEATS[name]
@@ -233,7 +238,7 @@ class Service:
             day = reading_due(running.campaign, now=now, anyway=self._today)
             if day is None or (self._today and name in self._read_today):
                 return
-            if claim_reading(parts.database, name, day, node=parts.node, now=now, again=self._today):
+            if claim_reading(parts.database, running.campaign, day, node=parts.node, now=now, again=self._today):
                 read_campaign(parts.database, parts.crm, running, day, node=parts.node, now=now)
                 self._read_today.add(name)
 
@@ -303,6 +308,13 @@ class Service:
         )
         for name in dead:
             log.warn(f"node={name} is dead: what it was reading and writing is taken over")
+
+    def _erase_old(self) -> None:
+        parts = self._parts
+        if parts.keep_days is not None:
+            before = (parts.clock.now() - timedelta(days=parts.keep_days)).date()
+            if gone := erase_old(parts.database, ended_before=before):
+                log.say(f"{gone} reasons to ring are erased: their contracts ended before {before} (DIALER_KEEP_DAYS)")
 
     def _is_well(self) -> str:
         try:

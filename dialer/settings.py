@@ -115,6 +115,8 @@ class Settings(BaseModel):
     """A node that was silent this long is dead: others take over what it was writing and reading."""
     linger: Seconds = timedelta(seconds=2)
     """How long an entry waits for others to share its request."""
+    keep_days: Annotated[int, Field(ge=35)] | None = None
+    """How long after a contract's end its rows are kept; for ever where it is not set. Caps look 30 days back."""
     fresh_for: SomeSeconds = timedelta(minutes=30)
     """Nobody is rung whose card was not seen in Bitrix24 within this time."""
 

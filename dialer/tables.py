@@ -4,7 +4,8 @@ campaign ─┬─ campaign_version          what the files said, and since when
           └─ reading                   one a campaign and local day; a missed day is a row that is not there
 target ───┬─ target_number             whom we owe a call, and where they can be rung
           ├─ attempt ── news           one dial, and every message about it
-          └─ entry                     one thing owed to the CRM
+          ├─ entry                     one thing owed to the CRM
+          └─ decision                  why they were not rung, of days gone by
 trunk · node · do_not_call · installation
 """
 
@@ -76,7 +77,7 @@ class CampaignVersion(SQLModel, table=True):
 
 
 class Reading(SQLModel, table=True):
-    """`state`: reading, done. A failed reading is given back by deleting `node`."""
+    """`state`: reading, done, skipped. A failed reading is given back by deleting `node`."""
 
     __table_args__ = (UniqueConstraint("campaign", "day"),)
     id: int | None = Field(default=None, primary_key=True)
@@ -207,6 +208,19 @@ class Attempt(SQLModel, table=True):
     reason: str = ""
 
 
+class Decision(SQLModel, table=True):
+    """The ledger: what a row said of a person, and says no more. `verdict`: not_now, never; `until` it held.
+
+    What holds still stands in `attempt.reason` and `target.reason`. Filled by triggers; see the migrations.
+    """
+
+    target_id: int = Field(primary_key=True)
+    day: date = Field(primary_key=True)
+    verdict: str = Field(primary_key=True)
+    reason: str = Field(primary_key=True)
+    until: datetime
+
+
 class NewsRow(SQLModel, table=True):
     __tablename__ = "news"
     attempt_id: int = Field(primary_key=True, foreign_key="attempt.id")
@@ -288,6 +302,7 @@ readings = _table(Reading)
 targets = _table(Target)
 numbers = _table(TargetNumber)
 attempts = _table(Attempt)
+decisions = _table(Decision)
 news = _table(NewsRow)
 entries = _table(EntryRow)
 do_not_call = _table(DoNotCall)

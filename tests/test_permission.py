@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from dialer.calling_window import choose_zones, known_zone, zone_named
 from dialer.campaign import Campaign
-from dialer.permission import Facts, Verdict, ask_permission
+from dialer.permission import Facts, Verdict, ask_permission, each_rule
 from dialer.phone_number import read_all
 
 MOSCOW = ZoneInfo("Europe/Moscow")
@@ -326,3 +326,15 @@ def test_a_permitted_moment_breaks_no_rule_counted_by_hand(question: tuple[Campa
 def test_a_zone_is_named_by_itself_by_a_city_or_by_its_offset(text: str, zone: str | None) -> None:
     assert zone_named(text) == zone
     assert zone is None or known_zone(zone)
+
+
+@settings(max_examples=300, deadline=None)
+@given(questions())
+def test_the_rules_one_by_one_agree_with_what_they_say_together(question: tuple[Campaign, Facts, datetime]) -> None:
+    said, known, now = question
+    against = [rule for rule in each_rule(said, known, now) if rule.why]
+    verdict = ask_permission(said, known, now)
+    assert verdict.is_now(now) == (against == [])
+    if any(rule.at is None and rule.name != "window" for rule in against):
+        assert verdict.at is None
+    assert all(verdict.at is None or rule.at is None or rule.at <= verdict.at for rule in against)

@@ -116,6 +116,7 @@ def test_what_is_restored_is_equal_row_by_row_and_the_commands_work_on_it(
     url = backup.restore()
     with Database(url) as restored:
         assert everything(restored) == everything(database)
+        assert triggers(restored) == triggers(database) != []
         assert migrate(restored)[0] is not None
     assert "renewal" in dialer(tmp_path, url, "status")
     with Database(url) as restored:
@@ -150,6 +151,15 @@ def test_a_backup_while_the_service_writes_is_restored_and_rings_nobody_before_i
         assert len(world.sandbox.telephone.calls) > rung
         assert most_common(ref_of(call) for call in world.sandbox.telephone.calls.values()) == 1
         assert most_common(one["ORIGIN_ID"] for one in world.sandbox.portal.activities.values()) == 1
+
+
+def triggers(database: Database) -> list[str]:
+    named = (
+        "name FROM sqlite_master WHERE type = 'trigger'"
+        if database.is_sqlite
+        else "tgname FROM pg_trigger WHERE NOT tgisinternal"
+    )
+    return sorted(database.read(lambda c: c.execute(sa.text(f"SELECT {named}")).scalars()))
 
 
 def wait_for_the_dead(world: World, url: str) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,29 +13,46 @@ import sqlalchemy as sa
 from dialer.app import TRUNK, open_database
 from dialer.call import Disposition
 from dialer.campaign_files import read_campaigns
-from dialer.campaign_store import not_in_force
+from dialer.campaign_store import Running, Store, not_in_force
 from dialer.cancelling import LIVE
 from dialer.cancelling import suppress as suppress_number
 from dialer.commands.looking import missing_file, open_to_look
 from dialer.commands.output import data, print_json, print_table, readable, talk
 from dialer.database import Database, sole_service
+from dialer.erasing import erase as erase_person
 from dialer.errors import DatabaseRefused, SettingsError
 from dialer.migrate import migrate as migrate_database
+from dialer.person import read_person
 from dialer.phone_number import mask, read_all
 from dialer.restoring import begin_anew
+from dialer.schedule import missed_readings
 from dialer.settings import Settings
 from dialer.stages.write_back import send_again
 from dialer.tables import attempts, campaigns, entries, nodes, readings, targets, trunks
 
 REASONS_MOST = 3
+WATCH_EVERY = 2.0
+"""Seconds."""
+NOTHING_RUNS: Mapping[str, Running] = {}
 LOST_SHOWN, LOST_FOR = 10, timedelta(days=30)
 
 
-def status(settings: Settings, *, json: bool) -> None:
+def status(settings: Settings, *, json: bool, watch: bool = False) -> None:
+    while True:
+        if watch:
+            data.clear()
+        _show(settings, json=json)
+        if not watch:
+            return
+        time.sleep(WATCH_EVERY)
+
+
+def _show(settings: Settings, *, json: bool) -> None:
     loaded = read_campaigns(settings.campaigns, settings.templates)
     with open_to_look(settings) as database:
         now = database.now()
-        seen = database.read(lambda c: look(c, now=now))
+        running = Store(database).running()
+        seen = database.read(lambda c: look(c, now=now, running=running))
         files = database.read(lambda c: not_in_force(c, loaded))
     seen["not_in_force"] = [
         {"campaign": name, "file": str(loaded.campaigns[name].path), "why": why} for name, why in files.items()
@@ -43,7 +62,7 @@ def status(settings: Settings, *, json: bool) -> None:
         return
     rows = [
         (
-            one["campaign"], one["read"] or "never", one["planned"], one["next"], one["live"], one["done"],
+            one["campaign"], _read(one), one["planned"], one["next"], one["live"], one["done"],
             one["left_out"], one["waits_for"],
         )
         for one in seen["campaigns"]
@@ -68,6 +87,11 @@ def status(settings: Settings, *, json: bool) -> None:
         data.print(f"{node['kind']} {node['name']} since {node['since']:%d %b %H:%M %Z}")
 
 
+def _read(one: dict[str, Any]) -> str:
+    missed = ", ".join(f"{day:%d %b}" for day in one["missed"])
+    return (one["read"] or "never") + (f", not on {missed}" if missed else "")
+
+
 def _print_what_is_for_a_person(seen: dict[str, Any]) -> None:
     lost = seen["lost"]
     if lost["how_many"]:
@@ -83,10 +107,14 @@ def _print_what_is_for_a_person(seen: dict[str, Any]) -> None:
         )
 
 
-def look(c: sa.Connection, *, now: datetime) -> dict[str, Any]:
+def look(c: sa.Connection, *, now: datetime, running: Mapping[str, Running] = NOTHING_RUNS) -> dict[str, Any]:
+    missed = missed_readings(c, running, now=now)
     return {
         "at": now,
-        "campaigns": [_campaign(c, row) for row in c.execute(sa.select(campaigns).order_by(campaigns.c.name))],
+        "campaigns": [
+            _campaign(c, row, missed.get(row.name, []))
+            for row in c.execute(sa.select(campaigns).order_by(campaigns.c.name))
+        ],
         "trunks": [_trunk(c, row, now) for row in c.execute(sa.select(trunks).order_by(trunks.c.name))],
         "entries": [
             {"state": state, "how_many": count, "since": since, "why": why}
@@ -108,7 +136,7 @@ def look(c: sa.Connection, *, now: datetime) -> dict[str, Any]:
     }
 
 
-def _campaign(c: sa.Connection, row: Any) -> dict[str, Any]:
+def _campaign(c: sa.Connection, row: Any, missed: Sequence[date]) -> dict[str, Any]:
     mine = attempts.c.campaign == row.name
     by_phase = dict(
         tuple(pair)
@@ -148,6 +176,7 @@ def _campaign(c: sa.Connection, row: Any) -> dict[str, Any]:
     return {
         "campaign": row.name,
         "read": None if read is None else f"{read.day} ({read.state})",
+        "missed": list(missed),
         "planned": by_phase.get("planned", 0),
         "next": following,
         "live": sum(by_phase.get(phase, 0) for phase in LIVE),
@@ -206,6 +235,16 @@ def suppress(settings: Settings, number: str, *, reason: str, region: str) -> No
     with open_database(settings) as database:
         do_not_call(database, phones[0].number, reason=readable(reason))
         data.print(f"{mask(phones[0].number)} is not called any more by whoever uses {database.shown}")
+
+
+def erase(settings: Settings, words: Sequence[str], *, region: str, reason: str, forget_number: bool) -> None:
+    person = read_person(words, region=region)
+    with open_to_look(settings) as database:
+        gone = erase_person(database, person, reason=readable(reason), now=database.now(), forget_number=forget_number)
+    then = "" if forget_number else "; their numbers are never called again"
+    data.print(
+        f"{person}: {gone} rows are gone{then}. What stands in the CRM, at the provider, in backups stays there."
+    )
 
 
 def do_not_call(database: Database, number: str, *, reason: str) -> None:

@@ -1,7 +1,4 @@
-"""Contacts → targets. Daily, whoever's contract ends within the touches; shortly before the call, everybody by id.
-
-The daily reading is a row: its unique campaign and local day claim it, and a missed day is a row that is not there.
-"""
+"""Contacts → targets. Daily, whoever's contract ends within the touches; shortly before the call, everybody by id."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ from dialer.crm.base import Contact, Crm, are_many
 from dialer.database import Database
 from dialer.errors import CrmUnavailable
 from dialer.phone_number import PhoneNumber, read_all, why_not
-from dialer.tables import attempts, do_not_call, nodes, numbers, readings, targets
+from dialer.tables import attempts, do_not_call, numbers, readings, targets
 
 FACTS_MOST = 8_000
 PEOPLE_AT_ONCE = 40
@@ -37,35 +34,6 @@ class Counted:
     people: int
     targets: int
     left_out: int
-
-
-def reading_due(campaign: Campaign, *, now: datetime, anyway: bool = False) -> date | None:
-    """The local day whose reading should have begun; with `anyway` whatever the hour."""
-    local = now.astimezone(ZoneInfo(campaign.time_zone))
-    return local.date() if anyway or local.time() >= campaign.read_at else None
-
-
-def claim_reading(database: Database, name: str, day: date, *, node: str, now: datetime, again: bool = False) -> bool:
-    """False where this day has been read, or another node is reading it. `again` reads a finished day once more."""
-
-    def work(c: sa.Connection) -> bool:
-        row = {"campaign": name, "day": day, "state": "reading", "node": node, "claimed_at": now}
-        if c.execute(database.insert_new(readings), {**row, "people": 0, "targets": 0, "left_out": 0}).rowcount == 1:
-            return True
-        # a node reads one at a time: what it seems to be reading still, it could not give back
-        nobodys = sa.or_(
-            readings.c.node.is_(None), readings.c.node == node, readings.c.node.not_in(sa.select(nodes.c.name))
-        )
-        begun = sa.and_(readings.c.state == "reading", nobodys)
-        taken = c.execute(
-            sa.update(readings)
-            .where(readings.c.campaign == name, readings.c.day == day)
-            .where(sa.or_(begun, readings.c.state == "done") if again else begun)
-            .values(state="reading", node=node, claimed_at=now)
-        )
-        return taken.rowcount == 1
-
-    return database.write(work)
 
 
 def read_campaign(database: Database, crm: Crm, running: Running, day: date, *, node: str, now: datetime) -> Counted:

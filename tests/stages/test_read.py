@@ -14,7 +14,8 @@ from dialer.audience import CardType
 from dialer.call import Hangup
 from dialer.crm.base import Contact
 from dialer.errors import CrmUnavailable
-from dialer.stages.read import Counted, claim_reading, due_touch, read_again, read_campaign, reading_due
+from dialer.schedule import claim_reading, reading_due
+from dialer.stages.read import Counted, due_touch, read_again, read_campaign
 from dialer.tables import attempts, nodes, numbers, readings, targets
 from tests.stages.fakes import Portal
 from tests.stages.scene import DAY, HOUR, MINUTE, NOON, SECOND, Scene
@@ -43,8 +44,12 @@ def change(portal: Portal, card_id: int = 1, **more: Any) -> None:
 
 def read(scene: Scene, portal: Portal, now: datetime = NOON, *, campaign: str = "renewal", node: str = "me") -> Counted:
     day = now.date()
-    claim_reading(scene.database, campaign, day, node=node, now=now, again=True)
+    claim(scene, day, campaign, node=node, now=now, again=True)
     return read_campaign(scene.database, portal, scene.running[campaign], day, node=node, now=now)
+
+
+def claim(scene: Scene, day: date, campaign: str = "renewal", **how: Any) -> bool:
+    return claim_reading(scene.database, scene.running[campaign].campaign, day, **how)
 
 
 def again(scene: Scene, portal: Portal, now: datetime = NOON) -> int:
@@ -76,46 +81,47 @@ def test_a_reading_is_due_from_its_hour_on_by_the_campaigns_clock(scene: Scene) 
 
 
 def test_a_day_is_read_by_one_node(scene: Scene) -> None:
+    scene.campaign("other")
     alive(scene, "one", "two")
-    assert claim_reading(scene.database, "renewal", TODAY, node="one", now=NOON)
-    assert not claim_reading(scene.database, "renewal", TODAY, node="two", now=NOON)
-    assert claim_reading(scene.database, "renewal", TODAY + DAY, node="two", now=NOON + DAY)
-    assert claim_reading(scene.database, "other", TODAY, node="two", now=NOON)
+    assert claim(scene, TODAY, node="one", now=NOON)
+    assert not claim(scene, TODAY, node="two", now=NOON)
+    assert claim(scene, TODAY + DAY, node="two", now=NOON + DAY)
+    assert claim(scene, TODAY, "other", node="two", now=NOON)
 
 
 def test_a_day_that_was_read_is_not_read_again_unless_asked(scene: Scene, portal: Portal) -> None:
     alive(scene, "me", "two")
-    assert claim_reading(scene.database, "renewal", TODAY, node="me", now=NOON)
+    assert claim(scene, TODAY, node="me", now=NOON)
     read_campaign(scene.database, portal, scene.running["renewal"], TODAY, node="me", now=NOON)
-    assert not claim_reading(scene.database, "renewal", TODAY, node="me", now=NOON + HOUR)
-    assert claim_reading(scene.database, "renewal", TODAY, node="two", now=NOON + HOUR, again=True)
-    assert not claim_reading(scene.database, "renewal", TODAY, node="me", now=NOON + HOUR, again=True)
+    assert not claim(scene, TODAY, node="me", now=NOON + HOUR)
+    assert claim(scene, TODAY, node="two", now=NOON + HOUR, again=True)
+    assert not claim(scene, TODAY, node="me", now=NOON + HOUR, again=True)
 
 
 def test_a_long_reading_of_a_living_node_is_not_taken_from_it(scene: Scene) -> None:
     leases.join(scene.database, "slow", kind="serve", now=NOON)
-    claim_reading(scene.database, "renewal", TODAY, node="slow", now=NOON)
+    claim(scene, TODAY, node="slow", now=NOON)
     leases.stay(scene.database, "slow", kind="serve", dead_after=30 * SECOND, now=NOON + 2 * HOUR)
-    assert not claim_reading(scene.database, "renewal", TODAY, node="me", now=NOON + 2 * HOUR)
+    assert not claim(scene, TODAY, node="me", now=NOON + 2 * HOUR)
 
 
 def test_a_reading_that_a_dead_node_had_begun_is_free_as_soon_as_it_is_seen_dead(scene: Scene) -> None:
     leases.join(scene.database, "dead", kind="serve", now=NOON)
-    claim_reading(scene.database, "renewal", TODAY, node="dead", now=NOON)
+    claim(scene, TODAY, node="dead", now=NOON)
     if not scene.database.is_sqlite:  # where a new node is alone, the others have died
         leases.join(scene.database, "me", kind="serve", now=NOON + SECOND)
-        assert not claim_reading(scene.database, "renewal", TODAY, node="me", now=NOON + SECOND)
+        assert not claim(scene, TODAY, node="me", now=NOON + SECOND)
         leases.stay(scene.database, "me", kind="serve", dead_after=30 * SECOND, now=NOON + 31 * SECOND)
     else:
         leases.join(scene.database, "me", kind="serve", now=NOON + SECOND)
-    assert claim_reading(scene.database, "renewal", TODAY, node="me", now=NOON + 31 * SECOND)
+    assert claim(scene, TODAY, node="me", now=NOON + 31 * SECOND)
 
 
 def test_a_node_may_begin_anew_what_it_could_not_give_back(scene: Scene) -> None:
     """The database was away when the reading failed."""
     alive(scene, "me")
-    claim_reading(scene.database, "renewal", TODAY, node="me", now=NOON)
-    assert claim_reading(scene.database, "renewal", TODAY, node="me", now=NOON + SECOND)
+    claim(scene, TODAY, node="me", now=NOON)
+    assert claim(scene, TODAY, node="me", now=NOON + SECOND)
 
 
 def test_a_reading_that_failed_is_given_back_with_what_it_had_read(scene: Scene, portal: Portal) -> None:
@@ -129,11 +135,11 @@ def test_a_reading_that_failed_is_given_back_with_what_it_had_read(scene: Scene,
             raise CrmUnavailable("503")
 
     portal.before = fail_at_the_third
-    claim_reading(scene.database, "renewal", TODAY, node="me", now=NOON)
+    claim(scene, TODAY, node="me", now=NOON)
     with pytest.raises(CrmUnavailable):
         read_campaign(scene.database, portal, scene.running["renewal"], TODAY, node="me", now=NOON)
     assert len(all_targets(scene)) == 100
-    assert claim_reading(scene.database, "renewal", TODAY, node="other", now=NOON + SECOND)
+    assert claim(scene, TODAY, node="other", now=NOON + SECOND)
     portal.before = lambda: None
     read_campaign(scene.database, portal, scene.running["renewal"], TODAY, node="other", now=NOON + SECOND)
     assert len(all_targets(scene)) == 120

@@ -1,0 +1,219 @@
+"""`explain`: why one person was rung, or was not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from dialer.app import crm
+from dialer.campaign import Campaign
+from dialer.campaign_store import Running, Store
+from dialer.cancelling import LIVE
+from dialer.clock import Clock
+from dialer.commands.looking import open_to_look
+from dialer.commands.output import data, print_json, print_table
+from dialer.commands.plan import Memory, decide
+from dialer.database import Database
+from dialer.errors import DialerError
+from dialer.history import dials_by_number, why_not_to_call
+from dialer.pausing import ends_it
+from dialer.permission import Facts, Rule, each_rule
+from dialer.person import Person, read_person
+from dialer.settings import Settings
+from dialer.tables import attempts, campaigns, decisions, do_not_call, entries, numbers, targets, trunks, versions
+
+SHOWN = 20
+"""Reasons to ring one person, the newest."""
+
+
+def explain(settings: Settings, words: Sequence[str], *, region: str, json: bool) -> int:
+    """Returns 1 where nobody knows the person."""
+    person = read_person(words, region=region)
+    with open_to_look(settings) as database:
+        now, running = database.now(), Store(database).running()
+        known = database.read(lambda c: _known(c, settings, running, person, now=now))
+        if not known["reasons"]:
+            known["crm"] = _ask_crm(settings, database, running, person, now=now)
+    if json:
+        print_json(known)
+    else:
+        _tell(person, known)
+    return 0 if known["reasons"] or known["do_not_call"] or known["crm"] else 1
+
+
+def _known(
+    c: sa.Connection, settings: Settings, running: Mapping[str, Running], person: Person, *, now: datetime
+) -> dict[str, Any]:
+    newest = sa.select(targets).where(targets.c.id.in_(person.targets)).order_by(targets.c.id.desc()).limit(SHOWN)
+    rows = c.execute(newest).all()
+    owned = sa.select(numbers.c.number).where(numbers.c.target_id.in_([row.id for row in rows]))
+    phones = {*c.execute(owned).scalars(), *([person.number] if person.number is not None else [])}
+    forbidden = sa.select(do_not_call).where(do_not_call.c.number.in_(sorted(phones))).order_by(do_not_call.c.id)
+    return {
+        "at": now,
+        "who": str(person),
+        "do_not_call": [
+            {"number": row.number, "source": row.source, "card": row.card, "reason": row.reason, "since": row.since}
+            for row in c.execute(forbidden)
+        ],
+        "reasons": [_reason(c, settings, running.get(row.campaign), row, now=now) for row in rows],
+        "crm": [],
+    }
+
+
+def _reason(c: sa.Connection, settings: Settings, here: Running | None, row: Any, *, now: datetime) -> dict[str, Any]:
+    """One reason to ring: all that was decided, done and written for it."""
+    of_target = sa.select(attempts).where(attempts.c.target_id == row.id).order_by(attempts.c.id)
+    tries = c.execute(of_target).all()
+    version = row.version_id if row.version_id is not None else here.version_id if here is not None else None
+    held = c.execute(sa.select(versions).where(versions.c.id == version)).first()
+    ledger = sa.select(decisions).where(decisions.c.target_id == row.id).order_by(decisions.c.until)
+    written = sa.select(entries).where(entries.c.target_id == row.id).order_by(entries.c.id)
+    return {
+        "campaign": row.campaign,
+        "card": f"{row.card_type} {row.card_id}",
+        "contract_end": row.contract_end,
+        "touch": row.touch,
+        "state": row.state,
+        "reason": row.reason,
+        "seen_at": row.seen_at,
+        "version": None if held is None else {"hash": held.hash[:12], "since": held.since},
+        "rules": [
+            {"number": number, "rule": rule.name, "verdict": _verdict(rule), "at": rule.at if rule.why else None,
+             "why": rule.why}
+            for number, rule in _rules(c, settings, here, row, tries, now=now)
+        ],
+        "decisions": [
+            {"day": one.day, "verdict": one.verdict, "reason": one.reason, "until": one.until}
+            for one in c.execute(ledger)
+        ],
+        "attempts": [
+            {"attempt": one.id, "number": one.number, "phase": one.phase, "due_at": one.due_at,
+             "claimed_at": one.claimed_at, "ended_at": one.ended_at, "disposition": one.disposition,
+             "answer": one.answer, "is_a_dial": one.counts, "reason": one.reason, "detail": one.detail}
+            for one in tries
+        ],
+        "entries": [
+            {"kind": one.kind, "ref": one.ref, "state": one.state, "sent_at": one.sent_at, "remote_id": one.remote_id,
+             "why": one.why}
+            for one in c.execute(written)
+        ],
+    }  # fmt: skip
+
+
+def _rules(
+    c: sa.Connection, settings: Settings, here: Running | None, row: Any, tries: Sequence[Any], *, now: datetime
+) -> Iterator[tuple[str, Rule]]:
+    """What is asked before this person is rung; of rules about numbers, for each number."""
+    yield "", Rule("state", "" if row.state == "open" else f"{row.state}: {row.reason}")
+    if here is None:
+        yield "", Rule("campaign", "no version of it is in force that this program can read")
+        return
+    yield from (("", rule) for rule in _rests(c, here.campaign, now=now))
+    fresh = row.seen_at >= now - settings.fresh_for
+    yield (
+        "",
+        Rule("seen_lately", "" if fresh else f"last seen in the CRM at {row.seen_at:%d %b %H:%M}: read first", now),
+    )
+    phones = c.execute(sa.select(numbers).where(numbers.c.target_id == row.id).order_by(numbers.c.position)).all()
+    forbidden = why_not_to_call(c, {phone.number for phone in phones})
+    dialed = dials_by_number(c, {phone.number for phone in phones}, now=now)
+    for phone in phones:
+        facts = Facts(
+            number=phone.number, zones=tuple(phone.zones.split()), zone=row.zone, contract_end=row.contract_end,
+            do_not_call=forbidden.get(phone.number), dialed_at=dialed.get(phone.number, ()),
+            dials=sum(one.counts for one in tries), only=settings.only_numbers,
+        )  # fmt: skip
+        yield from ((phone.number, rule) for rule in each_rule(here.campaign, facts, now))
+        busy = sa.select(attempts.c.id).where(attempts.c.number == phone.number, attempts.c.phase.in_(LIVE))
+        rings = c.execute(busy.limit(1)).scalar()
+        yield phone.number, Rule("one_call_at_a_time", "" if rings is None else f"attempt {rings} is live", now)
+
+
+def _rests(c: sa.Connection, campaign: Campaign, *, now: datetime) -> Iterator[Rule]:
+    row = c.execute(sa.select(campaigns).where(campaigns.c.name == campaign.name)).one()
+    yield Rule("campaign_stopped", row.stopped or "", now)
+    yield Rule("campaign_paused", _paused(row.paused, f"campaign={campaign.name}"), now)
+    trunk = c.execute(sa.select(trunks).where(trunks.c.name == campaign.trunk)).first()
+    if trunk is not None:
+        rests = trunk.paused_until is not None and trunk.paused_until > now
+        yield Rule("trunk_paused", _paused(trunk.paused, f"trunk={trunk.name}"), now)
+        yield Rule("trunk_rests", trunk.reason if rests else "", trunk.paused_until)
+
+
+def _paused(why: str | None, what: str) -> str:
+    return "" if why is None else f"{why}; {ends_it(what)} ends the pause"
+
+
+def _verdict(rule: Rule) -> str:
+    return "yes" if not rule.why else "never" if rule.at is None else "not now"
+
+
+def _ask_crm(
+    settings: Settings, database: Database, running: Mapping[str, Running], person: Person, *, now: datetime
+) -> list[dict[str, Any]]:
+    """Of a card that no reading has brought: what each campaign would say of it."""
+    if person.card_type is None:
+        return []
+    found = []
+    for name, here in sorted(running.items()):
+        audience = here.campaign.audience
+        if audience.card is not person.card_type:
+            why = f"this campaign calls {audience.card}s"
+        else:
+            try:
+                seen = crm(settings, Clock()).read_again(audience, [person.card_id]).get(person.card_id)
+                why = "the CRM has no such card, or its user may not read it"
+                if seen is not None:
+                    told = decide(here.campaign, Memory(settings), settings, seen, now=now)
+                    why = told.why_not or f"the next reading takes it in; it is rung not before {told.at:%d %b %H:%M}"
+            except DialerError as error:
+                why = f"the CRM cannot be asked: {error}"
+        found.append({"campaign": name, "why": why})
+    return found
+
+
+def _tell(person: Person, known: Mapping[str, Any]) -> None:
+    if known["do_not_call"]:
+        rows = [
+            (one["number"], one["source"], one["card"], one["reason"], one["since"]) for one in known["do_not_call"]
+        ]
+        print_table("Do not call", ("number", "source", "card", "reason", "since"), rows, unbroken=("number",))
+    for one in known["reasons"]:
+        _tell_reason(one)
+    if not known["reasons"]:
+        data.print(f"No reading has ever brought {person}: there is nobody to ring.")
+    if known["crm"]:
+        print_table(
+            "What the campaigns say of it now", ("campaign", "why"), [tuple(row.values()) for row in known["crm"]]
+        )
+    elif not known["reasons"] and person.number is not None:
+        data.print("If the number stands on a card, ask about the card: `dialer explain contact 15`.")
+
+
+def _tell_reason(one: Mapping[str, Any]) -> None:
+    held = one["version"]
+    by = "" if held is None else f", by the file of {held['since']:%d %b %H:%M} ({held['hash']})"
+    data.print(f"\n{one['campaign']}: {one['card']}, contract until {one['contract_end']}, touch {one['touch']}{by}")
+    against = [row for row in one["rules"] if row["why"]]
+    if one["state"] == "open" and not against:
+        data.print("Every rule says yes: it is rung when its turn comes.")
+    else:
+        data.print(f"{len(one['rules']) - len(against)} of {len(one['rules'])} rules say yes.")
+    tables: tuple[tuple[str, tuple[str, ...], list[dict[str, Any]]], ...] = (
+        ("Asked now", ("rule", "number", "verdict", "at", "why"), one["rules"]),
+        ("Why not, before", ("day", "verdict", "reason", "until"), one["decisions"]),
+        (
+            "Attempts",
+            ("attempt", "number", "phase", "due_at", "claimed_at", "disposition", "answer", "reason", "detail"),
+            one["attempts"],
+        ),
+        ("Entries", ("kind", "ref", "state", "sent_at", "remote_id", "why"), one["entries"]),
+    )
+    for title, columns, rows in tables:
+        if rows:
+            cells = [[row[name] for name in columns] for row in rows]
+            print_table(title, [name.replace("_", " ") for name in columns], cells, unbroken=("number",))

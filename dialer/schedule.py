@@ -1,0 +1,87 @@
+"""When each campaign is read: once a local day. The row is the claim; a missed day is a row that is not there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+
+from dialer import log
+from dialer.campaign import Campaign
+from dialer.campaign_store import Running
+from dialer.database import Database
+from dialer.tables import nodes, readings, versions
+
+LATE_AFTER = timedelta(hours=1)
+LOOKED_BACK = 7
+"""Days."""
+
+
+def reading_due(campaign: Campaign, *, now: datetime, anyway: bool = False) -> date | None:
+    """The local day whose reading should have begun; with `anyway` whatever the hour."""
+    local = now.astimezone(ZoneInfo(campaign.time_zone))
+    return local.date() if anyway or local.time() >= campaign.read_at else None
+
+
+def claim_reading(
+    database: Database, campaign: Campaign, day: date, *, node: str, now: datetime, again: bool = False
+) -> bool:
+    """False where this day has been read, is being read by another node, or is skipped. `again` reads it anyway."""
+    late = [] if again else database.read(lambda c: _missed(c, campaign, now=now))
+    state = "skipped" if day in late and campaign.if_missed == "skip" else "reading"
+
+    def work(c: sa.Connection) -> bool:
+        row = {"campaign": campaign.name, "day": day, "state": state, "node": node, "claimed_at": now}
+        new = database.insert_new(readings)
+        if c.execute(new, {**row, "people": 0, "targets": 0, "left_out": 0}).rowcount == 1:
+            _tell(campaign, late, skipped=state == "skipped")
+            return state == "reading"
+        # a node reads one at a time: what it seems to be reading still, it could not give back
+        nobodys = sa.or_(
+            readings.c.node.is_(None), readings.c.node == node, readings.c.node.not_in(sa.select(nodes.c.name))
+        )
+        begun = sa.and_(readings.c.state == "reading", nobodys)
+        taken = c.execute(
+            sa.update(readings)
+            .where(readings.c.campaign == campaign.name, readings.c.day == day)
+            .where(sa.or_(begun, readings.c.state.in_(("done", "skipped"))) if again else begun)
+            .values(state="reading", node=node, claimed_at=now)
+        )
+        return taken.rowcount == 1
+
+    return database.write(work)
+
+
+def missed_readings(c: sa.Connection, running: Mapping[str, Running], *, now: datetime) -> dict[str, list[date]]:
+    """By campaign: the days of the last week that were not read, and today, where its hour has long gone by."""
+    return {name: days for name, one in running.items() if (days := _missed(c, one.campaign, now=now))}
+
+
+def _missed(c: sa.Connection, campaign: Campaign, *, now: datetime) -> list[date]:
+    today = now.astimezone(ZoneInfo(campaign.time_zone)).date()
+    since = c.execute(sa.select(sa.func.min(versions.c.since)).where(versions.c.campaign == campaign.name)).scalar()
+    if since is None:
+        return []
+    recent = (readings.c.campaign == campaign.name, readings.c.day >= today - timedelta(days=LOOKED_BACK))
+    read = {row.day: row.state for row in c.execute(sa.select(readings).where(*recent))}
+    # what was begun today is in trouble, or takes long, and is not missed
+    fine = {day for day, state in read.items() if state == "done" or (state == "reading" and day == today)}
+    return [day for day in _days(campaign, today, since, now) if day not in fine]
+
+
+def _days(campaign: Campaign, today: date, since: datetime, now: datetime) -> Iterator[date]:
+    """Whose hour came while there was this campaign, and is long past."""
+    for back in range(LOOKED_BACK, -1, -1):
+        day = today - timedelta(days=back)
+        at = datetime.combine(day, campaign.read_at, ZoneInfo(campaign.time_zone)).astimezone(UTC)
+        if since <= at <= now - LATE_AFTER and (campaign.ends is None or day <= campaign.ends):
+            yield day
+
+
+def _tell(campaign: Campaign, late: list[date], *, skipped: bool) -> None:
+    if late:
+        then = "today is skipped, too (if_missed: skip)" if skipped else "whoever was due is taken up now"
+        days = ", ".join(f"{day:%d %b}" for day in late)
+        log.warn(f"campaign={campaign.name} was not read at {campaign.read_at:%H:%M} of {days}: {then}")

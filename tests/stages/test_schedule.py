@@ -1,0 +1,97 @@
+"""A day that was not read is seen; what is done about it stands in the campaign's file."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from dialer.commands.status import look
+from dialer.schedule import LATE_AFTER, claim_reading, missed_readings
+from dialer.tables import readings
+from tests.stages.scene import DAY, HOUR, NOON, SECOND, Scene
+
+SEVEN = NOON - 5 * HOUR
+"""By the campaign's clock, its hour."""
+TODAY = NOON.date()
+
+
+def claim(scene: Scene, now: datetime, *, again: bool = False) -> bool:
+    return claim_reading(scene.database, scene.running["renewal"].campaign, now.date(), node="me", now=now, again=again)
+
+
+def read(scene: Scene, now: datetime) -> None:
+    """Of the day of that moment."""
+    assert claim(scene, now)
+    scene.database.write(lambda c: c.execute(sa.update(readings).values(state="done")))
+
+
+def missed(scene: Scene, now: datetime) -> list[date]:
+    return scene.database.read(lambda c: missed_readings(c, scene.running, now=now)).get("renewal", [])
+
+
+def old_campaign(scene: Scene, **lines: str) -> None:
+    """In force since before last week."""
+    scene.campaign(now=NOON - 30 * DAY, **lines, owner="somebody")
+    from dialer.tables import versions
+
+    scene.database.write(lambda c: c.execute(sa.update(versions).values(since=NOON - 30 * DAY)))
+
+
+def test_the_days_on_which_nothing_ran_are_named_for_a_week(scene: Scene) -> None:
+    old_campaign(scene)
+    read(scene, SEVEN - 5 * DAY)
+    read(scene, SEVEN - DAY)
+    days = [TODAY - timedelta(days=back) for back in (7, 6, 4, 3, 2)]
+    assert missed(scene, SEVEN + SECOND) == days
+    seen: dict[str, Any] = scene.database.read(lambda c: look(c, now=SEVEN, running=scene.running))
+    assert seen["campaigns"][0]["missed"] == days
+
+
+def test_today_is_missed_when_its_hour_is_long_past_and_nobody_has_begun(scene: Scene) -> None:
+    old_campaign(scene)
+    read(scene, SEVEN - DAY)
+    assert missed(scene, SEVEN + LATE_AFTER - SECOND)[-1] < TODAY
+    assert missed(scene, SEVEN + LATE_AFTER)[-1] == TODAY
+    assert claim(scene, SEVEN + LATE_AFTER)
+    assert missed(scene, SEVEN + LATE_AFTER + HOUR)[-1] < TODAY
+    assert missed(scene, SEVEN + DAY)[-1] == TODAY
+
+
+def test_a_campaign_has_missed_nothing_before_it_was_there_nor_after_its_end(scene: Scene) -> None:
+    assert missed(scene, NOON + 5 * HOUR) == []
+    old_campaign(scene, ends=f"{TODAY - timedelta(days=6)}")
+    assert missed(scene, NOON) == [TODAY - timedelta(days=7), TODAY - timedelta(days=6)]
+
+
+@pytest.mark.parametrize(
+    ("policy", "now", "reads"),
+    [
+        ("run_late", SEVEN + LATE_AFTER + HOUR, True),
+        ("skip", SEVEN + LATE_AFTER + HOUR, False),
+        ("skip", SEVEN + LATE_AFTER - SECOND, True),
+    ],
+)
+def test_a_late_reading_is_made_or_skipped_as_the_file_says(
+    scene: Scene, policy: str, now: datetime, reads: bool
+) -> None:
+    old_campaign(scene, if_missed=policy)
+    assert claim(scene, now) is reads
+    assert [row.state for row in scene.rows(sa.select(readings))] == ["reading" if reads else "skipped"]
+    assert claim(scene, now + HOUR) is reads
+    assert claim(scene, now + HOUR, again=True)
+
+
+def test_a_new_campaign_is_read_at_once_whatever_its_hour(scene: Scene) -> None:
+    scene.campaign(if_missed="skip")
+    assert claim(scene, NOON + SECOND)
+
+
+def test_a_skipped_day_stays_seen(scene: Scene) -> None:
+    old_campaign(scene, if_missed="skip")
+    claim(scene, NOON)
+    assert missed(scene, NOON + HOUR)[-1] == TODAY
+    read(scene, SEVEN + DAY)
+    assert missed(scene, NOON + DAY)[-1] != TODAY + timedelta(days=1)
