@@ -54,7 +54,11 @@ def installation_key(database: Database) -> str:
     return key
 
 
+def a_key() -> str:
+    """That no installation has had before."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(8))
+
+
 def _name_installation(connection: sa.Connection) -> None:
     if connection.execute(sa.select(installation.c.key)).first() is None:
-        key = "".join(secrets.choice(_ALPHABET) for _ in range(8))
-        connection.execute(sa.insert(installation), {"id": 1, "key": key})
+        connection.execute(sa.insert(installation), {"id": 1, "key": a_key()})

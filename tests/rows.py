@@ -55,3 +55,14 @@ def attempt(database: Database, id: int) -> Any:
 
 def campaign_row(database: Database, name: str = "renewal") -> None:
     database.write(lambda c: c.execute(database.insert_new(campaigns), {"name": name, "next_slot_at": PAST}))
+
+
+def everything(database: Database) -> dict[str, list[dict[str, Any]]]:
+    """All rows of all tables, as they stand there, without the version."""
+
+    def read(c: sa.Connection) -> dict[str, list[dict[str, Any]]]:
+        tables = sorted(set(sa.inspect(c).get_table_names()) - {"alembic_version"})
+        rows = {name: c.execute(sa.text(f"SELECT * FROM {name} ORDER BY 1, 2")).mappings() for name in tables}
+        return {name: [dict(row) for row in found] for name, found in rows.items()}
+
+    return database.read(read)

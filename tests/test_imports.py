@@ -21,7 +21,8 @@ NOUNS = {
 SHAPES = {"crm.base", "providers.base"}
 MEMORY = {
     "budgets", "campaign_store", "cancelling", "claiming", "clock", "database", "erasing", "first_day", "given_rows",
-    "group_writer", "history", "leases", "log", "migrate", "migrations", "pausing", "person", "schedule", "tables",
+    "group_writer", "history", "leases", "log", "migrate", "migrations", "pausing", "person", "restoring", "schedule",
+    "tables",
 }  # fmt: skip
 WAYS_IN = {"app", "cli", "commands", "ending", "scheduler", "service", "settings", "web"}
 

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from datetime import date, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
-from dialer.app import open_database
+from dialer.app import TRUNK, open_database
 from dialer.call import Disposition
 from dialer.campaign_files import read_campaigns
 from dialer.campaign_store import Running, Store, not_in_force
 from dialer.cancelling import LIVE
 from dialer.cancelling import suppress as suppress_number
-from dialer.commands.looking import open_to_look
+from dialer.commands.looking import missing_file, open_to_look
 from dialer.commands.output import data, print_json, print_table, readable, talk
-from dialer.database import Database
+from dialer.database import Database, sole_service
 from dialer.erasing import erase as erase_person
-from dialer.errors import SettingsError
+from dialer.errors import DatabaseRefused, SettingsError
 from dialer.migrate import migrate as migrate_database
 from dialer.person import read_person
 from dialer.phone_number import mask, read_all
+from dialer.restoring import begin_anew
 from dialer.schedule import missed_readings
 from dialer.settings import Settings
 from dialer.stages.write_back import send_again
@@ -250,7 +252,19 @@ def do_not_call(database: Database, number: str, *, reason: str) -> None:
     database.write(lambda c: suppress_number(database, c, number, source="command", reason=reason, now=now))
 
 
-def migrate(settings: Settings) -> None:
-    with Database(settings.database_url) as database:
+def migrate(settings: Settings, *, restored: bool) -> None:
+    if restored:
+        missing = missing_file(settings)
+        if missing is not None:
+            raise DatabaseRefused(f"{missing}: there is no database; put the backup there first")
+    with Database(settings.database_url) as database, sole_service(database) if restored else nullcontext():
         before, after = migrate_database(database)
-    data.print(f"the database is at version {after}" + ("" if before == after else f", before {before or 'empty'}"))
+        data.print(f"the database is at version {after}" + ("" if before == after else f", before {before or 'empty'}"))
+        if restored:
+            _begin_anew(database, settings)
+
+
+def _begin_anew(database: Database, settings: Settings) -> None:
+    key, count = begin_anew(database, trunk=TRUNK, dead_after=settings.dead_after, now=database.now())
+    data.print(f"this is installation {key} now; {count} entries are looked for in the CRM before they are written")
+    data.print("nobody is rung: `dialer suppress` whoever has opted out since the backup; tomorrow, `dialer resume`")
