@@ -223,7 +223,8 @@ def migrate() -> None:
 def doctor(json: Json = False) -> None:
     """Try all that a call needs; each trouble with its remedy.
 
-    Files, database, portal, rights, clock, account, caller IDs, webhooks. Exit 1 where anything is wrong.
+    Versions, files, database, clocks, portal, rights, fields, account, balance, caller IDs, countries, webhooks. Nobody
+    is rung, and nothing is written. Exit 1 where anything is wrong.
     """
     from dialer.commands import doctor
 
