@@ -255,6 +255,17 @@ def test_what_is_missing_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixt
 # the public address
 
 
+def test_what_is_tried_out_is_signed_twice_and_about_nobody(alone: Installation) -> None:
+    url, webhook = alone.node.webhooks.try_out()
+    letter = alone.node.webhooks.open(webhook)
+    assert (letter.attempt, letter.kind, letter.wants_script) == (0, "status", False)
+    path = url.removeprefix(alone.proxy.url)
+    assert alone.node.client.post(path, content=webhook.body, headers=dict(webhook.headers)).status_code == 204
+    assert alone.node.heard == []
+    for headers, asked in (({}, path), (webhook.headers, path.replace("/0/", "/1/"))):
+        assert alone.node.client.post(asked, content=webhook.body, headers=dict(headers)).status_code == 403
+
+
 def add_a_query(path: str, headers: dict[str, str]) -> Any:
     return f"{path}?from=proxy" if "twilio" in path else path, headers
 
