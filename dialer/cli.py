@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -19,6 +20,13 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Rings customers whose contract is about to end; what became of each call stands in Bitrix24, once.",
 )
+
+
+class Language(StrEnum):
+    ru = "ru"
+    en = "en"
+    es = "es"
+
 
 Json = Annotated[bool, typer.Option("--json", help="Print data as JSON.")]
 OneCampaign = Annotated[Optional[str], typer.Argument(help="The campaign's name; all campaigns without it.")]  # noqa: UP045
@@ -61,14 +69,20 @@ def demo(
 
 
 @app.command()
-def init(folder: Annotated[Path, typer.Argument(help="Where; made if it is not there.")] = Path()) -> None:
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where; made if it is not there.")] = Path(),
+    language: Annotated[
+        Optional[Language],  # noqa: UP045
+        typer.Option(help="Of the words; without it the terminal's (LANG), or Russian."),
+    ] = None,
+) -> None:
     """Write a folder to start from. Nothing there is overwritten.
 
     A campaign, its words, and an .env with a fresh secret.
     """
     from dialer.commands import init
 
-    init.init(folder)
+    init.init(folder, language)
 
 
 @app.command()
@@ -125,7 +139,10 @@ def serve() -> None:
 def call(
     number: Annotated[str, typer.Argument(help="Whom to ring, in international form: +7916…")],
     campaign: Annotated[Optional[str], typer.Option(help="Whose words; needed where there are several.")] = None,  # noqa: UP045
-    name: Annotated[str, typer.Option(help="What the words call the person.")] = "Иван Петров",
+    name: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="What the words call the person; one of the language's without it."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Ring one number as a test, under all the usual rules.
@@ -255,7 +272,8 @@ def migrate(
 def doctor(json: Json = False) -> None:
     """Try all that a call needs; each trouble with its remedy.
 
-    Files, database, portal, rights, clock, account, caller IDs, webhooks. Exit 1 where anything is wrong.
+    Versions, files, database, clocks, portal, rights, fields, account, balance, caller IDs, countries, webhooks. Nobody
+    is rung, and nothing is written. Exit 1 where anything is wrong.
     """
     from dialer.commands import doctor
 

@@ -24,9 +24,7 @@ _one_at_a_time = FairLock()
 
 def migrate(database: Database) -> tuple[str | None, str]:
     """Returns the version before and after. Raises DatabaseRefused."""
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
-    scripts = ScriptDirectory.from_config(config)
+    config, scripts = _migrations()
     head = scripts.get_current_head() or ""
     try:
         # alembic keeps its context in module globals
@@ -34,11 +32,7 @@ def migrate(database: Database) -> tuple[str | None, str]:
             if not database.is_sqlite:
                 connection.execute(sa.text("SELECT pg_advisory_xact_lock(:n)"), {"n": _ADVISORY})
             before = MigrationContext.configure(connection).get_current_revision()
-            if before is not None and before not in {script.revision for script in scripts.walk_revisions()}:
-                raise DatabaseRefused(
-                    f"the database is at version {before}, which this program does not know;"
-                    " it was made by a newer one: install that, or restore a backup"
-                )
+            _refuse_newer(before, scripts)
             if before != head:
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
@@ -49,6 +43,14 @@ def migrate(database: Database) -> tuple[str | None, str]:
     return before, head
 
 
+def version_of(database: Database) -> tuple[str | None, str]:
+    """The database's, None where it is empty, and this program's. Nothing is changed. Raises DatabaseRefused."""
+    _, scripts = _migrations()
+    held = database.read(lambda c: MigrationContext.configure(c).get_current_revision())
+    _refuse_newer(held, scripts)
+    return held, scripts.get_current_head() or ""
+
+
 def installation_key(database: Database) -> str:
     key: str = database.read(lambda c: c.execute(sa.select(installation.c.key)).scalar_one())
     return key
@@ -57,6 +59,20 @@ def installation_key(database: Database) -> str:
 def a_key() -> str:
     """That no installation has had before."""
     return "".join(secrets.choice(_ALPHABET) for _ in range(8))
+
+
+def _migrations() -> tuple[Config, ScriptDirectory]:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+    return config, ScriptDirectory.from_config(config)
+
+
+def _refuse_newer(held: str | None, scripts: ScriptDirectory) -> None:
+    if held is not None and held not in {script.revision for script in scripts.walk_revisions()}:
+        raise DatabaseRefused(
+            f"the database is at version {held}, which this program does not know;"
+            " it was made by a newer one: install that, or restore a backup"
+        )
 
 
 def _name_installation(connection: sa.Connection) -> None:

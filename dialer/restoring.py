@@ -22,7 +22,7 @@ def begin_anew(database: Database, *, trunk: str, dead_after: timedelta, now: da
     """Returns the new key, and how many entries are looked for before they are written. Raises DatabaseRefused."""
     if not database.is_sqlite:  # there the lock of the file says it
         _refuse_beside_the_living(database, dead_after, now=now)
-    pausing.pause(database, trunk=trunk, why=WHY)
+    pausing.pause(database, trunk=trunk, why=WHY, now=now)
     key = a_key()
 
     def work(c: sa.Connection) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -194,6 +194,14 @@ def read_settings(folder: Path | None = None, environment: Mapping[str, str] | N
     if mistakes or settings is None:
         raise SettingsError("\n".join(dict.fromkeys(mistakes)))
     return settings
+
+
+def terminal_language(known: Iterable[str], environment: Mapping[str, str] | None = None) -> str | None:
+    """Of those that are known, the one that the locale names; the first variable that is set decides, as everywhere."""
+    given = os.environ if environment is None else environment
+    locale = next((given[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if given.get(name)), "")
+    language = re.split(r"[_.@-]", locale.lower())[0]
+    return language if language in known else None
 
 
 def need(value: Any, variable: str, what_for: str) -> Any:

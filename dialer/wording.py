@@ -16,6 +16,9 @@ from dialer.templates import WordsError
 
 TAGS = {"ru": "ru-RU", "en": "en-US", "es": "es-ES"}
 
+# As a manager writes a moment; of an English one nobody must guess which number is the month.
+MOMENTS = {"ru": "%d.%m.%Y %H:%M", "en": "%Y-%m-%d %H:%M", "es": "%d/%m/%Y %H:%M"}
+
 
 class Speaker(Protocol):
     """Blocks → words; see `templates.Words`."""
@@ -170,4 +173,4 @@ def _attempt(campaign: Campaign, one: Any) -> dict[str, Any]:
 
 
 def _local(campaign: Campaign, moment: datetime) -> str:
-    return f"{moment.astimezone(ZoneInfo(campaign.time_zone)):%d.%m.%Y %H:%M}"
+    return moment.astimezone(ZoneInfo(campaign.time_zone)).strftime(MOMENTS[campaign.language])

@@ -61,15 +61,15 @@ def everybody_does_as_they_do(world: World) -> None:
 
 
 def anna_renews_at_the_first_ring(world: World) -> None:
-    assert _titles(world, ANNA) == ["Автозвонок: дозвонились, ответ «renew»", ""]
+    assert _titles(world, ANNA) == ["Автозвонок: дозвонились, ответ «продлить»", ""]
     note = _note(world, ANNA)
-    assert "дозвонились, ответ «renew»" in note
+    assert "дозвонились, ответ «продлить»" in note
     assert note.count("+79161111111") == 1
 
 
 def boris_wants_to_talk_and_no_manager_is_free(world: World) -> None:
     """A wrong key repeats the menu; an unconnected transfer is the hottest lead there is, and the note says so."""
-    assert _titles(world, BORIS) == ["Автозвонок: дозвонились, ответ «talk»", ""]
+    assert _titles(world, BORIS) == ["Автозвонок: дозвонились, ответ «поговорить с менеджером»", ""]
     assert "перезвоните!" in _note(world, BORIS)
     record = next(one for one in world.sandbox.portal.activities.values() if str(one["OWNER_ID"]) == str(BORIS))
     assert str(record["RESPONSIBLE_ID"]) == "1", "his manager is dismissed: the webhook's own user stands in"

@@ -202,7 +202,7 @@ def test_a_wrong_webhook_is_told_with_its_remedy_and_never_shown(connected: Desk
 def test_doctor_tells_each_trouble_with_its_remedy(connected: Desk) -> None:
     connected.settings["DIALER_ONLY_NUMBERS"] = "+79161234567"
     found = {one["subject"]: one for one in connected.told("doctor", code=1)}
-    assert {subject for subject, one in found.items() if not one["good"]} == {"webhooks"}
+    assert {subject for subject, one in found.items() if one["remedy"]} == {"webhooks"}
     assert found["webhooks"]["remedy"].startswith("start `dialer serve`")
     assert "1 number" in found["rehearsal"]["text"]
 

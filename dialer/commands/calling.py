@@ -28,9 +28,10 @@ from dialer.tables import attempts, campaigns, numbers, targets, trunks
 
 WAIT_MOST = timedelta(minutes=10)
 PATIENCE = timedelta(seconds=30)
+NAMES = {"ru": "Иван Петров", "en": "John Smith", "es": "Juan Pérez"}
 
 
-def call(settings: Settings, number: str, campaign: str | None, *, name: str, json: bool) -> int:
+def call(settings: Settings, number: str, campaign: str | None, *, name: str | None, json: bool) -> int:
     loaded = read_campaigns(settings.campaigns, settings.templates)
     if campaign is None and len(loaded.campaigns) != 1:
         refuse_what_is_wrong(loaded, None)
@@ -48,7 +49,7 @@ def call(settings: Settings, number: str, campaign: str | None, *, name: str, js
         except DatabaseRefused:
             log.say("a service runs on this database: it makes the call")
             alone = False
-        target = _owe(database, chosen, phone, name)
+        target = _owe(database, chosen, phone, name or NAMES[loaded.campaigns[chosen].campaign.language])
         if alone:
             scope = Scope(campaign=chosen, target=target)
             service = _started(stack, settings, database, scope)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dialer.commands.output import data
 from dialer.errors import SettingsError
+from dialer.settings import terminal_language
 
 DOT_ENV = """\
 # Secrets of this installation. Keep this file to yourself.
@@ -30,7 +31,7 @@ DIALER_TWILIO_LINES=10
 DIALER_TWILIO_CALLS_PER_SECOND=1
 
 # Rehearsal: with this line in force nobody else is rung. Put your own number there, and take the # away.
-# DIALER_ONLY_NUMBERS=+79161234567
+# DIALER_ONLY_NUMBERS={example}
 """
 
 
@@ -40,20 +41,37 @@ def starter() -> Path:
     return packaged if packaged.is_dir() else Path(__file__).resolve().parent.parent.parent
 
 
-def init(folder: Path) -> None:
-    files = {Path(".env"): DOT_ENV.format(secret=secrets.token_urlsafe(32))}
-    for kind, pattern in (("campaigns", "*.yaml"), ("templates", "*.j2")):
-        for source in sorted((starter() / kind).glob(pattern)):
-            files[Path(kind) / source.name] = source.read_text(encoding="utf-8")
-    for name, text in files.items():
+NAMES = {"ru": "Russian", "en": "English", "es": "Spanish"}
+EXAMPLES = {"ru": "+79161234567", "en": "+447400123456", "es": "+34612345678"}
+"""By language, of which each has a starter: a mobile number that exists."""
+
+
+def init(folder: Path, language: str | None = None) -> None:
+    """Without a language the terminal's, as its locale says it; Russian where there is no starter in that."""
+    chosen = language or terminal_language(EXAMPLES) or "ru"
+    for name, text in _files(chosen).items():
         _write(folder / name, text)
+    if language is None:
+        others = " or ".join(f"--language {one}" for one in EXAMPLES if one != chosen)
+        data.print(f"\nThe words are {NAMES[chosen]}; another folder may speak otherwise: {others}")
     data.print("\nNext:")
     if folder != Path():
         data.print(f"  cd {shlex.quote(str(folder))}")
-    data.print("  fill in .env, and name your field, caller_id and manager in campaigns/renewal.yaml")
-    data.print("  dialer check      says what is wrong, and where")
-    data.print("  dialer plan       says whom today's reading would ring")
-    data.print("  dialer doctor     tries the portal, the account and the webhooks")
+    data.print("  1. fill in .env, and name your field, caller_id and manager in campaigns/renewal.yaml")
+    data.print("  2. dialer check && dialer doctor      say what is wrong, where, and what to do")
+    data.print("  3. dialer plan                        says whom today's reading would ring, and when")
+
+
+def _files(language: str) -> dict[Path, str]:
+    """Russian is the checkout's own campaign; the others lie beside it."""
+    campaigns = starter() / "campaigns"
+    campaign = (campaigns if language == "ru" else campaigns / language) / "renewal.yaml"
+    words = sorted((starter() / "templates").glob(f"*.{language}.j2"))
+    return {
+        Path(".env"): DOT_ENV.format(secret=secrets.token_urlsafe(32), example=EXAMPLES[language]),
+        Path("campaigns", campaign.name): campaign.read_text(encoding="utf-8"),
+        **{Path("templates", one.name): one.read_text(encoding="utf-8") for one in words},
+    }
 
 
 def _write(path: Path, text: str) -> None:

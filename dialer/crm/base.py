@@ -110,5 +110,5 @@ class Crm(Protocol):
     def look_for(self, entries: Sequence[Entry], *, now: datetime) -> dict[int, Result]:
         """By entry id: written (found), absent, gone, or later (cannot tell now)."""
 
-    def findings(self) -> list[Finding]:
-        """Credentials, rights and clock, for `doctor`."""
+    def findings(self) -> Iterator[Finding]:
+        """Credentials, rights and clock, for `doctor`, each as soon as it is known."""

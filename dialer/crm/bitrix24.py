@@ -16,9 +16,7 @@ from dialer.crm.bitrix24_rest import ANSWER_WITHIN, Rest
 from dialer.crm.bitrix24_users import Users
 from dialer.crm.bitrix24_writing import ENTRIES_MOST, write
 from dialer.errors import CrmError
-from dialer.finding import Finding
-
-CLOCK_MAY_DIFFER = timedelta(seconds=30)
+from dialer.finding import Finding, clock_beside
 
 
 class Bitrix24:
@@ -78,43 +76,49 @@ class Bitrix24:
     def look_for(self, entries: Sequence[Entry], *, now: datetime) -> dict[int, Result]:
         return look_for(self._rest, entries, now=now)
 
-    def findings(self) -> list[Finding]:
+    def findings(self) -> Iterator[Finding]:
         try:
             own = self._users.own()
         except CrmError as error:
-            return [Finding("Bitrix24", False, str(error), "check DIALER_BITRIX24_WEBHOOK_URL")]
-        found = [Finding("Bitrix24", True, f"{self._rest.shown} answers as user {own}")]
-        return [*found, *self._scopes(), *self._rights(), *self._time()]
+            yield Finding("Bitrix24", False, str(error), "check DIALER_BITRIX24_WEBHOOK_URL")
+            return
+        yield Finding("Bitrix24", True, f"{self._rest.shown} answers as user {own}")
+        yield from self._scopes()
+        yield from self._rights()
+        yield self._time()
 
-    def _scopes(self) -> list[Finding]:
+    def _scopes(self) -> Iterator[Finding]:
         try:
             scopes = self._rest.call("scope")
         except CrmError as error:
-            return [Finding("Bitrix24 scopes", False, str(error), "try again later")]
+            yield Finding("Bitrix24 scopes", False, str(error), "try again later")
+            return
         has = {str(scope) for scope in scopes} if isinstance(scopes, list) else set()
-        found = [Finding("Bitrix24 scope crm", "crm" in has, "granted" if "crm" in has else "is missing",
-                         "" if "crm" in has else "tick CRM in the webhook's settings")]  # fmt: skip
+        yield _scope("crm", "crm" in has, "tick CRM in the webhook's settings")
         users = bool(has & {"user", "user_brief", "user_basic"})
-        remedy = "" if users else "tick Users in the webhook's settings; else calls of dismissed people go astray"
-        return [*found, Finding("Bitrix24 scope user_brief", users, "granted" if users else "is missing", remedy)]
+        yield _scope(
+            "user_brief", users, "tick Users in the webhook's settings; else calls of dismissed people go astray"
+        )
 
-    def _rights(self) -> list[Finding]:
-        found = []
+    def _rights(self) -> Iterator[Finding]:
         for card, entity in ENTITY.items():
             try:
                 self._rest.call("crm.item.list", {"entityTypeId": entity, "select": ["id"], "start": -1})
-                found.append(Finding(f"Bitrix24 {card}s", True, "may be read"))
+                yield Finding(f"Bitrix24 {card}s", True, "may be read")
             except CrmError as error:
                 remedy = "give the webhook's user the right to read them"
-                found.append(Finding(f"Bitrix24 {card}s", False, str(error), remedy))
-        return found
+                yield Finding(f"Bitrix24 {card}s", False, str(error), remedy)
 
-    def _time(self) -> list[Finding]:
+    def _time(self) -> Finding:
+        asked = self._clock()
         try:
-            said = datetime.fromisoformat(str(self._rest.call("server.time"))).astimezone(UTC)
+            told = datetime.fromisoformat(str(self._rest.call("server.time"))).astimezone(UTC)
         except (CrmError, ValueError) as error:
-            return [Finding("Bitrix24 clock", False, str(error), "try again later")]
-        wrong = abs(said - self._clock())
-        good = wrong < CLOCK_MAY_DIFFER
-        remedy = "" if good else "set this machine's clock (NTP)"
-        return [Finding("Bitrix24 clock", good, f"differs by {wrong.total_seconds():.0f} s", remedy)]
+            return Finding("Bitrix24 clock", False, str(error), "try again later")
+        second = timedelta(seconds=1)
+        return clock_beside("Bitrix24 clock", told, asked=asked, answered=self._clock(), rounded=second)
+
+
+def _scope(name: str, granted: bool, remedy: str) -> Finding:
+    text = "granted" if granted else "is missing"
+    return Finding(f"Bitrix24 scope {name}", granted, text, "" if granted else remedy)

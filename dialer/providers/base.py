@@ -7,7 +7,7 @@ open · receive(webhook)    who it is about; then what it proves and what to ans
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -165,5 +165,9 @@ class Provider(Protocol):
     def regrets(self, letter: Letter, script: Script | None, *, again: bool) -> Reply:
         """The answer when the news is not stored yet; with `again` it never will be, unless it comes again."""
 
-    def findings(self, caller_ids: set[str]) -> list[Finding]:
-        """Account and caller IDs, for `doctor`."""
+    def findings(self, caller_ids: set[str], regions: set[str], now: Callable[[], datetime]) -> Iterator[Finding]:
+        """Account, money, clock, caller IDs and countries, for `doctor`, each as soon as it is known."""
+
+    def try_out(self) -> tuple[str, Webhook]:
+        """A webhook about nobody's call as the provider would send it, and its whole address: the node that is reached
+        there stores nothing and answers 204."""

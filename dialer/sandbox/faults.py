@@ -12,8 +12,8 @@ from typing import Any
 @dataclass(slots=True)
 class Rule:
     """`what` is a REST method, `batch`, `batch/METHOD` for a command inside a batch; or `calls.create`, `calls.list`,
-    `calls.fetch`, `calls.update`, `callback`; `number` narrows it. `do` is the vendor's word below. The rule holds
-    `times` times, each with `chance`.
+    `calls.fetch`, `calls.update`, `callback`, `account`, `balance`, `numbers`, `countries`; `number` narrows it. `do`
+    is the vendor's word below. The rule holds `times` times, each with `chance`.
 
     before: 503, 429, 500_before, drop_before, html · after it was executed: 500_after, drop_after, html_after, garbage
     and hang, slow; for calls also `refuse:CODE`; for callbacks late, twice, shuffled, never

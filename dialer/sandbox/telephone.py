@@ -21,7 +21,7 @@ from dialer.sandbox.telephone_listing import PAGE, PAGE_MOST, answers_to
 from dialer.sandbox.telephone_posts import Exchange
 from dialer.sandbox.wire import Request, Response
 
-PREFIX = "/2010-04-01/Accounts/"
+PREFIX, COUNTRIES = "/2010-04-01/Accounts/", "/v1/DialingPermissions/Countries/"
 HTML = b"<html><body>Bad gateway</body></html>"
 QUEUE_MOST = 86_400.0
 
@@ -31,7 +31,7 @@ class Telephone:
 
     Calls above `calls_per_second` are accepted and wait. `lists_lag`: seconds until a list shows a new call.
     `lines_most` and `requests_most`: what the account may have at once. `forbidden`: the beginning of a number → the
-    code that it is refused with.
+    code that it is refused with. `countries` are those whose geo permission is on, or off; others are unknown.
     """
 
     def __init__(
@@ -53,7 +53,8 @@ class Telephone:
         self.lines_most: int | None = None
         self.requests_most: int | None = None
         self.forbidden: dict[str, int] = {}
-        self.status, self.balance = "active", "100.00"
+        self.status, self.type, self.balance = "active", "Full", "100.00"
+        self.countries = {"RU": True, "GB": True, "ES": True}
         self.calls: dict[str, Call] = {}
         self.log: list[tuple[float, str, bool]] = []
         self.requests: Counter[str] = Counter()
@@ -79,12 +80,14 @@ class Telephone:
         wanted = "Basic " + base64.b64encode(f"{account}:{token}".encode()).decode()
         if request.headers.get("authorization") != wanted:
             raise ApiError(401, 20003, "Authenticate")
-        if not request.path.startswith(PREFIX + account):
+        if not request.path.startswith((PREFIX + account, COUNTRIES)):
             raise ApiError(404, 20404, "The requested resource was not found")
         if self.requests_most is not None and self._at_once > self.requests_most:
             raise ApiError(429, 20429, "Too Many Requests")
 
     async def _route(self, request: Request) -> Response | None:
+        if request.path.startswith(COUNTRIES):
+            return await self._with_faults("countries", "", self._country(request.path[len(COUNTRIES) :]))
         rest = request.path[len(PREFIX + self.exchange.account_sid) :]
         self.requests[f"{request.method} {re.sub('CA[0-9a-f]{32}', '{Sid}', rest)}"] += 1
         fields = _form(request.body.decode())
@@ -96,14 +99,21 @@ class Telephone:
             return await self._one(match[1], request.method, fields)
         own = [{"sid": "PN" + "0" * 32, "phone_number": number} for number in self.caller_ids]
         known: dict[str, dict[str, Any]] = {
-            ".json": {"sid": self.exchange.account_sid, "status": self.status, "friendly_name": "sandbox"},
+            ".json": {"sid": self.exchange.account_sid, "status": self.status, "type": self.type},
             "/Balance.json": {"account_sid": self.exchange.account_sid, "balance": self.balance, "currency": "USD"},
             "/IncomingPhoneNumbers.json": _paged("incoming_phone_numbers", own),
             "/OutgoingCallerIds.json": _paged("outgoing_caller_ids", []),
         }
         if rest not in known:
             raise ApiError(404, 20404, f"The requested resource {rest} was not found")
-        return _json(known[rest])
+        return await self._with_faults(_ASKED.get(rest, rest), "", known[rest])
+
+    def _country(self, iso: str) -> dict[str, Any]:
+        if iso not in self.countries:
+            raise ApiError(404, 20404, f"The requested resource {COUNTRIES}{iso} was not found")
+        groups = ("low_risk_numbers", "high_risk_special_numbers", "high_risk_tollfraud_numbers")
+        enabled = {f"{group}_enabled": self.countries[iso] and group == groups[0] for group in groups}
+        return {"iso_code": iso, "name": iso, "continent": "", "country_codes": [], **enabled}
 
     async def _one(self, sid: str, method: str, fields: Mapping[str, Any]) -> Response | None:
         call = self.calls.get(sid)
@@ -222,6 +232,7 @@ def told(call: Call) -> dict[str, Any]:
     }  # fmt: skip
 
 
+_ASKED = {".json": "account", "/Balance.json": "balance", "/IncomingPhoneNumbers.json": "numbers"}
 _BEFORE = {"503", "429", "500_before", "drop_before", "html", "401"}
 _AFTER = {"500_after", "drop_after", "html_after", "garbage", "hang"}
 

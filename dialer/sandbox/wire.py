@@ -6,6 +6,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from urllib.parse import urlsplit
 
 BODY_MOST = 8 * 1024 * 1024
@@ -70,7 +71,7 @@ async def _request(reader: asyncio.StreamReader) -> Request | None:
 def _bytes(answer: Response) -> bytes:
     more = "".join(f"{name}: {value}\r\n" for name, value in answer.headers.items())
     head = (
-        f"HTTP/1.1 {answer.code} X\r\nContent-Type: {answer.content_type}\r\n{more}"
+        f"HTTP/1.1 {answer.code} X\r\nDate: {formatdate(usegmt=True)}\r\nContent-Type: {answer.content_type}\r\n{more}"
         f"Content-Length: {len(answer.body)}\r\n\r\n"
     )
     return head.encode() + answer.body

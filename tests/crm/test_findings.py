@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 from dialer.finding import Finding
@@ -19,7 +20,7 @@ def test_a_portal_that_is_well_has_nothing_wrong_and_its_secret_is_not_shown() -
     with OnLoopback(people(1)) as on:
         office = Office(on.webhook_url)
         assert wrong(office) == {}
-        assert office.bitrix.findings()[0].text == f"{on.url}/rest/*** answers as user 1"
+        assert next(office.bitrix.findings()).text == f"{on.url}/rest/*** answers as user 1"
 
 
 def test_a_missing_scope_is_said_with_where_to_tick_it() -> None:
@@ -44,7 +45,12 @@ def test_a_clock_that_is_off_is_said() -> None:
     with OnLoopback(people(1)) as on:
         office = Office(on.webhook_url)
         office.clock.ahead = timedelta(minutes=5)
-        assert wrong(office)["Bitrix24 clock"].remedy == "set this machine's clock (NTP)"
+        assert wrong(office)["Bitrix24 clock"].remedy.startswith("set this machine's clock (NTP)")
+        office.clock.ahead = timedelta(seconds=-8)
+        assert wrong(office) == {}
+        told = {one.subject: one for one in office.bitrix.findings()}["Bitrix24 clock"]
+        assert told.level == "warning"
+        assert re.fullmatch(r"is [78]\.\d s behind", told.text)
 
 
 def test_a_portal_that_fails_is_a_finding_and_not_an_exception() -> None:

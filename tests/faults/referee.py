@@ -14,7 +14,8 @@ from dialer.sandbox.telephone_call import Call
 from dialer.tables import attempts, do_not_call, entries, installation
 from tests.faults.world import World
 
-ANSWERS = {"1": "renew", "2": "talk"}
+ANSWERS = {"1": "продлить", "2": "поговорить с менеджером"}
+"""By key, as the starter's words put them for a manager."""
 
 
 @dataclass(slots=True)

@@ -58,11 +58,11 @@ def test_an_answer_that_comes_days_late_corrects_what_stands_in_the_crm(tmp_path
 
         late_answer(world, calls_to(world, ANNA)[2], key="1")
         late_answer(world, calls_to(world, BORIS)[2], key="9")
-        assert world.wait_until(lambda: "«renew»" in "".join(titles(world, 1))), titles(world, 1)
+        assert world.wait_until(lambda: "«продлить»" in "".join(titles(world, 1))), titles(world, 1)
         after = expect_a_good_end(world)
         assert (after.calls, after.records, after.notes) == (6, 6, 2)
-        assert sum("«renew»" in title for title in titles(world, 1)) == 1
-        assert "ответ «renew»" in note(world, 1)
+        assert sum("«продлить»" in title for title in titles(world, 1)) == 1
+        assert "ответ «продлить»" in note(world, 1)
         assert "просит больше не звонить" in note(world, 2)
         forbidden = sa.select(do_not_call.c.number)
         assert world.database.read(lambda c: c.execute(forbidden).scalars().all()) == [BORIS]

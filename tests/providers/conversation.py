@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import pytest
 
 from dialer.call import NOTHING, AnsweredBy, Hangup, Phase, Progress, Transfer, merge
+from dialer.clock import Clock
 from dialer.errors import CallRefused, Fault, Forged, Malformed, TryLater, WebhookError
 from dialer.providers.base import Ability, Asked, News, Order, Placed, Provider, Webhook
 from dialer.script import Say, Script
@@ -296,7 +297,7 @@ class EveryProvider:
         assert provider.lists_lag >= timedelta(0)
 
     def test_doctor_is_told_what_is_good_and_what_is_not_with_a_remedy(self, company: Company) -> None:
-        found = company.provider.findings({company.caller_id, "+12025550199"})
+        found = list(company.provider.findings({company.caller_id, "+12025550199"}, set(), Clock().now))
         good = {one.subject: one.good for one in found}
         assert good[f"caller ID {company.caller_id}"]
         assert not good["caller ID +12025550199"]

@@ -9,6 +9,7 @@ import pytest
 
 from dialer.call import AnsweredBy, Dialed, Hangup, Phase
 from dialer.errors import ProviderUnavailable
+from dialer.finding import Finding
 from tests.peer import Answer, Peer, json_answer
 from tests.providers.scene import (
     CALL,
@@ -233,35 +234,62 @@ def numbers(name: str, *found: str) -> bytes:
     return json_answer(200, json.dumps({name: [{"phone_number": one} for one in found], "next_page_uri": None}))
 
 
-def account(status: str) -> bytes:
-    return json_answer(200, json.dumps({"sid": SID, "status": status}))
+def account(status: str, *, date: str = "") -> bytes:
+    answer = json_answer(200, json.dumps({"sid": SID, "status": status}))
+    return answer.replace(b"\r\n", f"\r\nDate: {date}\r\n".encode(), 1) if date else answer
 
 
-def test_doctor_sees_the_account_and_each_caller_id() -> None:
-    verified = "+74950000000"
-    answers = account("active"), numbers("incoming_phone_numbers", CALLER_ID), numbers("outgoing_caller_ids", verified)
+BALANCE = json_answer(200, json.dumps({"account_sid": SID, "balance": "25.00", "currency": "EUR"}))
+ALLOWED = json_answer(200, json.dumps({"iso_code": "RU", "low_risk_numbers_enabled": True}))
+
+
+def findings(*answers: Answer, caller_ids: set[str], regions: set[str] = frozenset()) -> list[Finding]:
     with Peer(*answers) as peer:
-        found = twilio(peer.url).findings({CALLER_ID, verified, NUMBER})
+        return list(twilio(peer.url).findings(caller_ids, set(regions), lambda: NOW))
+
+
+def test_doctor_sees_the_account_its_money_each_caller_id_and_each_country() -> None:
+    verified = "+74950000000"
+    found = findings(
+        account("active"), BALANCE, numbers("incoming_phone_numbers", CALLER_ID),
+        numbers("outgoing_caller_ids", verified), ALLOWED,
+        caller_ids={CALLER_ID, verified, NUMBER}, regions={"RU"},
+    )  # fmt: skip
     assert {one.subject: one.good for one in found} == {
-        "Twilio account": True, f"caller ID {CALLER_ID}": True, f"caller ID {verified}": True,
-        f"caller ID {NUMBER}": False,
+        "Twilio account": True, "Twilio balance": True, f"caller ID {CALLER_ID}": True, f"caller ID {verified}": True,
+        f"caller ID {NUMBER}": False, "calls to RU": True,
     }  # fmt: skip
     assert all(one.good or one.remedy for one in found)
+    assert next(one.text for one in found if one.subject == "Twilio balance") == "25.00 EUR"
+
+
+@pytest.mark.parametrize(
+    ("date", "level"),
+    [
+        ("Tue, 24 Nov 2026 09:00:00 GMT", "ok"),
+        ("Tue, 24 Nov 2026 09:00:10 GMT", "warning"),
+        ("Tue, 24 Nov 2026 08:50:00 GMT", "wrong"),
+        ("soon", None),
+    ],
+)
+def test_doctor_compares_this_clock_with_twilios(date: str, level: str | None) -> None:
+    found = {one.subject: one.level for one in findings(account("active", date=date), HTML % 502, caller_ids=set())}
+    assert found.get("Twilio clock") == level
 
 
 @pytest.mark.parametrize(
     "answer", [account("suspended"), account("closed"), error(401, 20003), error(404, 20404), HTML % 502, None]
 )
 def test_doctor_says_what_is_wrong_with_the_account_and_what_to_do(answer: Answer) -> None:
-    with Peer(answer) as peer:
-        found = twilio(peer.url).findings({CALLER_ID})
+    found = findings(answer, caller_ids={CALLER_ID}, regions={"RU"})
     assert [(one.good, bool(one.remedy)) for one in found] == [(False, True)]
 
 
 def test_doctor_does_not_call_a_number_foreign_when_it_could_not_ask() -> None:
-    with Peer(account("active"), HTML % 502) as peer:
-        found = twilio(peer.url).findings({CALLER_ID})
-    assert [one.subject for one in found] == ["Twilio account", "caller IDs"]
+    found = findings(account("active"), HTML % 502, caller_ids={CALLER_ID}, regions={"RU"})
+    assert [(one.subject, one.level) for one in found] == [
+        ("Twilio account", "ok"), ("Twilio balance", "warning"), ("caller IDs", "wrong"), ("calls to RU", "warning"),
+    ]  # fmt: skip
 
 
 def test_times_are_compared_as_they_are_listed() -> None:

@@ -33,8 +33,8 @@ class Portal:
     def examine(self, audience: Audience) -> list[str]:
         return []
 
-    def findings(self) -> list[Finding]:
-        return []
+    def findings(self) -> Iterator[Finding]:
+        yield from ()
 
     def read(self, audience: Audience, *, first: date, last: date) -> Iterator[list[Contact]]:
         due = [
@@ -131,8 +131,11 @@ class Exchange:
     def regrets(self, letter: Letter, script: Script | None, *, again: bool) -> Reply:
         raise NotImplementedError
 
-    def findings(self, caller_ids: set[str]) -> list[Finding]:
-        return []
+    def findings(self, caller_ids: set[str], regions: set[str], now: Callable[[], datetime]) -> Iterator[Finding]:
+        yield from ()
+
+    def try_out(self) -> tuple[str, Webhook]:
+        raise NotImplementedError
 
 
 def knows(progress: Progress, call_id: str = "CA1") -> Callable[[Asked], News | None]:

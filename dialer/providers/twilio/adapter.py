@@ -16,7 +16,7 @@ from dialer.call import AnsweredBy, Dialed, Hangup, Progress, merge
 from dialer.errors import CallRefused, Fault, Malformed, PerhapsPlaced, ProviderUnavailable, TryLater
 from dialer.finding import Finding
 from dialer.providers.base import Ability, Asked, Letter, News, Order, Placed, Reply, Webhook
-from dialer.providers.twilio import twiml, words
+from dialer.providers.twilio import account, twiml, words
 from dialer.providers.twilio.gated_http import GatedClient, departure
 from dialer.providers.twilio.webhooks import Webhooks
 from dialer.script import Script
@@ -114,28 +114,12 @@ class Twilio:
         assert self._webhooks is not None
         return self._webhooks.regrets(letter, script, again=again)
 
-    def findings(self, caller_ids: set[str]) -> list[Finding]:
-        client = self._client()
-        try:
-            account = self._asking(lambda: client.api.accounts(self._account_sid).fetch())
-        except ProviderUnavailable as error:
-            return [Finding("Twilio account", False, str(error), "check TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN")]
-        if account is None:
-            return [Finding("Twilio account", False, "no such account", "check TWILIO_ACCOUNT_SID")]
-        if account.status != "active":
-            remedy = "pay or reactivate it in the Twilio console"
-            return [Finding("Twilio account", False, f"the account is {account.status}", remedy)]
-        found = [Finding("Twilio account", True, "active")]
-        try:
-            mine = {n.phone_number for n in self._asking(lambda: client.incoming_phone_numbers.list(limit=1000)) or ()}
-            mine |= {n.phone_number for n in self._asking(lambda: client.outgoing_caller_ids.list(limit=1000)) or ()}
-        except ProviderUnavailable as error:
-            return [*found, Finding("caller IDs", False, str(error), "try again later")]
-        for number in sorted(caller_ids):
-            good = number in mine
-            remedy = "" if good else "buy it, or verify it as an outgoing caller ID, in the Twilio console"
-            found.append(Finding(f"caller ID {number}", good, "yours" if good else "is not on this account", remedy))
-        return found
+    def findings(self, caller_ids: set[str], regions: set[str], now: Callable[[], datetime]) -> Iterator[Finding]:
+        return account.examine(self._client(), self._asking, caller_ids, regions, now)
+
+    def try_out(self) -> tuple[str, Webhook]:
+        assert self._webhooks is not None
+        return self._webhooks.try_out()
 
     def _client(self) -> Client:
         """One a thread: each holds one session."""
@@ -146,7 +130,7 @@ class Twilio:
             own = {"TWILIO_ACCOUNT_SID": self._account_sid}
             client = Client(self._account_sid, self._auth_token, http_client=http, environment=own)
             if self._api_url is not None:
-                client.api.base_url = self._api_url
+                client.api.base_url = client.voice.base_url = self._api_url
             self._mine.client = client
         return client
 

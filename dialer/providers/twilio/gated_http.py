@@ -26,11 +26,12 @@ ANSWER_MOST = 4 * 1024 * 1024
 
 
 class Departure(threading.local):
-    """What this thread's next request must ask, whether anything of it has left, and the status it was answered."""
+    """What this thread's next request must ask, whether anything of it has left, and its answer's status and date."""
 
     gate: Callable[[], None] | None = None
     left: bool = True
     status: int = 0
+    date: str = ""
     _head: bytes = b""
 
     def prepare(self, gate: Callable[[], None]) -> None:
@@ -144,7 +145,7 @@ class GatedClient(TwilioHttpClient):  # type: ignore[misc]
 
     def request(self, *args: Any, **kwargs: Any) -> Response:
         answer = super().request(*args, **kwargs)
-        departure.status = answer.status_code
+        departure.status, departure.date = answer.status_code, (answer.headers or {}).get("Date", "")
         return answer
 
     def connect_ahead(self, url: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from twilio.request_validator import RequestValidator
 
@@ -15,6 +15,9 @@ class Signatures:
     def __init__(self, tokens: Sequence[str]) -> None:
         self._tokens = [token.encode() for token in tokens]
         self._validators = [RequestValidator(token) for token in tokens]
+
+    def sign(self, url: str, fields: Mapping[str, str]) -> str:
+        return str(self._validators[0].compute_signature(url, dict(fields)))
 
     def fit(self, url: str, pairs: Sequence[tuple[str, str]], signature: str) -> bool:
         """`url` is what Twilio was told, without its fragment."""

@@ -13,7 +13,7 @@ import hmac
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import unquote_to_bytes, urlencode, urlsplit
 
 from dialer.call import AnsweredBy, Dialed, Hangup, Phase, Progress, Transfer, merge
 from dialer.errors import Forged, Malformed, SettingsError, WebhookError
@@ -27,6 +27,8 @@ KINDS = {"voice": True, "keys": True, "dial": True, "leg": False, "status": Fals
 
 # Connect failures, time-outs and 5xx are repeated by Twilio for as long as it will, which is 15 s.
 CONNECTION = "#rc=5&rp=5xx,ct,rt"
+NOBODY = "nobody"
+"""The key of no installation: whoever reads it knows no such attempt."""
 FIELDS_MOST = 200
 BODY_MOST = 64 * 1024
 RETRIEVAL = re.compile(r"11[0-6]\d\d")
@@ -49,6 +51,17 @@ class Webhooks:
         return (
             f"{self._public_url}/twilio/{kind}/{ref}/{step}/{self._mac(self._secrets[0], kind, ref, step)}{CONNECTION}"
         )
+
+    def try_out(self) -> tuple[str, Webhook]:
+        """A status of nobody's call, signed as Twilio signs, and its whole address."""
+        url = self.address("status", f"{NOBODY}-0").removesuffix(CONNECTION)
+        fields = {"CallSid": "CA" + "0" * 32, "CallStatus": "ringing"}
+        headers = {
+            "content-type": "application/x-www-form-urlencoded",
+            "x-twilio-signature": self._signatures.sign(url, fields),
+        }
+        path = url.removeprefix(self._public_url)
+        return url, Webhook("POST", path, "", headers, urlencode(fields).encode())
 
     def open(self, webhook: Webhook) -> Letter:
         kind, ref, step = self._open_path(webhook.path)

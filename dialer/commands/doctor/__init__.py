@@ -1,0 +1,97 @@
+"""`doctor`: each finding with its remedy. All checks run at once; what hangs or fails hides no other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from dialer.app import crm, provider
+from dialer.audience import Audience
+from dialer.campaign_files import Loaded, read_campaigns
+from dialer.clock import Clock
+from dialer.commands.doctor.database import examine_database
+from dialer.commands.doctor.limited import Check, found_by
+from dialer.commands.doctor.versions import examine_versions
+from dialer.commands.doctor.webhooks import examine_webhooks
+from dialer.commands.output import print_json, print_table
+from dialer.commands.running import only_these
+from dialer.crm.base import Crm
+from dialer.errors import DialerError
+from dialer.finding import Finding
+from dialer.settings import Settings
+
+
+def doctor(settings: Settings, *, json: bool) -> int:
+    """Returns 1 where anything is wrong."""
+    loaded = read_campaigns(settings.campaigns, settings.templates)
+    found = found_by(
+        [
+            Check("versions", examine_versions, "install it anew"),
+            Check("campaign files", lambda: _files(settings, loaded), "run `dialer check`"),
+            Check("database", lambda: examine_database(settings), "check DIALER_DATABASE_URL, and what holds it up"),
+            Check("Bitrix24", lambda: _bitrix24(settings, loaded), SEE),
+            Check("Twilio", lambda: _provider(settings, loaded), SEE),
+            Check("webhooks", lambda: examine_webhooks(settings), "check the reverse proxy in front of DIALER_LISTEN"),
+            Check("rehearsal", lambda: _rehearsal(settings), ""),
+        ]
+    )
+    if json:
+        print_json([_row(one) for one in found])
+    else:
+        print_table("", ("", "what", "found", "remedy"), [(SHOWN[one.level], *_cells(one)) for one in found])
+    return 0 if all(one.good for one in found) else 1
+
+
+SEE = "see docs/going-live.md"
+SHOWN = {"ok": "ok", "warning": "warning", "wrong": "WRONG"}
+
+
+def _row(one: Finding) -> dict[str, object]:
+    return {"subject": one.subject, "level": one.level, "good": one.good, "text": one.text, "remedy": one.remedy}
+
+
+def _cells(one: Finding) -> tuple[str, str, str]:
+    return one.subject, one.text, one.remedy
+
+
+def _files(settings: Settings, loaded: Loaded) -> Iterator[Finding]:
+    if loaded.mistakes:
+        yield Finding("campaign files", False, f"{len(loaded.mistakes)} mistakes", "run `dialer check`")
+    elif not loaded.campaigns:
+        yield Finding("campaign files", False, f"none in {settings.campaigns}", "run `dialer init`")
+    else:
+        yield Finding("campaign files", True, ", ".join(sorted(loaded.campaigns)))
+
+
+def _bitrix24(settings: Settings, loaded: Loaded) -> Iterator[Finding]:
+    portal, wrong = crm(settings, Clock()), set()
+    for one in portal.findings():
+        yield one
+        if not one.good:
+            wrong.add(one.subject)
+    for name, file in sorted(loaded.campaigns.items()):
+        audience = file.campaign.audience
+        # what keeps every card from being read has been said
+        if not wrong & {"Bitrix24", "Bitrix24 scope crm", f"Bitrix24 {audience.card}s"}:
+            yield _fields(f"fields of {name}", portal, audience, file.path)
+
+
+def _fields(subject: str, portal: Crm, audience: Audience, path: Path) -> Finding:
+    try:
+        wrong = portal.examine(audience)
+    except DialerError as error:
+        return Finding(subject, False, str(error), "try again later")
+    if wrong:
+        return Finding(subject, False, "; ".join(wrong), f"correct audience: in {path}, or the field in Bitrix24")
+    return Finding(subject, True, "are on the portal")
+
+
+def _provider(settings: Settings, loaded: Loaded) -> Iterator[Finding]:
+    campaigns = [file.campaign for file in loaded.campaigns.values()]
+    # the account can be asked without an address of our own
+    account = provider(settings.model_copy(update={"public_url": None}), "")
+    return account.findings({one.caller_id for one in campaigns}, {one.region for one in campaigns}, Clock().now)
+
+
+def _rehearsal(settings: Settings) -> Iterator[Finding]:
+    yield Finding("rehearsal", True, only_these(settings) if settings.only_numbers else "off: everybody is rung")
