@@ -46,7 +46,9 @@ def add_attempt(database: Database, target: int, now: datetime, number: str = "+
         "answer_key": 0, "opted_out": False, "keys_unheard": False, "detail": "", "reason": "", "caller_id": "+7495",
         "counts": False, **claimed, **more,
     }  # fmt: skip
-    return int(database.write(lambda c: c.execute(sa.insert(attempts).returning(attempts.c.id), row).scalar_one()))
+    # with these columns and no other: the table may be an earlier program's
+    table = sa.table("attempt", sa.column("id"), *(sa.column(name, attempts.c[name].type) for name in row))
+    return int(database.write(lambda c: c.execute(sa.insert(table).returning(table.c.id), row).scalar_one()))
 
 
 def attempt(database: Database, id: int) -> Any:

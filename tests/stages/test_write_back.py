@@ -196,7 +196,7 @@ def test_the_note_says_when_the_next_try_is(scene: Scene) -> None:
     assert owe_entries(scene.database, scene.store, key="key", now=OWED) == 0  # planning decides first
     scene.plan(OWED)
     assert owe_entries(scene.database, scene.store, key="key", now=OWED) == 1
-    assert "next 25.11.2026 10:00" in scene.entries()[1].text
+    assert "next 2026-11-25 10:00" in scene.entries()[1].text
 
 
 def test_the_note_does_not_wait_for_ever_for_a_plan(scene: Scene) -> None:
