@@ -271,7 +271,7 @@ class DoNotCall(SQLModel, table=True):
     """`source`: key, command, crm. A CRM's flag names card and campaign, and in `reason` the field it goes with."""
 
     __tablename__ = "do_not_call"
-    __table_args__ = (UniqueConstraint("number", "source", "card"),)
+    __table_args__ = (UniqueConstraint("number", "source", "card"), Index("do_not_call_card", "card"))
     id: int | None = Field(default=None, primary_key=True)
     number: str = Field(index=True)
     source: str

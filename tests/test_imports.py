@@ -24,6 +24,7 @@ MEMORY = {
     "group_writer", "history", "leases", "log", "migrate", "migrations", "pausing", "person", "restoring", "schedule",
     "tables",
 }  # fmt: skip
+INTAKE = {"intake"}
 WAYS_IN = {"app", "cli", "commands", "ending", "scheduler", "service", "settings", "web"}
 
 # A group may import itself where it stands among its own.
@@ -31,7 +32,8 @@ MAY = {
     "nouns": {"nouns"},
     "shapes": {"nouns"},
     "memory": {"nouns", "memory"},
-    "stages": {"nouns", "shapes", "memory"},
+    "intake": {"nouns", "shapes", "memory"},
+    "stages": {"nouns", "shapes", "memory", "intake"},
     "twilio": {"nouns", "shapes", "twilio"},
     "bitrix24": {"nouns", "shapes", "bitrix24"},
     "sandbox": {"sandbox"},
@@ -161,7 +163,7 @@ def _group(module: str) -> str:
         return "twilio"
     if module.startswith("crm.bitrix24"):
         return "bitrix24"
-    groups = {"nouns": NOUNS, "shapes": SHAPES, "memory": MEMORY, "ways in": WAYS_IN}
+    groups = {"nouns": NOUNS, "shapes": SHAPES, "memory": MEMORY, "intake": INTAKE, "ways in": WAYS_IN}
     empty = {"", "crm", "providers"}
     return next((group for group, names in groups.items() if _within(module, names)), "ways in" if module in empty else
                 "nowhere")  # fmt: skip

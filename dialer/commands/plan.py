@@ -22,10 +22,10 @@ from dialer.commands.running import refuse_what_is_wrong
 from dialer.crm.base import Contact
 from dialer.database import Database
 from dialer.history import dials_by_number, why_not_to_call
+from dialer.intake import due_touch, usable_phones
 from dialer.migrate import migrate
 from dialer.permission import Facts, ask_permission
 from dialer.settings import Settings
-from dialer.stages.read import due_touch, usable_phones
 from dialer.tables import targets
 
 SHOWN = 50

@@ -14,8 +14,9 @@ from dialer.audience import CardType
 from dialer.call import Dialed, Hangup, Phase, Progress
 from dialer.crm.base import Contact
 from dialer.errors import CrmUnavailable
+from dialer.intake import due_touch
 from dialer.schedule import claim_reading, reading_due
-from dialer.stages.read import Counted, due_touch, read_again, read_campaign
+from dialer.stages.read import Counted, read_again, read_campaign
 from dialer.tables import attempts, nodes, numbers, readings, targets
 from tests.stages.fakes import Portal
 from tests.stages.scene import DAY, HOUR, MINUTE, NOON, SECOND, Scene
