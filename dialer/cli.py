@@ -195,6 +195,17 @@ def suppress(
 
 
 @app.command()
+def token(json: Json = False) -> None:
+    """Make a token for `/metrics`, and the line for .env that lets it in.
+
+    The token is shown once; the line holds its hash. Nothing is written.
+    """
+    from dialer.commands import token
+
+    token.token(json=json)
+
+
+@app.command()
 def migrate() -> None:
     """Bring the database up to date; `run` and `serve` do it too."""
     from dialer.commands import status

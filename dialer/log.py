@@ -5,9 +5,13 @@ from __future__ import annotations
 import logging
 import re
 import sys
+import threading
+import time
 from typing import Any
 
 import structlog
+
+SAY_AGAIN_AFTER = 60.0
 
 _SECRET_PATH = re.compile(r"(/rest/\d+/)[^/\s\"']+")
 
@@ -34,8 +38,8 @@ def set_up(*, json: bool = False, level: str = "info") -> None:
     logging.basicConfig(
         stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", force=True
     )
-    # At INFO these print whole addresses, with numbers and secrets in them.
-    for name in ("twilio.http_client", "httpx", "httpcore", "urllib3", "apscheduler"):
+    # At INFO these print whole addresses, with numbers and secrets in them; uvicorn warns of all that is no request.
+    for name in ("twilio.http_client", "httpx", "httpcore", "urllib3", "apscheduler", "uvicorn.error"):
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
@@ -49,6 +53,21 @@ def warn(sentence: str, **more: Any) -> None:
 
 def alarm(sentence: str, **more: Any) -> None:
     structlog.get_logger().error(sentence, **more)
+
+
+def repeatedly(sentence: str) -> None:
+    """A warning that anybody outside can cause: said at once, then once a minute with how often it has come."""
+    with _guard:
+        next_at, silent = _repeated.get(sentence, (0.0, 0))
+        if time.monotonic() < next_at:
+            _repeated[sentence] = (next_at, silent + 1)
+            return
+        _repeated[sentence] = (time.monotonic() + SAY_AGAIN_AFTER, 0)
+    warn(f"{sentence} ({silent} more since this was last said)" if silent else sentence)
+
+
+_guard = threading.Lock()
+_repeated: dict[str, tuple[float, int]] = {}
 
 
 def _hide_secrets(_logger: Any, _name: str, event: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from functools import cache
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -24,8 +25,7 @@ _one_at_a_time = FairLock()
 
 def migrate(database: Database) -> tuple[str | None, str]:
     """Returns the version before and after. Raises DatabaseRefused."""
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+    config = _config()
     scripts = ScriptDirectory.from_config(config)
     head = scripts.get_current_head() or ""
     try:
@@ -47,6 +47,22 @@ def migrate(database: Database) -> tuple[str | None, str]:
         remedy = "check DIALER_DATABASE_URL" + ("" if database.is_sqlite else ", and that the server runs")
         raise DatabaseRefused(f"{database.shown}: {error.orig}; {remedy}") from error
     return before, head
+
+
+def is_current(c: sa.Connection) -> bool:
+    """Is the database at the version that this program brings it to?"""
+    return c.execute(sa.text("SELECT version_num FROM alembic_version")).scalar() == _head()
+
+
+@cache
+def _head() -> str | None:
+    return ScriptDirectory.from_config(_config()).get_current_head()
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+    return config
 
 
 def installation_key(database: Database) -> str:

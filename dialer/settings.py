@@ -83,6 +83,7 @@ class Settings(BaseModel):
     listen: str = "127.0.0.1:8080"
     secret: SecretStr | None = None
     secret_previous: SecretStr | None = None
+    token_hash: str | None = Field(default=None, repr=False)
     only_numbers: Annotated[tuple[str, ...], BeforeValidator(_numbers)] = ()
     log_json: bool = False
 
@@ -156,6 +157,13 @@ class Settings(BaseModel):
     def _is_long(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and len(value.get_secret_value()) < 16:
             raise ValueError("is shorter than 16 characters; `dialer init` writes a good one")
+        return value
+
+    @field_validator("token_hash")
+    @classmethod
+    def _is_a_hash(cls, value: str | None) -> str | None:
+        if value is not None and re.fullmatch(r"[0-9a-f]{64}", value) is None:
+            raise ValueError("is not the hash of a token; `dialer token` prints both")
         return value
 
     @field_validator("listen")

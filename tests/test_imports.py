@@ -20,8 +20,8 @@ NOUNS = {
 }  # fmt: skip
 SHAPES = {"crm.base", "providers.base"}
 MEMORY = {
-    "budgets", "campaign_store", "cancelling", "pausing", "claiming", "clock", "database", "first_day", "given_rows",
-    "group_writer", "history", "leases", "log", "migrate", "migrations", "tables",
+    "budgets", "campaign_store", "cancelling", "pausing", "claiming", "clock", "database", "first_day", "gauges",
+    "given_rows", "group_writer", "history", "leases", "log", "migrate", "migrations", "tables",
 }  # fmt: skip
 WAYS_IN = {"app", "cli", "commands", "ending", "scheduler", "service", "settings", "web"}
 
@@ -44,6 +44,7 @@ ONE_DOOR = {
     "httpx": {"commands.doctor", "crm.bitrix24_rest"},
     "jinja2": {"templates"},
     "phonenumbers": {"phone_number"},
+    "prometheus_client": {"web.metrics"},
     "rich": {"commands"},
     "ruamel": {"yaml_places"},
     "sqlmodel": {"tables", "migrations"},

@@ -38,6 +38,8 @@ LEAD_MOST = timedelta(seconds=1)
 
 CAMPAIGN_RESTS = timedelta(minutes=5)
 QUEUED_TOO_LONG = timedelta(seconds=3)
+PLACED = "placed"
+"""Key of the news that the provider has taken a call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +162,7 @@ class Dialer:
             self._rest(
                 placed.queued, f"the provider holds calls back for {seconds:.0f} s: our pace is above its own", now=now
             )
-        return Heard(News(claim.attempt, "placed", progress, call_id=placed.call_id))
+        return Heard(News(claim.attempt, PLACED, progress, call_id=placed.call_id))
 
     def _to_be_ended(self, c: sa.Connection) -> frozenset[int]:
         """Of this node's claims, those that nobody wants any more: a pause, a do-not-call, a renewal."""
