@@ -22,6 +22,7 @@ def set_up(*, json: bool = False, level: str = "info") -> None:
         if json
         else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0)
     )
+    _repeated.clear()
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
