@@ -52,7 +52,7 @@ ONE_DOOR = {
     "structlog": {"log"},
     "twilio": {"providers.twilio"},
     "typer": {"cli"},
-    "uvicorn": {"web.server"},
+    "uvicorn": {"web.bounds", "web.server"},
 }
 
 
