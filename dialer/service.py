@@ -89,7 +89,7 @@ class Parts:
     campaigns: Path
     templates: Path
     load_script: Callable[[int], object]
-    token_hash: str | None = None
+    token_hash: str | None = field(default=None, repr=False)
     """Of the operator's token; without one there is no `/metrics`."""
     node: str = field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}")
 

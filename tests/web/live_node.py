@@ -14,6 +14,7 @@ from dialer.database import Database
 from dialer.providers.twilio.webhooks import Webhooks
 from dialer.service import Parts, Service
 from dialer.settings import Settings, read_settings
+from dialer.web.bounds import BoundedProtocol
 from dialer.web.server import WebServer
 from dialer.web.token import fresh_token, hash_of
 from tests.providers.scene import SECRET, SID
@@ -51,12 +52,19 @@ def settings_of(folder: Path, url: str, **more: str) -> Settings:
 
 
 @contextmanager
-def live_node(database: Database, folder: Path, *, started: bool = True, **more: str) -> Iterator[Live]:
+def live_node(
+    database: Database,
+    folder: Path,
+    *,
+    started: bool = True,
+    bounds: type[BoundedProtocol] = BoundedProtocol,
+    **more: str,
+) -> Iterator[Live]:
     url = database.url.render_as_string(hide_password=False)
     parts = build(settings_of(folder, url, **more), database)
     service = Service(parts, kind="serve")
     try:
-        with WebServer(service.web, "127.0.0.1", 0) as server:
+        with WebServer(service.web, "127.0.0.1", 0, bounds=bounds) as server:
             if started:
                 service.start()
             with httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=20) as client:
