@@ -236,13 +236,14 @@ def main() -> None:
 
 def _run() -> int:
     from dialer.errors import DialerError
+    from dialer.secrecy import without_secrets
 
     try:
         app()
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except DialerError as error:
-        print(error, file=sys.stderr)
+        print(without_secrets(str(error)), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

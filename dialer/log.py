@@ -11,6 +11,8 @@ from typing import Any
 
 import structlog
 
+from dialer.secrecy import without_secrets
+
 SAY_AGAIN_AFTER = 60.0
 
 _SECRET_PATH = re.compile(r"(/rest/\d+/)[^/\s\"']+")
@@ -28,8 +30,8 @@ def set_up(*, json: bool = False, level: str = "info") -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso" if json else "%H:%M:%S", utc=json),
-            _hide_secrets,
             structlog.processors.format_exc_info,
+            _hide_secrets,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
@@ -73,6 +75,6 @@ _repeated: dict[str, tuple[float, int]] = {}
 
 def _hide_secrets(_logger: Any, _name: str, event: Any) -> Any:
     for key, value in event.items():
-        if isinstance(value, str) and "/rest/" in value:
-            event[key] = _SECRET_PATH.sub(r"\1***", value)
+        if isinstance(value, str):
+            event[key] = without_secrets(_SECRET_PATH.sub(r"\1***", value) if "/rest/" in value else value)
     return event

@@ -5,12 +5,12 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from dotenv.parser import Original, parse_stream
 from pydantic import (
@@ -26,6 +26,7 @@ from pydantic import (
 
 from dialer.errors import SettingsError
 from dialer.phone_number import is_e164, read_all, why_not
+from dialer.secrecy import basic, hide
 
 
 def _seconds(value: Any) -> Any:
@@ -199,7 +200,21 @@ def read_settings(folder: Path | None = None, environment: Mapping[str, str] | N
         mistakes += [f"{_variable_of(e['loc'])}: {_plain(e)}" for e in error.errors(include_input=False)]
     if mistakes or settings is None:
         raise SettingsError("\n".join(dict.fromkeys(mistakes)))
+    hide(_secrets(settings))
     return settings
+
+
+def _secrets(settings: Settings) -> Iterator[str]:
+    for name in Settings.model_fields:
+        value = getattr(settings, name)
+        if isinstance(value, SecretStr):
+            yield value.get_secret_value()
+            yield from urlsplit(value.get_secret_value()).path.split("/")
+    # psycopg and SQLAlchemy say addresses as they stand there
+    yield unquote(urlsplit(settings.database_url).password or "")
+    for token in (settings.twilio_auth_token, settings.twilio_auth_token_previous):
+        if token is not None:
+            yield basic(settings.twilio_account_sid or "", token.get_secret_value())
 
 
 def need(value: Any, variable: str, what_for: str) -> Any:
