@@ -59,6 +59,7 @@ def build(settings: Settings, database: Database) -> Parts:
         campaigns=settings.campaigns,
         templates=settings.templates,
         load_script=lambda attempt: load_script(database, attempt),
+        token_hash=settings.token_hash,
     )
 
 

@@ -168,6 +168,7 @@ class Campaign(Part):
     if_missed: Literal["run_late", "skip"] = "run_late"
     time_zone: str
     region: str = "RU"
+    countries: tuple[str, ...] = ()
     window: Window
     zone_unclear: Literal["skip", "campaign", "intersection"] = "campaign"
     starts: Day | None = None
@@ -194,6 +195,11 @@ class Campaign(Part):
     def audience(self) -> Audience:
         part = self.audience_part
         return Audience(part.card, part.contract_end, part.do_not_call, part.time_zone, self.fallback_user)
+
+    @property
+    def rings_in(self) -> frozenset[str]:
+        """The countries whose numbers are rung."""
+        return frozenset((self.region, *self.countries))
 
     @property
     def at_most(self) -> int:
@@ -254,9 +260,13 @@ class Campaign(Part):
     @field_validator("region")
     @classmethod
     def _is_region(cls, value: str) -> str:
-        if not is_region(value):
-            raise ValueError(f"'{value[:80]}' is not a country; write two letters, for example RU")
-        return value
+        return _country(value)
+
+    @field_validator("countries", mode="before")
+    @classmethod
+    def _read_countries(cls, value: Any) -> Any:
+        written = dict(enumerate(value if isinstance(value, list | tuple) else [value]))
+        return tuple(each(written, lambda _, one: _country(one_value(one))).values())
 
     @field_validator("window", mode="before")
     @classmethod
@@ -283,6 +293,12 @@ class Campaign(Part):
         if found:
             raise Several(found)
         return self
+
+
+def _country(text: str) -> str:
+    if not is_region(text):
+        raise ValueError(f"'{text[:80]}' is not a country; write two letters, for example RU")
+    return text
 
 
 def read_window(value: dict[str, Any]) -> Window:

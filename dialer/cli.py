@@ -231,6 +231,16 @@ def suppress(
 
 
 @app.command()
+def token(json: Json = False) -> None:
+    """Make a token for `/metrics`, and the line for .env that lets it in.
+
+    The token is shown once; the line holds its hash. Nothing is written.
+    """
+    from dialer.commands import token
+
+    token.token(json=json)
+
+
 def erase(
     who: Who,
     reason: Annotated[str, typer.Option(help="Kept with the numbers.")] = "asked to be forgotten",
@@ -292,13 +302,14 @@ def main() -> None:
 
 def _run() -> int:
     from dialer.errors import DialerError
+    from dialer.secrecy import without_secrets
 
     try:
         app()
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except DialerError as error:
-        print(error, file=sys.stderr)
+        print(without_secrets(str(error)), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

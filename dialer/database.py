@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -32,6 +32,8 @@ BUSY_SECONDS = 30
 IDLE_SECONDS = 10
 """PostgreSQL ends a transaction in which its node is silent for so long: whoever is frozen or cut off holds no lock."""
 CHUNK = 1_000
+STEPS_BETWEEN_LOOKS = 20_000
+"""Of SQLite's machine, from one look at the time to the next: some milliseconds."""
 
 # deadlock, serialization failure, lock timeout, silent for too long, the server going away or coming back
 _TRANSIENT_CODES = {
@@ -78,6 +80,11 @@ class Database:
     def read(self, work: Callable[[sa.Connection], T]) -> T:
         return self._again_and_again(work, self._read_once)
 
+    def look(self, work: Callable[[sa.Connection], T], *, within: timedelta) -> T:
+        """`read` for whoever would rather know nothing than wait: one try, and each statement is given up in time."""
+        with self._reader.begin() as connection, self._given_up_after(connection, within):
+            return work(connection)
+
     def insert_new(self, table: Any) -> Any:
         """An INSERT that leaves rows alone which are already there; `rowcount` is how many were not."""
         insert: Any = sqlite.insert if self.is_sqlite else postgresql.insert
@@ -113,6 +120,20 @@ class Database:
     def _read_once(self, work: Callable[[sa.Connection], T]) -> T:
         with self._reader.begin() as connection:
             return work(connection)
+
+    @contextmanager
+    def _given_up_after(self, connection: sa.Connection, within: timedelta) -> Iterator[None]:
+        if not self.is_sqlite:
+            connection.exec_driver_sql(f"SET LOCAL statement_timeout = {int(within.total_seconds() * 1000)}")
+            yield
+            return
+        until = time.monotonic() + within.total_seconds()
+        sqlite3_connection: Any = connection.connection.driver_connection
+        sqlite3_connection.set_progress_handler(lambda: time.monotonic() > until, STEPS_BETWEEN_LOOKS)
+        try:
+            yield
+        finally:
+            sqlite3_connection.set_progress_handler(None, 0)
 
     def _again_and_again(self, work: Callable[[sa.Connection], T], once: Callable[[Callable[..., T]], T]) -> T:
         for trial in range(1, TRIES + 1):

@@ -237,7 +237,7 @@ def usable_phones(campaign: Campaign, person: Contact) -> tuple[list[PhoneNumber
         if not read:
             reasons[f"'{text[:40]}' is not a phone number"] = None
         for phone in read:
-            reason = why_not(phone)
+            reason = why_not(phone, countries=campaign.rings_in)
             if reason is None:
                 found.setdefault(phone.number, phone)
             else:

@@ -5,9 +5,15 @@ from __future__ import annotations
 import logging
 import re
 import sys
+import threading
+import time
 from typing import Any
 
 import structlog
+
+from dialer.secrecy import without_secrets
+
+SAY_AGAIN_AFTER = 60.0
 
 _SECRET_PATH = re.compile(r"(/rest/\d+/)[^/\s\"']+")
 
@@ -18,13 +24,14 @@ def set_up(*, json: bool = False, level: str = "info") -> None:
         if json
         else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0)
     )
+    _repeated.clear()
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso" if json else "%H:%M:%S", utc=json),
-            _hide_secrets,
             structlog.processors.format_exc_info,
+            _hide_secrets,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
@@ -34,8 +41,8 @@ def set_up(*, json: bool = False, level: str = "info") -> None:
     logging.basicConfig(
         stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", force=True
     )
-    # At INFO these print whole addresses, with numbers and secrets in them.
-    for name in ("twilio.http_client", "httpx", "httpcore", "urllib3", "apscheduler"):
+    # At INFO these print whole addresses, with numbers and secrets in them; uvicorn warns of all that is no request.
+    for name in ("twilio.http_client", "httpx", "httpcore", "urllib3", "apscheduler", "uvicorn.error"):
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
@@ -51,8 +58,23 @@ def alarm(sentence: str, **more: Any) -> None:
     structlog.get_logger().error(sentence, **more)
 
 
+def repeatedly(sentence: str) -> None:
+    """A warning that anybody outside can cause: said at once, then once a minute with how often it has come."""
+    with _guard:
+        next_at, silent = _repeated.get(sentence, (0.0, 0))
+        if time.monotonic() < next_at:
+            _repeated[sentence] = (next_at, silent + 1)
+            return
+        _repeated[sentence] = (time.monotonic() + SAY_AGAIN_AFTER, 0)
+    warn(f"{sentence} ({silent} more since this was last said)" if silent else sentence)
+
+
+_guard = threading.Lock()
+_repeated: dict[str, tuple[float, int]] = {}
+
+
 def _hide_secrets(_logger: Any, _name: str, event: Any) -> Any:
     for key, value in event.items():
-        if isinstance(value, str) and "/rest/" in value:
-            event[key] = _SECRET_PATH.sub(r"\1***", value)
+        if isinstance(value, str):
+            event[key] = without_secrets(_SECRET_PATH.sub(r"\1***", value) if "/rest/" in value else value)
     return event

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from functools import cache
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -49,6 +50,16 @@ def version_of(database: Database) -> tuple[str | None, str]:
     held = database.read(lambda c: MigrationContext.configure(c).get_current_revision())
     _refuse_newer(held, scripts)
     return held, scripts.get_current_head() or ""
+
+
+def is_current(c: sa.Connection) -> bool:
+    """Is the database at the version that this program brings it to?"""
+    return c.execute(sa.text("SELECT version_num FROM alembic_version")).scalar() == _head()
+
+
+@cache
+def _head() -> str | None:
+    return _migrations()[1].get_current_head()
 
 
 def installation_key(database: Database) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib import resources
@@ -39,7 +39,7 @@ _KINDS = {
     PhoneNumberType.UAN: "company",
     PhoneNumberType.VOICEMAIL: "voicemail",
 }
-_RUNG = {"mobile", "fixed", "fixed or mobile", "voip", "personal"}
+_RUNG = {"mobile", "fixed", "fixed or mobile", "voip"}
 
 # Country codes of satellites and international networks: no region of their own.
 _NOWHERE = "001"
@@ -50,14 +50,16 @@ def read_all(text: str, *, region: str) -> list[PhoneNumber]:
     return list(_read_all(text[: TEXT_MOST + 1], region))
 
 
-def why_not(phone: PhoneNumber) -> str | None:
-    """Why this number is never rung; None where it may be."""
+def why_not(phone: PhoneNumber, *, countries: Collection[str] = ()) -> str | None:
+    """Why this number is never rung; None where it may be. `countries`: only theirs, where some are named."""
     if not phone.valid:
         return f"{mask(phone.number)} is not a valid number"
     if phone.region in ("", _NOWHERE):
         return f"{mask(phone.number)} is a satellite or international number"
     if phone.kind not in _RUNG:
         return f"{mask(phone.number)} is a {phone.kind} number"
+    if countries and phone.region not in countries:
+        return f"{mask(phone.number)} is a number of {phone.region}, which is not among the campaign's `countries`"
     return None
 
 

@@ -66,9 +66,7 @@ def _missed(c: sa.Connection, campaign: Campaign, *, now: datetime) -> list[date
         return []
     recent = (readings.c.campaign == campaign.name, readings.c.day >= today - timedelta(days=LOOKED_BACK))
     read = {row.day: row.state for row in c.execute(sa.select(readings).where(*recent))}
-    # what was begun today is in trouble, or takes long, and is not missed
-    fine = {day for day, state in read.items() if state == "done" or (state == "reading" and day == today)}
-    return [day for day in _days(campaign, today, since, now) if day not in fine]
+    return [day for day in _days(campaign, today, since, now) if read.get(day) != "done"]
 
 
 def _days(campaign: Campaign, today: date, since: datetime, now: datetime) -> Iterator[date]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -31,6 +32,7 @@ class Ticks:
         self._said: dict[str, tuple[str, float]] = {}
         self._running: dict[str, threading.Lock] = {}
         self._dropped: set[str] = set()
+        self._well: dict[str, float] = {}
 
     def every(self, interval: timedelta, name: str, tick: Callable[[], Any]) -> None:
         lock = self._running.setdefault(name, threading.Lock())
@@ -46,6 +48,11 @@ class Ticks:
 
     def start(self) -> None:
         self._scheduler.start()
+
+    def idle(self, name: str) -> float:
+        """Seconds since this tick last ended well; endless where it never has."""
+        at = self._well.get(name)
+        return math.inf if at is None else time.monotonic() - at
 
     def drop(self, *names: str) -> None:
         """None of these begins any more. What is running goes on; see `wait`."""
@@ -82,6 +89,7 @@ class Ticks:
         except Exception as error:
             self._say(name, f"{name} failed: {type(error).__name__}: {in_one_line(error)}", exc_info=error)
         else:
+            self._well[name] = time.monotonic()
             if self._said.pop(name, None) is not None:
                 log.say(f"{name} goes on")
 

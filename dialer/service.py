@@ -7,11 +7,12 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
@@ -28,19 +29,25 @@ from dialer.database import Database, in_one_line
 from dialer.erasing import erase_old
 from dialer.errors import CrmError, CrmUnavailable
 from dialer.first_day import put_off_the_rest
+from dialer.gauges import Gauge, gauges
 from dialer.group_writer import GroupWriter
+from dialer.migrate import is_current
 from dialer.pausing import ends_it, paused
-from dialer.providers.base import Heard, TakenBack
+from dialer.providers.base import Heard, Reply, TakenBack
 from dialer.schedule import claim_reading, reading_due
 from dialer.scheduler import Ticks
 from dialer.stages.chase import Chase, ask_about_silent, end_unwanted
-from dialer.stages.dial import Desk, Dialer
+from dialer.stages.dial import PLACED, Desk, Dialer
 from dialer.stages.plan import plan_due
 from dialer.stages.read import read_again, read_campaign
 from dialer.stages.record import Timing, record
 from dialer.stages.write_back import Manners, look_for_doubtful, owe_entries, write_owed
 from dialer.tables import PAST, attempts, entries, targets, trunks
 from dialer.web.hooks import Hooks, Scripts
+from dialer.web.metrics import Metrics, database_up, idle_ticks
+from dialer.web.pages import Page, readiness
+
+T = TypeVar("T")
 
 CHASING_LEAST, CHASING_MOST = 4, 32
 LINES_A_CHASER = 16
@@ -61,6 +68,11 @@ BEATS = {
     "heartbeat": timedelta(seconds=10),
     "erase": timedelta(hours=6),
 }
+NEED_NOBODY = ("plan", "dial", "heartbeat")
+"""Ticks that wait for no portal and no provider: where one does not end well for long, this node is not well."""
+TICKS_WITHIN = 15.0
+LOOKS_WITHIN = timedelta(seconds=2)
+METRICS_KEPT = 5.0
 DIALING = ("campaigns", "read", "read again", "plan", "dial")
 
 
@@ -82,6 +94,8 @@ class Parts:
     campaigns: Path
     templates: Path
     load_script: Callable[[int], object]
+    token_hash: str | None = field(default=None, repr=False)
+    """Of the operator's token; without one there is no `/metrics`."""
     node: str = field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}")
 
 
@@ -106,14 +120,21 @@ class Service:
             parts.database, parts.desk.provider, parts.desk.budget.trunk, parts.key, self._writer, self._pool,
             self._ending, silent_after=parts.timing.silent_after, give_up_after=parts.give_up_after,
         )  # fmt: skip
-        self._ticks = Ticks()
+        self._ticks, self._metrics = Ticks(), Metrics()
         self._stopping, self._closing = threading.Event(), threading.Event()
         self._wrong = ""
         self._troubles: dict[tuple[str, str], tuple[float, CrmError | None]] = {}
 
     @property
     def web(self) -> object:
-        return Hooks(self._parts.desk.provider, self._writer, self._scripts, is_well=self._is_well)
+        pages = {"/readyz": readiness(self._why_not_ready)}
+        token_hash = self._parts.token_hash
+        if token_hash is not None:
+            pages["/metrics"] = Page(self._tell_metrics, kept_for=METRICS_KEPT, token_hash=token_hash)
+        return Hooks(
+            self._parts.desk.provider, self._writer, self._scripts, is_well=self._is_well, pages=pages,
+            timed=self._metrics.webhook,
+        )  # fmt: skip
 
     def start(self) -> None:
         parts = self._parts
@@ -139,9 +160,11 @@ class Service:
             "erase": self._erase_old,
         }
         for name, tick in ticks.items():
-            interval = min(BEATS[name], parts.manners.dead_after / 3) if name == "heartbeat" else BEATS[name]
-            self._ticks.every(interval, name, tick)
+            self._ticks.every(self._interval(name), name, tick)
         self._ticks.start()
+
+    def _interval(self, tick: str) -> timedelta:
+        return min(BEATS[tick], self._parts.manners.dead_after / 3) if tick == "heartbeat" else BEATS[tick]
 
     def stop_dialing(self) -> None:
         """At once: nobody new is rung; what has not left is planned again."""
@@ -219,8 +242,9 @@ class Service:
 
         return self._parts.database.read(count)
 
-    def _record(self, items: object) -> None:
-        record(self._parts.database, items, now=self._parts.clock.now(), timing=self._parts.timing)  # type: ignore[arg-type]
+    def _record(self, items: Sequence[Heard | TakenBack]) -> None:
+        record(self._parts.database, items, now=self._parts.clock.now(), timing=self._parts.timing)
+        self._metrics.placed(sum(isinstance(item, Heard) and item.news.key == PLACED for item in items))
 
     def _load_campaigns(self) -> None:
         loaded = read_campaigns(self._parts.campaigns, self._parts.templates)
@@ -319,8 +343,36 @@ class Service:
                 log.say(f"{gone} reasons to ring are erased: their contracts ended before {before} (DIALER_KEEP_DAYS)")
 
     def _is_well(self) -> str:
+        return "" if self._database_says(lambda c: c.execute(sa.select(1)).scalar()) else "the database does not answer"
+
+    def _why_not_ready(self) -> list[str]:
+        current = self._database_says(is_current)
+        if current is None:
+            return ["the database does not answer"]
+        reasons = [] if current else ["the database is at another version than this program"]
+        if self._stopping.is_set():
+            return [*reasons, "it is stopping"]
+        return reasons + [
+            f"{tick} has not run lately"
+            for tick in NEED_NOBODY
+            if self._ticks.idle(tick) > max(TICKS_WITHIN, 3 * self._interval(tick).total_seconds())
+        ]
+
+    def _tell_metrics(self) -> Reply:
+        found = self._database_says(self._gauges)
+        idle = {tick: self._ticks.idle(tick) for tick in BEATS}
+        return self._metrics.tell([database_up(found is not None), idle_ticks(idle), *(found or [])])
+
+    def _gauges(self, c: sa.Connection) -> list[Gauge]:
+        parts = self._parts
+        return gauges(
+            c, parts.desk.budget, parts.store.running(), dead_after=parts.manners.dead_after, now=parts.clock.now()
+        )
+
+    def _database_says(self, ask: Callable[[sa.Connection], T]) -> T | None:
+        """None where it does not answer in time."""
         try:
-            self._parts.database.read(lambda c: c.execute(sa.select(1)))
-        except Exception as error:
-            return f"the database does not answer: {type(error).__name__}"
-        return ""
+            return self._parts.database.look(ask, within=LOOKS_WITHIN)
+        except SQLAlchemyError as error:
+            log.repeatedly(f"the database does not answer whoever watches: {type(error).__name__}")
+            return None

@@ -5,12 +5,12 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from dotenv.parser import Original, parse_stream
 from pydantic import (
@@ -26,6 +26,7 @@ from pydantic import (
 
 from dialer.errors import SettingsError
 from dialer.phone_number import is_e164, read_all, why_not
+from dialer.secrecy import basic, hide
 
 
 def _seconds(value: Any) -> Any:
@@ -83,6 +84,7 @@ class Settings(BaseModel):
     listen: str = "127.0.0.1:8080"
     secret: SecretStr | None = None
     secret_previous: SecretStr | None = None
+    token_hash: str | None = Field(default=None, repr=False)
     only_numbers: Annotated[tuple[str, ...], BeforeValidator(_numbers)] = ()
     log_json: bool = False
 
@@ -160,6 +162,13 @@ class Settings(BaseModel):
             raise ValueError("is shorter than 16 characters; `dialer init` writes a good one")
         return value
 
+    @field_validator("token_hash")
+    @classmethod
+    def _is_a_hash(cls, value: str | None) -> str | None:
+        if value is not None and re.fullmatch(r"[0-9a-f]{64}", value) is None:
+            raise ValueError("is not the hash of a token; `dialer token` prints both")
+        return value
+
     @field_validator("listen")
     @classmethod
     def _is_host_and_port(cls, value: str) -> str:
@@ -193,6 +202,7 @@ def read_settings(folder: Path | None = None, environment: Mapping[str, str] | N
         mistakes += [f"{_variable_of(e['loc'])}: {_plain(e)}" for e in error.errors(include_input=False)]
     if mistakes or settings is None:
         raise SettingsError("\n".join(dict.fromkeys(mistakes)))
+    hide(_secrets(settings))
     return settings
 
 
@@ -202,6 +212,19 @@ def terminal_language(known: Iterable[str], environment: Mapping[str, str] | Non
     locale = next((given[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if given.get(name)), "")
     language = re.split(r"[_.@-]", locale.lower())[0]
     return language if language in known else None
+
+
+def _secrets(settings: Settings) -> Iterator[str]:
+    for name in Settings.model_fields:
+        value = getattr(settings, name)
+        if isinstance(value, SecretStr):
+            yield value.get_secret_value()
+            yield from urlsplit(value.get_secret_value()).path.split("/")
+    # psycopg and SQLAlchemy say addresses as they stand there
+    yield unquote(urlsplit(settings.database_url).password or "")
+    for token in (settings.twilio_auth_token, settings.twilio_auth_token_previous):
+        if token is not None:
+            yield basic(settings.twilio_account_sid or "", token.get_secret_value())
 
 
 def need(value: Any, variable: str, what_for: str) -> Any:

@@ -21,7 +21,7 @@ from dialer.templates.bounded import Bounded
 from dialer.words import say_duration
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "SECURITY.md", *(ROOT / "docs").glob("*.md")])
 LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)")
 
 
@@ -190,7 +190,7 @@ def test_a_template_may_use_what_the_documentation_says(tmp_path: Path) -> None:
 
 def test_the_filters_of_templates_are_as_documented() -> None:
     paragraph = page("docs/campaign-file.md").partition("these filters may be used:")[2].partition("\n\n")[0]
-    ours = {name for name in Bounded().filters if name not in ("counted by steps", "spent", "joined")}
+    ours = {name for name in Bounded().filters if name not in ("counted by steps", "spent", "joined", "weighed")}
     assert set(re.findall(r"`(\w+)`", paragraph)) == ours
 
 

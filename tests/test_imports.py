@@ -15,14 +15,14 @@ PACKAGE = Path(__file__).resolve().parents[1] / "dialer"
 
 NOUNS = {
     "audience", "breaker", "call", "calling_window", "campaign", "campaign_files", "campaign_mistakes",
-    "campaign_values", "errors", "finding", "permission", "phone_number", "proofreading", "script", "templates",
-    "wording", "words", "yaml_places",
+    "campaign_values", "errors", "finding", "permission", "phone_number", "proofreading", "script", "secrecy",
+    "templates", "wording", "words", "yaml_places",
 }  # fmt: skip
 SHAPES = {"crm.base", "providers.base"}
 MEMORY = {
-    "budgets", "campaign_store", "cancelling", "claiming", "clock", "database", "erasing", "first_day", "given_rows",
-    "group_writer", "history", "leases", "log", "migrate", "migrations", "pausing", "person", "restoring", "schedule",
-    "tables",
+    "budgets", "campaign_store", "cancelling", "claiming", "clock", "database", "erasing", "first_day", "gauges",
+    "given_rows", "group_writer", "history", "leases", "log", "migrate", "migrations", "pausing", "person", "restoring",
+    "schedule", "tables",
 }  # fmt: skip
 INTAKE = {"intake"}
 WAYS_IN = {"app", "cli", "commands", "ending", "scheduler", "service", "settings", "web"}
@@ -47,6 +47,7 @@ ONE_DOOR = {
     "httpx": {"commands.doctor", "crm.bitrix24_rest"},
     "jinja2": {"templates"},
     "phonenumbers": {"phone_number"},
+    "prometheus_client": {"web.metrics"},
     "rich": {"commands"},
     "ruamel": {"yaml_places"},
     "sqlmodel": {"tables", "migrations"},
@@ -54,7 +55,7 @@ ONE_DOOR = {
     "structlog": {"log"},
     "twilio": {"providers.twilio"},
     "typer": {"cli"},
-    "uvicorn": {"web.server"},
+    "uvicorn": {"web.bounds", "web.server"},
 }
 
 

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from dialer import log
 from dialer.app import build, open_database
+from dialer.campaign import Campaign
 from dialer.campaign_files import read_campaigns
 from dialer.campaign_store import Store, take_in
 from dialer.claiming import Scope
@@ -39,7 +40,7 @@ def call(settings: Settings, number: str, campaign: str | None, *, name: str | N
     chosen = campaign or next(iter(loaded.campaigns))
     refuse_what_is_wrong(loaded, chosen)
     refuse_what_cannot_be_done(settings, loaded, chosen)
-    phone = _phone(number, loaded.campaigns[chosen].campaign.region)
+    phone = _phone(number, loaded.campaigns[chosen].campaign)
     stopping = Stopping(settings.drain)
     with open_database(settings) as database, stopping.listening(), ExitStack() as stack:
         take_in(database, loaded, now=database.now())
@@ -68,11 +69,11 @@ def _started(stack: ExitStack, settings: Settings, database: Database, scope: Sc
         raise
 
 
-def _phone(text: str, region: str) -> PhoneNumber:
-    phones = read_all(text, region=region)
+def _phone(text: str, campaign: Campaign) -> PhoneNumber:
+    phones = read_all(text, region=campaign.region)
     if len(phones) != 1:
         raise SettingsError(f"'{text}' is not one phone number; write it as +79161234567")
-    reason = why_not(phones[0])
+    reason = why_not(phones[0], countries=campaign.rings_in)
     if reason is not None:
         raise SettingsError(f"{mask(phones[0].number)} is not rung: {reason}")
     return phones[0]

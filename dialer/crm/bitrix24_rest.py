@@ -17,6 +17,7 @@ import httpx
 
 from dialer.crm.bitrix24_errors import Doubt, Later, Refused, TooFast, meaning
 from dialer.crm.bitrix24_pace import Bucket, Operating
+from dialer.secrecy import without_secrets
 
 CONNECT_WITHIN, ANSWER_WITHIN = 5.0, 65.0  # the portal cuts a request at 60 s: its answer must find us listening
 ANSWER_MOST = 48 * 1024 * 1024
@@ -222,8 +223,8 @@ class Rest:
     def _failed(self, body: Any, method: str, status: int, sent_at: datetime) -> Later | Refused | Doubt:
         code, text = str(_map(body).get("error", "")).upper(), str(_map(body).get("error_description", ""))
         for secret in self._secrets:
-            text = text.replace(secret, "***")
-        error = meaning(code, text, method, status)
+            text, code = text.replace(secret, "***"), code.replace(secret.upper(), "***")
+        error = meaning(code, without_secrets(text), method, status)
         if code == "OPERATION_TIME_LIMIT" and isinstance(error, Later):
             self._operating.learn(method, _map(body).get("time"))
             error.at = self._operating.used_up(method)

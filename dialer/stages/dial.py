@@ -39,6 +39,8 @@ LEAD_MOST = timedelta(seconds=1)
 CAMPAIGN_RESTS = timedelta(minutes=5)
 QUEUED_TOO_LONG = timedelta(seconds=3)
 QUEUED_MOST = timedelta(hours=24)
+PLACED = "placed"
+"""Key of the news that the provider has taken a call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +160,7 @@ class Dialer:
     def _placed(self, claim: Claim, placed: Placed) -> Heard | None:
         """None where it has been told already."""
         self._breaker.answered()
-        heard = Heard(News(claim.attempt, "placed", Progress(phase=Phase.dialing), call_id=placed.call_id))
+        heard = Heard(News(claim.attempt, PLACED, Progress(phase=Phase.dialing), call_id=placed.call_id))
         if placed.queued <= QUEUED_TOO_LONG:
             return heard
         now, seconds = self._clock.now(), placed.queued.total_seconds()

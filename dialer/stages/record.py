@@ -212,7 +212,8 @@ def _take_in(row: dict[str, Any], item: Heard, *, now: datetime, timing: Timing)
         row["counts"] = not was_only_queued(whole)
     if whole.phase is Phase.ended:
         _settle(row, whole, before, now=now, timing=timing)
-    else:
+    elif row != before:
+        # what was heard before is no sign of life: whoever repeats it for ever would keep chase from asking
         row["ask_at"] = now + timing.silent_after
     return row != before
 

@@ -35,7 +35,7 @@ class Bounded(ImmutableSandboxedEnvironment):
         super().__init__(undefined=Missing, autoescape=False, finalize=_spoken, **options)
         self.filters = {name: _measured(FILTERS[name]) for name in _FILTERS}
         self.filters |= {"replace": _replace, "join": _join, "round": _round, _COUNTED: _counted, _SPENT: _spent,
-                         _JOINED: _joined}  # fmt: skip
+                         _JOINED: _joined, _WEIGHED: _weighed}  # fmt: skip
         self.globals = {"range": _range}
 
     def getattr(self, obj: Any, attribute: str) -> Any:
@@ -61,7 +61,7 @@ class Bounded(ImmutableSandboxedEnvironment):
         return self.undefined(f"'{attribute}' may not be used here", name=attribute, obj=obj, exc=SecurityError)
 
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
-        spend(1)
+        spend(1 + _size([args, kwargs]))
         return _bounded(super().call(__context, __obj, *args, **kwargs))
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
@@ -128,7 +128,7 @@ class _Purse(threading.local):
 _purse = _Purse()
 
 
-_COUNTED, _SPENT, _JOINED = "counted by steps", "spent", "joined"
+_COUNTED, _SPENT, _JOINED, _WEIGHED = "counted by steps", "spent", "joined", "weighed"
 _FILTERS = (
     "abs", "capitalize", "count", "d", "default", "first", "float", "int", "last", "length", "lower", "max", "min",
     "reverse", "sort", "string", "title", "trim", "truncate", "unique", "upper", "wordcount",
@@ -172,7 +172,7 @@ def _count_what_it_does(source: nodes.Template, environment: Bounded) -> None:
     for part in parts:
         spent = nodes.Filter(nodes.Const(_weight(part.body)), _SPENT, [], [], None, None, lineno=part.lineno)
         part.body.insert(0, nodes.Output([spent], lineno=part.lineno))
-    _join_by_filter(source)
+    _rewrite(source)
     source.set_environment(environment)
 
 
@@ -184,18 +184,24 @@ def _weight(body: Iterable[nodes.Node]) -> int:
     return weight
 
 
-def _join_by_filter(node: nodes.Node) -> None:
+def _rewrite(node: nodes.Node) -> None:
+    """Texts that are joined with ~, and lists and maps that are written down, go through filters."""
     for name, value in node.iter_fields():
         if isinstance(value, nodes.Node):
-            _join_by_filter(value)
-            if isinstance(value, nodes.Concat):
-                setattr(node, name, _joining(value))
+            _rewrite(value)
+            setattr(node, name, _by_filter(value))
         elif isinstance(value, list):
-            for place, one in enumerate(value):
+            for one in value:
                 if isinstance(one, nodes.Node):
-                    _join_by_filter(one)
-                    if isinstance(one, nodes.Concat):
-                        value[place] = _joining(one)
+                    _rewrite(one)
+            value[:] = [_by_filter(one) for one in value]
+
+
+def _by_filter(node: Any) -> Any:
+    if isinstance(node, nodes.Concat):
+        return _joining(node)
+    written = isinstance(node, nodes.List | nodes.Dict) or (isinstance(node, nodes.Tuple) and node.ctx == "load")
+    return nodes.Filter(node, _WEIGHED, [], [], None, None, lineno=node.lineno) if written else node
 
 
 def _joining(node: nodes.Concat) -> nodes.Filter:
@@ -240,6 +246,28 @@ def _spent(_: Context, weight: int) -> str:
 def _joined(_: Context, pieces: list[Any]) -> str:
     spend(len(pieces))
     return _within(str(piece) for piece in pieces)
+
+
+@pass_context
+def _weighed(_: Context, made: Any) -> Any:
+    """A list of the same list ten times, ten times over, is short to write and endless to say."""
+    spend(_size(made))
+    return made
+
+
+def _size(made: Any) -> int:
+    """Of all that is in it, as often as it is in it."""
+    size, waiting = 0, [made]
+    while waiting:
+        one = waiting.pop()
+        size += 1 + (len(one) // CHARACTERS_A_STEP if isinstance(one, str) else 0)
+        if isinstance(one, Mapping):
+            waiting += [*one.keys(), *one.values()]
+        elif isinstance(one, list | tuple):
+            waiting += one
+        if size + len(waiting) > LIST_MOST:
+            raise SecurityError(f"a list of more than {LIST_MOST} things")
+    return size
 
 
 @pass_context

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -14,6 +14,7 @@ from dialer.errors import Forged, Malformed
 from dialer.group_writer import GroupWriter
 from dialer.providers.base import Heard, Letter, News, Provider, Reply, TakenBack, Webhook
 from dialer.script import Script
+from dialer.web.pages import READING, Page, health
 
 COMMIT_WITHIN = 5.0
 BODY_MOST = 64 * 1024
@@ -40,8 +41,16 @@ class Scripts:
         return script
 
 
+def _untimed(_kind: str, _code: int, _seconds: float) -> None:
+    pass
+
+
 class Hooks:
-    """An ASGI application of two addresses. `is_well` is empty, or says what is wrong."""
+    """An ASGI application of one provider's webhooks, `/healthz`, and `pages` by their path; all else is 404.
+
+    `is_well` is empty, or says what is wrong. `timed` is told of each webhook: its kind, "" where it was refused, the
+    code of its answer, and the seconds it took.
+    """
 
     def __init__(
         self,
@@ -50,26 +59,32 @@ class Hooks:
         scripts: Scripts,
         *,
         is_well: Callable[[], str],
+        pages: Mapping[str, Page] | None = None,
+        timed: Callable[[str, int, float], None] = _untimed,
         commit_within: float = COMMIT_WITHIN,
     ) -> None:
-        self._provider, self._writer, self._scripts, self._is_well = provider, writer, scripts, is_well
-        self._commit_within = commit_within
+        self._provider, self._writer, self._scripts = provider, writer, scripts
+        self._pages = {"/healthz": health(is_well), **(pages or {})}
+        self._timed, self._commit_within = timed, commit_within
         self._prefix = f"/{provider.hook}/"
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             return
         reply = await self._reply(scope, receive)
-        what = [(b"content-type", reply.content_type.encode()), (b"content-length", b"%d" % len(reply.body))]
-        headers = [] if reply.code == 204 else what
+        headers = [*_EXTRA.get(reply.code, ())]
+        if reply.code == 405:
+            headers.append((b"allow", ", ".join(READING if scope["path"] in self._pages else ("POST",)).encode()))
+        if reply.code != 204:
+            headers.append((b"content-type", reply.content_type.encode()))
+            headers.append((b"content-length", b"%d" % len(reply.body)))
         await send({"type": "http.response.start", "status": reply.code, "headers": headers})
         await send({"type": "http.response.body", "body": reply.body})
 
     async def _reply(self, scope: Any, receive: Any) -> Reply:
-        if scope["path"] == "/healthz":
-            wrong = await run_in_threadpool(self._is_well)
-            told = json.dumps({"well": not wrong, "wrong": wrong}).encode()
-            return Reply(told, "application/json", 503 if wrong else 200)
+        page = self._pages.get(scope["path"])
+        if page is not None:
+            return await page.answer(scope["method"], scope["headers"])
         if not scope["path"].startswith(self._prefix):
             return _plain(404)
         if scope["method"] != "POST":
@@ -78,17 +93,21 @@ class Hooks:
         return _plain(413) if body is None else await self._receive(scope, body)
 
     async def _receive(self, scope: Any, body: bytes) -> Reply:
+        began, kind = time.perf_counter(), ""
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         webhook = Webhook(scope["method"], scope["path"], scope["query_string"].decode("latin-1"), headers, body)
         try:
             letter = self._provider.open(webhook)
         except Forged as error:
-            log.warn(f"webhook refused with 403: {error}")
-            return _plain(403)
+            log.repeatedly(f"webhook refused with 403: {error}")
+            reply = _plain(403)
         except Malformed as error:
-            log.warn(f"webhook refused with 400: {error}")
-            return _plain(400)
-        return await self._answer(letter)
+            log.repeatedly(f"webhook refused with 400: {error}")
+            reply = _plain(400)
+        else:
+            kind, reply = letter.kind, await self._answer(letter)
+        self._timed(kind, reply.code, time.perf_counter() - began)
+        return reply
 
     async def _answer(self, letter: Letter) -> Reply:
         script = None
@@ -111,6 +130,9 @@ class Hooks:
         except TimeoutError:
             return False
         return True
+
+
+_EXTRA = {401: [(b"www-authenticate", b"Bearer")]}
 
 
 def _plain(code: int) -> Reply:

@@ -10,6 +10,7 @@ from typing import Any, Self
 import uvicorn
 
 from dialer.errors import SettingsError
+from dialer.web.bounds import BoundedProtocol
 
 CLOSING = 2.0
 """Seconds for the answers that are being written."""
@@ -18,7 +19,9 @@ CLOSING = 2.0
 class WebServer:
     """Serves from `__enter__` to `__exit__`. Port 0 takes a free one; see `port`."""
 
-    def __init__(self, application: Any, host: str, port: int) -> None:
+    def __init__(
+        self, application: Any, host: str, port: int, *, bounds: type[BoundedProtocol] = BoundedProtocol
+    ) -> None:
         self._host = host
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._socket = socket.socket(family, socket.SOCK_STREAM)
@@ -33,8 +36,8 @@ class WebServer:
         self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(
             application, log_config=None, access_log=False, server_header=False, date_header=False, lifespan="off",
-            proxy_headers=False, ws="none", interface="asgi3",
-            timeout_keep_alive=75, limit_concurrency=2_000, h11_max_incomplete_event_size=32_768,
+            proxy_headers=False, ws="none", interface="asgi3", http=bounds,
+            timeout_keep_alive=75, limit_concurrency=bounds.connections_most,
         )  # fmt: skip
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._run, name="web", daemon=True)

@@ -92,6 +92,31 @@ MUCH = "it does too much"
 TEXT = "a text of more than 20000 characters"
 
 
+TEN = ", ".join("a" * 10)
+
+
+@pytest.mark.parametrize("use", ["{{ a }}", "{{ a|string|length }}", "{{ (a ~ '')|length }}", "{{ {a: 1}|length }}",
+                                 "{% for x in [a]|unique %}{% endfor %}", "{{ a|join }}", "{{ a == b }}"])  # fmt: skip
+@pytest.mark.parametrize("around", ["[]", "()", "{}"])
+def test_a_list_of_lists_of_lists_is_weighed_with_all_that_is_in_it(around: str, use: str) -> None:
+    again = "{1: a, 2: a, 3: a, 4: a, 5: a, 6: a, 7: a, 8: a}" if around == "{}" else f"{around[0]}{TEN}{around[1]}"
+    grown = "{% set a = ['xxxxxxxx'] %}" + f"{{% set a = {again} %}}" * 9 + "{% set b = [1] %}"
+    with pytest.raises(WordsError, match="more than 1000 things"):
+        say(block(grown + use))
+
+
+def test_neither_do_arguments_grow_without_end() -> None:
+    inner = "{{ m(n - 1, " + ", ".join(["varargs"] * 10) + ") }}"
+    macro = f"{{% macro m(n) %}}{{% if n %}}{inner}{{% else %}}{{{{ varargs }}}}{{% endif %}}{{% endmacro %}}"
+    with pytest.raises(WordsError, match="more than 1000 things"):
+        say(block(macro + "{{ m(9, 'xxxxxxxx') }}"))
+
+
+def test_a_list_that_a_marketer_writes_is_a_list() -> None:
+    assert say(block("{% for a in [1, (2, 3), {'b': 4}] %}{{ a }} {% endfor %}")) == "1 (2, 3) {'b': 4}"
+    assert say(block("{{ 'да' if contact.name in ['Анна Ли', 'x'] else 'нет' }}")) == "да"
+
+
 @pytest.mark.parametrize(
     ("said", "why"),
     [

@@ -295,3 +295,14 @@ def test_doctor_does_not_call_a_number_foreign_when_it_could_not_ask() -> None:
 def test_times_are_compared_as_they_are_listed() -> None:
     with Peer(listed(call_resource())) as peer:
         assert twilio(peer.url).look_up(ask(sent_after=NOW + timedelta(seconds=2))) is None
+
+
+@pytest.mark.parametrize("way", ["meta", "uri"])
+def test_a_next_page_somewhere_else_is_not_asked_for(way: str) -> None:
+    with Peer(listed()) as elsewhere:
+        there = f"{elsewhere.url}/2010-04-01/Accounts/{SID}/Calls.json?Page=1"
+        named = {"meta": {"meta": {"key": "calls", "next_page_url": there}}, "uri": {"next_page_uri": there}}[way]
+        with Peer(json_answer(200, json.dumps({"calls": [], "page": 0, **named})), error(404, 20404)) as peer:
+            with pytest.raises(ProviderUnavailable):
+                twilio(peer.url).look_up(ask())
+        assert (elsewhere.connections, elsewhere.requests) == (0, [])

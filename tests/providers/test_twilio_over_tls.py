@@ -34,9 +34,9 @@ def peer(authority: trustme.CA) -> Iterator[Peer]:
 
 
 @pytest.fixture
-def client(authority: trustme.CA) -> Iterator[GatedClient]:
+def client(authority: trustme.CA, peer: Peer) -> Iterator[GatedClient]:
     with authority.cert_pem.tempfile() as path:
-        made = GatedClient(2.0)
+        made = GatedClient(2.0, peer.url)
         assert made.session is not None
         made.session.verify = path
         yield made
@@ -90,7 +90,7 @@ def test_a_connection_that_ended_while_it_was_idle_is_replaced(client: GatedClie
 
 
 def test_a_certificate_that_nobody_vouches_for_ends_it_before_anything_is_sent(peer: Peer) -> None:
-    stranger = GatedClient(2.0)
+    stranger = GatedClient(2.0, peer.url)
     stranger.connect_ahead(peer.url)
     with pytest.raises(requests.exceptions.SSLError):
         post(stranger, peer)

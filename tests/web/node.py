@@ -18,7 +18,9 @@ from dialer.providers.base import Heard, TakenBack
 from dialer.providers.twilio import Twilio
 from dialer.providers.twilio.webhooks import Webhooks
 from dialer.script import Script
+from dialer.web.bounds import BoundedProtocol
 from dialer.web.hooks import Hooks, Scripts
+from dialer.web.pages import Page
 from dialer.web.server import WebServer
 from tests.providers.scene import CALL, CALLER_ID, KEY, NUMBER, SCRIPT, SECRET, SID, TOKEN
 
@@ -40,6 +42,8 @@ class Node:
         commit_within: float = 5.0,
         is_well: Callable[[], str] = lambda: "",
         load: Callable[[int], Script | None] | None = None,
+        pages: Mapping[str, Page] | None = None,
+        bounds: type[BoundedProtocol] = BoundedProtocol,
     ) -> None:
         self.heard: list[Heard | TakenBack] = []
         self.public = public
@@ -47,8 +51,8 @@ class Node:
         twilio = Twilio(SID, tokens[0], webhooks=self.webhooks)
         self._writer: GroupWriter[Heard | TakenBack] = GroupWriter(write or self.heard.extend)
         scripts = Scripts(load or (lambda attempt: script if attempt == 42 else None))
-        hooks = Hooks(twilio, self._writer, scripts, is_well=is_well, commit_within=commit_within)
-        self._server = WebServer(hooks, "127.0.0.1", 0)
+        hooks = Hooks(twilio, self._writer, scripts, is_well=is_well, pages=pages, commit_within=commit_within)
+        self._server = WebServer(hooks, "127.0.0.1", 0, bounds=bounds)
         self.port = self._server.port
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=30)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import re
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
@@ -12,7 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twilio.request_validator import RequestValidator
 
+from dialer.database import Database
+from dialer.web.bounds import BoundedProtocol
 from tests.providers.scene import KEY, TOKEN
+from tests.web.live_node import TOKEN as PASS
+from tests.web.live_node import Live, live_node
 from tests.web.node import PUBLIC, Node
 
 PATIENT = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -89,4 +96,80 @@ def test_whatever_twilio_itself_may_sign_is_answered(
     signature = RequestValidator(TOKEN).compute_signature(PUBLIC + path, fields or {"x": ""})
     answer = node.raw(path, body, signature)
     assert answer.status_code == (204 if kind in ("leg", "status") else 200)
+    assert not [one for one in caplog.records if one.levelno >= logging.ERROR]
+
+
+PAGES = [b"/healthz", b"/readyz", b"/metrics", b"/twilio/status/x", b"/nowhere", b"/healthz/", b"//metrics", b"*", b""]
+QUERIES = st.one_of(st.none(), st.just(f"token={PASS}".encode()), st.binary(max_size=20)).map(
+    lambda raw: b"" if raw is None else b"?" + raw.translate(None, b" \r\n\t\0")
+)
+SPOKEN = st.one_of(
+    st.tuples(st.just(b"Authorization"), st.one_of(st.just(f"Bearer {PASS}".encode()), VALUES)),
+    st.tuples(st.sampled_from([b"Range", b"Accept", b"Accept-Encoding", b"X-Forwarded-For", b"Expect"]), VALUES),
+    st.tuples(st.sampled_from([b"Content-Length", b"Transfer-Encoding", b"Upgrade", b"Host"]), VALUES),
+    st.tuples(TOKENS, VALUES),
+)  # fmt: skip
+
+
+class Impatient(BoundedProtocol):
+    received_within = 0.1
+
+
+@pytest.fixture
+def live(database: Database, tmp_path: Path) -> Iterator[Live]:
+    with live_node(database, tmp_path, started=False, bounds=Impatient) as made:
+        yield made
+
+
+@PATIENT
+@given(
+    method=st.sampled_from([b"GET", b"GET", b"HEAD", b"POST", b"DELETE", b"BREW", b"CONNECT", b"OPTIONS"]),
+    path=st.sampled_from(PAGES),
+    query=QUERIES,
+    headers=st.lists(SPOKEN, max_size=5),
+    body=st.binary(max_size=100),
+)
+def test_every_page_answers_whatever_is_asked_of_it(
+    live: Live, caplog: pytest.LogCaptureFixture, method: bytes, path: bytes, query: bytes,
+    headers: list[tuple[bytes, bytes]], body: bytes,
+) -> None:  # fmt: skip
+    lines = [method + b" " + path + query + b" HTTP/1.1", b"Host: x", b"Connection: close"]
+    lines += [name + b": " + value for name, value in headers]
+    harmless(live.port, b"\r\n".join([*lines, b"", body]), caplog)
+
+
+@PATIENT
+@given(
+    pieces=st.lists(
+        st.one_of(
+            st.binary(max_size=60),
+            st.sampled_from(
+                [b"GET /metrics HTTP/1.1\r\n", b"POST /twilio/status/x HTTP/1.1\r\n", b"Host: x\r\n", b"\r\n",
+                 b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n", b"5\r\nhello\r\n", b"0\r\n\r\n",
+                 b"Upgrade: h2c\r\nConnection: upgrade\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+                 b"Expect: 100-continue\r\n", b"Content-Length: 99999999999999999999\r\n"]
+            ),
+        ),
+        max_size=8,
+    )
+)  # fmt: skip
+def test_bytes_that_are_no_request_leave_no_trace(
+    live: Live, caplog: pytest.LogCaptureFixture, pieces: list[bytes]
+) -> None:
+    harmless(live.port, b"".join(pieces), caplog)
+
+
+def harmless(port: int, request: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    """Each answer is 1xx, 2xx or 4xx, or a 503 of readiness; none tells of the inside; nothing hangs."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        heard = b""
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            connection.sendall(request)
+            while more := connection.recv(65536):
+                heard += more
+                connection.settimeout(0.2)  # it may wait for another request on this connection
+    assert heard
+    for code in re.findall(rb"HTTP/1\.1 (\d+)", heard):
+        assert code[:1] in (b"1", b"2", b"4") or (code == b"503" and b"has not run lately" in heard), heard
+    assert not re.search(rb"Traceback|Exception|File \"|sqlite|postgres", heard), heard
     assert not [one for one in caplog.records if one.levelno >= logging.ERROR]

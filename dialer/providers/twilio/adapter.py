@@ -28,6 +28,7 @@ TALK_MOST = timedelta(hours=1)
 LISTEN_LEAST = timedelta(minutes=5)
 LASTS_MOST = timedelta(hours=4)
 TWIML_MOST = 4_000
+API_URL = "https://api.twilio.com"
 MESSAGE_WITHIN = 59
 """Seconds a machine's greeting may take before the message; Twilio's default of 30 cuts long ones to `unknown`."""
 PAGE, PAGES_MOST = 200, 20
@@ -125,7 +126,7 @@ class Twilio:
         """One a thread: each holds one session."""
         client: Client | None = getattr(self._mine, "client", None)
         if client is None:
-            http = GatedClient(self.request_timeout.total_seconds())
+            http = GatedClient(self.request_timeout.total_seconds(), self._api_url or API_URL)
             # with an environment of its own the SDK does not read ours, which could send it to another region
             own = {"TWILIO_ACCOUNT_SID": self._account_sid}
             client = Client(self._account_sid, self._auth_token, http_client=http, environment=own)

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -20,7 +21,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 from urllib3.util import is_connection_dropped
 
-from dialer.errors import Fault, TryLater
+from dialer.errors import Fault, ProviderUnavailable, TryLater
 
 ANSWER_MOST = 4 * 1024 * 1024
 
@@ -133,18 +134,25 @@ class _GatedAdapter(HTTPAdapter):
 
 
 class GatedClient(TwilioHttpClient):  # type: ignore[misc]
-    """For one thread. Never retries, never follows a redirect, knows no proxy."""
+    """For one thread. Never retries, never follows a redirect, knows no proxy.
 
-    def __init__(self, timeout: float) -> None:
+    Speaks to the host of `api_url` only: with each request go the account's credentials, and a page of a list may name
+    any address as that of the next.
+    """
+
+    def __init__(self, timeout: float, api_url: str) -> None:
         super().__init__(timeout=timeout)
+        self._home = _origin(api_url)
         self._gated, self._seconds = _GatedAdapter(max_retries=0), timeout
         assert self.session is not None
         self.session.trust_env = False
         self.session.mount("https://", self._gated)
         self.session.mount("http://", self._gated)
 
-    def request(self, *args: Any, **kwargs: Any) -> Response:
-        answer = super().request(*args, **kwargs)
+    def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Response:
+        if _origin(url) != self._home:
+            raise ProviderUnavailable("Twilio's answer names an address that is not Twilio's: it is not asked")
+        answer = super().request(method, url, *args, **kwargs)
         departure.status, departure.date = answer.status_code, (answer.headers or {}).get("Date", "")
         return answer
 
@@ -153,6 +161,11 @@ class GatedClient(TwilioHttpClient):  # type: ignore[misc]
         assert self.session is not None
         with suppress(OSError, HTTPError):
             self._gated.connect_ahead(url, self._seconds, verify=self.session.verify or True)
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port
 
 
 def _socket_options() -> list[tuple[int, int, int | bytes]]:

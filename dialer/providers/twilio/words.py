@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 
+from dialer import secrecy
 from dialer.call import AnsweredBy, Dialed, Hangup, Phase, Progress, Transfer
 
 PHASES = {
@@ -173,4 +174,4 @@ def unknown(fields: Mapping[str, str]) -> str:
 
 def without_secrets(text: str) -> str:
     """For logs and rows: Twilio repeats numbers and addresses in its messages, and ours are signed."""
-    return re.sub(r"\+?\d{7,}", "…", re.sub(r"[a-z]+://\S+", "…", text))[:150]
+    return re.sub(r"\+?\d{7,}", "…", re.sub(r"[a-z]+://\S+", "…", secrecy.without_secrets(text)))[:150]
