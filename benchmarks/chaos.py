@@ -87,7 +87,7 @@ def _one_world(url: str, folder: Path, *, kills: int, nodes: int, people: int, s
         points, held = kill_again_and_again(world, kills=kills, nodes=nodes, seed=seed)
         verdict = judge(world)
         left = world.left()
-        verdict.lost += [f"not settled: {left}, {world.waiting()}"] if left else []
+        verdict.unsettled += [f"not settled: {left}, {world.waiting()}"] if left else []
         return verdict, points, held
 
 

@@ -241,6 +241,7 @@ def token(json: Json = False) -> None:
     token.token(json=json)
 
 
+@app.command()
 def erase(
     who: Who,
     reason: Annotated[str, typer.Option(help="Kept with the numbers.")] = "asked to be forgotten",

@@ -21,8 +21,8 @@ from sqlmodel import SQLModel
 from dialer.app import build
 from dialer.database import Database
 from dialer.errors import SettingsError
+from dialer.schedule import claim_reading
 from dialer.settings import Settings, read_settings
-from dialer.stages.read import claim_reading
 from tests.peer import Answer, Peer, json_answer
 from tests.stages.scene import Scene
 
@@ -152,7 +152,7 @@ def test_a_service_writes_no_secret_into_its_log_or_its_database(
     now = database.now()
     everywhere = "{mon-sun: 00:00-24:00, holidays: none}"
     scene.campaign(now=now, read_at="00:00", window=everywhere, time_zone="UTC", limits="{per_person: {1 day: 9}}")
-    claim_reading(database, "renewal", now.date(), node="somebody", now=now)
+    claim_reading(database, scene.running["renewal"].campaign, now.date(), node="somebody", now=now)
     for _ in range(3):
         scene.planned(now=now, contract_end=now.date().replace(year=now.year + 1))
     given = environment(tmp_path, peer.url, database.url.render_as_string(hide_password=False))

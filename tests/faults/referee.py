@@ -26,6 +26,7 @@ class Verdict:
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
     overrun: list[str] = field(default_factory=list)
+    unsettled: list[str] = field(default_factory=list)
     unsure: int = 0
     calls: int = 0
     records: int = 0
@@ -35,12 +36,13 @@ class Verdict:
 
     @property
     def complaints(self) -> list[str]:
-        return [*self.rung_twice, *self.lost, *self.doubled, *self.overrun]
+        return [*self.rung_twice, *self.lost, *self.doubled, *self.overrun, *self.unsettled]
 
     def __str__(self) -> str:
         return (
             f"{self.calls} calls, {self.records} records, {self.notes} notes; rung twice {len(self.rung_twice)},"
-            f" lost {len(self.lost)}, doubled {len(self.doubled)}, overruns {len(self.overrun)};"
+            f" lost {len(self.lost)}, doubled {len(self.doubled)}, overruns {len(self.overrun)},"
+            f" not settled in time {len(self.unsettled)};"
             f" most lines {self.most_lines}, most calls in a second {self.most_a_second}, for a person {self.unsure}"
         )
 

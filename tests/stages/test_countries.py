@@ -11,7 +11,8 @@ from phonenumbers import PhoneNumberType
 
 from dialer.crm.base import CardType, Contact
 from dialer.phone_number import read_all, why_not
-from dialer.stages.read import claim_reading, read_campaign
+from dialer.schedule import claim_reading
+from dialer.stages.read import read_campaign
 from dialer.tables import numbers
 from tests.stages.fakes import Portal
 from tests.stages.scene import NOON, Scene
@@ -27,7 +28,7 @@ def read(scene: Scene, *phones: str, **lines: str) -> tuple[str, str]:
         card_type=CardType.contact, card_id=1, contact_id=1, phones=phones, contract_end=date(2026, 12, 20),
         responsible_id=1, do_not_call=False, zone=None, first_name="Иван", last_name="Петров",
     )  # fmt: skip
-    claim_reading(scene.database, "renewal", DAY, node="me", now=NOON)
+    claim_reading(scene.database, running.campaign, DAY, node="me", now=NOON)
     read_campaign(scene.database, Portal({1: person}), running, DAY, node="me", now=NOON)
     row = scene.owed(1)
     return row.state, row.reason
