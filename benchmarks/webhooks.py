@@ -169,7 +169,9 @@ def _serve_hooks(port: int, url: str) -> None:
     from dialer.providers.twilio.webhooks import Webhooks
     from dialer.stages.dial import be_punctual
     from dialer.stages.record import Timing, record
+    from dialer.web.bounds import BoundedProtocol
     from dialer.web.hooks import Hooks, Scripts
+    from dialer.web.metrics import Metrics
 
     log.set_up(level="critical")
     database = Database(url)
@@ -177,9 +179,10 @@ def _serve_hooks(port: int, url: str) -> None:
     writer: Any = GroupWriter(lambda items: record(database, items, now=datetime.now(UTC), timing=timing))
     webhooks = Webhooks(f"http://127.0.0.1:{port}", KEY, tokens=[TOKEN], secrets=[SECRET])
     twilio = Twilio("AC" + "0" * 32, TOKEN, webhooks=webhooks)
-    application = Hooks(twilio, writer, Scripts(lambda attempt: None), is_well=lambda: "")
+    application = Hooks(twilio, writer, Scripts(lambda attempt: None), is_well=lambda: "", timed=Metrics().webhook)
     be_punctual()
-    uvicorn.run(application, port=port, **_UVICORN)
+    # all protection on, as in the service
+    uvicorn.run(application, port=port, http=BoundedProtocol, **_UVICORN)
 
 
 _UVICORN: dict[str, Any] = {
