@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,12 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000, 1_000_000])
     parser.add_argument("--database", choices=("sqlite", "postgresql"), nargs="+", default=["sqlite", "postgresql"])
     options = parser.parse_args()
-    for kind in options.database:
-        _show(kind, {size: _measure(kind, size) for size in options.sizes})
+    measure(options.sizes, options.database)
+
+
+def measure(sizes: Sequence[int], kinds: Sequence[str] = ("sqlite", "postgresql")) -> None:
+    for kind in kinds:
+        _show(kind, {size: _measure(kind, size) for size in sizes})
 
 
 def _show(kind: str, by_size: dict[int, dict[str, float]]) -> None:
