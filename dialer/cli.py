@@ -258,9 +258,12 @@ def erase(
     """
     from dialer.commands import status
 
-    if not yes:
-        typer.confirm(f"Delete all that is known of {' '.join(who)}?", abort=True, err=True)
-    status.erase(_settings(), who, region=region, reason=reason, forget_number=forget_number)
+    def sure(question: str) -> None:
+        if not yes:
+            typer.confirm(question, abort=True, err=True)
+
+    code = status.erase(_settings(), who, region=region, reason=reason, forget_number=forget_number, sure=sure)
+    raise typer.Exit(code)
 
 
 @app.command()

@@ -149,7 +149,9 @@ class Database:
         try:
             engine = sa.create_engine(
                 self.url, pool_size=8, max_overflow=16, pool_pre_ping=False, hide_parameters=True,
-                connect_args={"connect_timeout": 10},
+                # a server that has vanished without a word is noticed within a minute
+                connect_args={"connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10,
+                              "keepalives_count": 3, "tcp_user_timeout": 60_000},
             )  # fmt: skip
         except ModuleNotFoundError as error:
             raise DatabaseRefused(f"PostgreSQL needs {error.name}: pip install 'psycopg[binary]'") from error

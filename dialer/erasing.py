@@ -25,28 +25,40 @@ class StillBusy(DialerError):
     pass
 
 
-def erase(database: Database, person: Person, *, reason: str, now: datetime, forget_number: bool = False) -> int:
-    """Their numbers are never rung again, unless `forget_number`. Returns how many rows are gone. Raises StillBusy."""
+def erase(
+    database: Database,
+    person: Person,
+    *,
+    reason: str,
+    now: datetime,
+    forget_number: bool = False,
+    also: Collection[str] = (),
+) -> tuple[int, int]:
+    """Their numbers, and `also` these, are never rung again, unless `forget_number`. Of a number that others share only
+    that one is kept. Returns how many rows are gone, and how many numbers are kept. Raises StillBusy."""
 
-    def work(c: sa.Connection) -> int:
+    def work(c: sa.Connection) -> tuple[int, int]:
         found = sa.select(targets.c.id).where(targets.c.id.in_(person.targets)).order_by(targets.c.id)
         ids = c.execute(found.with_for_update()).scalars().all()
         _refuse_what_is_under_way(c, ids)
-        phones = _numbers(c, ids) | ({person.number} if person.number is not None else set())
+        phones = {person.number} if person.number is not None else _numbers(c, ids) | set(also)
         gone = _delete(c, ids)
+        if forget_number and person.card_type is not None:
+            of_card = do_not_call.c.card.startswith(f"{person.card_type}:{person.card_id} ", autoescape=True)
+            gone += c.execute(sa.delete(do_not_call).where(of_card)).rowcount
         for number in sorted(phones):
             if forget_number:
                 gone += c.execute(sa.delete(do_not_call).where(do_not_call.c.number == number)).rowcount
             else:
                 suppress_number(database, c, number, source="command", reason=reason, now=now)
-        return gone
+        return gone, 0 if forget_number else len(phones)
 
     return database.write(work)
 
 
 def erase_old(database: Database, *, ended_before: date) -> int:
     """Whose contract ended before that day, and of whom nothing is owed. Returns how many people's reasons."""
-    unwritten = sa.select(entries.c.id).where(entries.c.target_id == targets.c.id, entries.c.state.in_(UNWRITTEN))
+    unwritten = sa.select(entries.c.id).where(entries.c.target_id == targets.c.id, entries.c.state != "written")
     undecided = sa.select(attempts.c.id).where(
         attempts.c.target_id == targets.c.id,
         sa.or_(attempts.c.phase != "ended", attempts.c.plan_at.is_not(None), attempts.c.owes_at.is_not(None)),

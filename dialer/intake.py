@@ -76,8 +76,9 @@ def _take_in(
             if person.do_not_call:
                 phones, why = [], "do not call, says the CRM"
             owed.append(_Owed(person, touch, phones, why, current))
-    new = _owe_new(database, c, campaign, [one for one in owed if one.known is None], now=now)
-    return new + _refresh(database, c, campaign, [one for one in owed if one.known is not None], now=now)
+    # who has given a number up first, or its new card would not have it
+    known = _refresh(database, c, campaign, [one for one in owed if one.known is not None], now=now)
+    return known + _owe_new(database, c, campaign, [one for one in owed if one.known is None], now=now)
 
 
 def _standing(c: sa.Connection, campaign: Campaign, card_ids: Sequence[int]) -> Mapping[int, list[Any]]:

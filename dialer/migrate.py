@@ -27,17 +27,22 @@ def migrate(database: Database) -> tuple[str | None, str]:
     """Returns the version before and after. Raises DatabaseRefused."""
     config, scripts = _migrations()
     head = scripts.get_current_head() or ""
+
+    def bring_up(connection: sa.Connection) -> str | None:
+        if not database.is_sqlite:
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(:n)"), {"n": _ADVISORY})
+        before = MigrationContext.configure(connection).get_current_revision()
+        _refuse_newer(before, scripts)
+        if before != head:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+        _name_installation(connection)
+        return before
+
     try:
-        # alembic keeps its context in module globals
-        with _one_at_a_time, database.engine.begin() as connection:
-            if not database.is_sqlite:
-                connection.execute(sa.text("SELECT pg_advisory_xact_lock(:n)"), {"n": _ADVISORY})
-            before = MigrationContext.configure(connection).get_current_revision()
-            _refuse_newer(before, scripts)
-            if before != head:
-                config.attributes["connection"] = connection
-                command.upgrade(config, "head")
-            _name_installation(connection)
+        # alembic keeps its context in module globals; in a deadlock with a node at work it is tried again
+        with _one_at_a_time:
+            before = database.write(bring_up)
     except DBAPIError as error:
         remedy = "check DIALER_DATABASE_URL" + ("" if database.is_sqlite else ", and that the server runs")
         raise DatabaseRefused(f"{database.shown}: {error.orig}; {remedy}") from error

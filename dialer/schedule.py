@@ -30,6 +30,8 @@ def claim_reading(
 ) -> bool:
     """False where this day has been read, is being read by another node, or is skipped. `again` reads it anyway."""
     late = [] if again else database.read(lambda c: _missed(c, campaign, now=now))
+    if not again and database.read(lambda c: _state(c, campaign, day)) in ("done", "skipped"):
+        return False
     state = "skipped" if day in late and campaign.if_missed == "skip" else "reading"
 
     def work(c: sa.Connection) -> bool:
@@ -54,6 +56,13 @@ def claim_reading(
     return database.write(work)
 
 
+def _state(c: sa.Connection, campaign: Campaign, day: date) -> str | None:
+    state: str | None = c.execute(
+        sa.select(readings.c.state).where(readings.c.campaign == campaign.name, readings.c.day == day)
+    ).scalar()
+    return state
+
+
 def missed_readings(c: sa.Connection, running: Mapping[str, Running], *, now: datetime) -> dict[str, list[date]]:
     """By campaign: the days of the last week that were not read, and today, where its hour has long gone by."""
     return {name: days for name, one in running.items() if (days := _missed(c, one.campaign, now=now))}
@@ -61,17 +70,20 @@ def missed_readings(c: sa.Connection, running: Mapping[str, Running], *, now: da
 
 def _missed(c: sa.Connection, campaign: Campaign, *, now: datetime) -> list[date]:
     today = now.astimezone(ZoneInfo(campaign.time_zone)).date()
-    since = c.execute(sa.select(sa.func.min(versions.c.since)).where(versions.c.campaign == campaign.name)).scalar()
+    mine = versions.c.campaign == campaign.name
+    since, newest = c.execute(sa.select(sa.func.min(versions.c.since), sa.func.max(versions.c.since)).where(mine)).one()
     if since is None:
         return []
     recent = (readings.c.campaign == campaign.name, readings.c.day >= today - timedelta(days=LOOKED_BACK))
     read = {row.day: row.state for row in c.execute(sa.select(readings).where(*recent))}
-    return [day for day in _days(campaign, today, since, now) if read.get(day) != "done"]
+    # today's hour is that of the file in force, which may be new
+    days = [*_days(campaign, today, since, now, LOOKED_BACK, 1), *_days(campaign, today, newest, now, 0, 0)]
+    return [day for day in days if read.get(day) != "done"]
 
 
-def _days(campaign: Campaign, today: date, since: datetime, now: datetime) -> Iterator[date]:
+def _days(campaign: Campaign, today: date, since: datetime, now: datetime, first: int, last: int) -> Iterator[date]:
     """Whose hour came while there was this campaign, and is long past."""
-    for back in range(LOOKED_BACK, -1, -1):
+    for back in range(first, last - 1, -1):
         day = today - timedelta(days=back)
         at = datetime.combine(day, campaign.read_at, ZoneInfo(campaign.time_zone)).astimezone(UTC)
         if since <= at <= now - LATE_AFTER and (campaign.ends is None or day <= campaign.ends):

@@ -18,7 +18,13 @@ from dialer.campaign_files import read_campaigns
 from dialer.campaign_store import Store, take_in
 from dialer.claiming import Scope
 from dialer.commands.output import print_json, print_table
-from dialer.commands.running import Stopping, refuse_what_cannot_be_done, refuse_what_is_wrong, running_service
+from dialer.commands.running import (
+    Stopping,
+    refuse_beside_a_service,
+    refuse_what_cannot_be_done,
+    refuse_what_is_wrong,
+    running_service,
+)
 from dialer.database import Database, sole_service
 from dialer.errors import DatabaseRefused, SettingsError
 from dialer.pausing import ends_it
@@ -46,6 +52,7 @@ def call(settings: Settings, number: str, campaign: str | None, *, name: str | N
         take_in(database, loaded, now=database.now())
         try:
             stack.enter_context(sole_service(database))
+            refuse_beside_a_service(database)
             alone = True
         except DatabaseRefused:
             log.say("a service runs on this database: it makes the call")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,6 +18,7 @@ from dialer.commands.output import data, print_json, print_table
 from dialer.commands.plan import Memory, decide
 from dialer.database import Database
 from dialer.errors import DialerError
+from dialer.first_day import room
 from dialer.history import dials_by_number, why_not_to_call
 from dialer.pausing import ends_it
 from dialer.permission import Facts, Rule, each_rule
@@ -25,6 +26,7 @@ from dialer.person import Person, read_person
 from dialer.settings import Settings
 from dialer.tables import attempts, campaigns, decisions, do_not_call, entries, numbers, targets, trunks, versions
 
+A_MOMENT = timedelta(seconds=5)
 SHOWN = 20
 """Reasons to ring one person, the newest."""
 
@@ -35,7 +37,7 @@ def explain(settings: Settings, words: Sequence[str], *, region: str, json: bool
     with open_to_look(settings) as database:
         now, running = database.now(), Store(database).running()
         known = database.read(lambda c: _known(c, settings, running, person, now=now))
-        if not known["reasons"]:
+        if not any(one["state"] == "open" for one in known["reasons"]):
             known["crm"] = _ask_crm(settings, database, running, person, now=now)
     if json:
         print_json(known)
@@ -109,6 +111,9 @@ def _rules(
 ) -> Iterator[tuple[str, Rule]]:
     """What is asked before this person is rung; of rules about numbers, for each number."""
     yield "", Rule("state", "" if row.state == "open" else f"{row.state}: {row.reason}")
+    waiting = next((one for one in tries if one.phase == "planned" and one.due_at > now), None)
+    if waiting is not None:
+        yield "", Rule("planned", waiting.reason or "its time has not come", waiting.due_at)
     if here is None:
         yield "", Rule("campaign", "no version of it is in force that this program can read")
         return
@@ -136,6 +141,11 @@ def _rules(
 def _rests(c: sa.Connection, campaign: Campaign, *, now: datetime) -> Iterator[Rule]:
     row = c.execute(sa.select(campaigns).where(campaigns.c.name == campaign.name)).one()
     yield Rule("campaign_stopped", row.stopped or "", now)
+    waits = row.next_slot_at > now + A_MOMENT
+    yield Rule("campaign_waits", "its pacing, or a refusal of its caller_id" if waits else "", row.next_slot_at)
+    most = campaign.first_day_at_most
+    full = most is not None and room(c, campaign, now=now) <= 0
+    yield Rule("first_day_at_most", f"the {most} calls of its first day are made" if full else "", now)
     yield Rule("campaign_paused", _paused(row.paused, f"campaign={campaign.name}"), now)
     trunk = c.execute(sa.select(trunks).where(trunks.c.name == campaign.trunk)).first()
     if trunk is not None:

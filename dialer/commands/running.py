@@ -105,7 +105,7 @@ def run_today(settings: Settings, campaign: str | None) -> tuple[Figures, bool]:
     refuse_what_cannot_be_done(settings, loaded, campaign)
     stopping = Stopping(settings.drain)
     with open_database(settings) as database, sole_service(database), stopping.listening():
-        _refuse_beside_a_service(database)
+        refuse_beside_a_service(database)
         parts = build(settings, database)
         since = parts.clock.now()
         end = end_of_day(since, loaded, campaign)
@@ -225,7 +225,7 @@ def refuse_what_cannot_be_done(settings: Settings, loaded: Loaded, campaign: str
         raise SettingsError("\n".join([*missing, "put them into .env or the environment; docs/going-live.md says how"]))
 
 
-def _refuse_beside_a_service(database: Database) -> None:
+def refuse_beside_a_service(database: Database) -> None:
     alive = sa.select(nodes.c.name).where(
         nodes.c.kind == "serve", nodes.c.seen_at > database.now() - timedelta(seconds=30)
     )

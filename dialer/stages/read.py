@@ -21,7 +21,7 @@ from dialer.errors import CrmUnavailable
 from dialer.intake import take_in_people
 from dialer.tables import attempts, readings, targets
 
-PEOPLE_AT_ONCE = 200
+PEOPLE_AT_ONCE = 100
 AGAIN_AT_ONCE = 500
 DUE_SOON, SEEN_LATELY = timedelta(minutes=5), timedelta(minutes=2)
 MANY_GONE_HELD = timedelta(hours=1)

@@ -478,3 +478,12 @@ def test_whoever_was_only_in_the_providers_queue_was_not_rung(scene: Scene, port
     assert [row.state for row in all_targets(scene)] == ["open"]
     scene.plan(NOON + 2 * MINUTE)
     assert [one.number for one in scene.claim(NOON + 3 * MINUTE)] == ["+79167654321"]
+
+
+def test_a_number_that_one_card_gives_up_is_free_for_a_new_one_in_the_same_page(scene: Scene, portal: Portal) -> None:
+    add(portal, 5)
+    read(scene, portal)
+    change(portal, 5, phones=("+7 916 765-43-21",))
+    add(portal, 7)
+    read(scene, portal, NOON + MINUTE)
+    assert states(scene) == [("open", ""), ("open", "")]

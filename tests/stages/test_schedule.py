@@ -95,3 +95,9 @@ def test_a_skipped_day_stays_seen(scene: Scene) -> None:
     assert missed(scene, NOON + HOUR)[-1] == TODAY
     read(scene, SEVEN + DAY)
     assert missed(scene, NOON + DAY)[-1] != TODAY + timedelta(days=1)
+
+
+def test_an_hour_that_is_moved_ahead_has_missed_nothing_today(scene: Scene) -> None:
+    old_campaign(scene, read_at="20:00", if_missed="skip")
+    scene.campaign(now=NOON, read_at="10:00", if_missed="skip", owner="somebody")
+    assert claim(scene, NOON + SECOND)

@@ -90,7 +90,9 @@ def _provider(settings: Settings, loaded: Loaded) -> Iterator[Finding]:
     campaigns = [file.campaign for file in loaded.campaigns.values()]
     # the account can be asked without an address of our own
     account = provider(settings.model_copy(update={"public_url": None}), "")
-    return account.findings({one.caller_id for one in campaigns}, {one.region for one in campaigns}, Clock().now)
+    return account.findings(
+        {one.caller_id for one in campaigns}, {country for one in campaigns for country in one.rings_in}, Clock().now
+    )
 
 
 def _rehearsal(settings: Settings) -> Iterator[Finding]:

@@ -9,8 +9,8 @@ down_revision = "0003"
 
 # A trigger, so that no statement can forget it. No foreign key: it would lock a target after its attempt.
 MOVED = {
-    "attempt": ("target_id", "not_now", "OLD.phase = 'planned'"),
     "target": ("id", "never", "OLD.state IN ('left_out', 'cancelled')"),
+    "attempt": ("target_id", "not_now", "OLD.phase = 'planned'"),
 }
 SQLITE = """
 CREATE TRIGGER {table}_decided AFTER UPDATE OF reason ON {table}
