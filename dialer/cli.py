@@ -185,7 +185,7 @@ def pause(
     """Ring nobody new, until `resume`.
 
     One campaign, or everything. What rings or talks goes on; what the telephone company has taken but does not ring
-    yet is ended, and tried again later as after a failed call. Reading, planning and writing back go on.
+    yet is ended, and rung after the pause where it was still in its queue. Reading, planning and writing back go on.
     """
     from dialer.commands import pausing
 

@@ -1,4 +1,4 @@
-"""`status`, `retry`, `suppress`, `migrate`: what the database says, and what may be told to it."""
+"""`status`, `retry`, `suppress`, `erase`, `migrate`: what the database says, and what may be told to it."""
 
 from __future__ import annotations
 
