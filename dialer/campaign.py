@@ -39,7 +39,7 @@ OPT_OUT = "do_not_call"
 
 
 class Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True)
 
 
 class AudiencePart(Part):
