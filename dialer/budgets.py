@@ -17,7 +17,7 @@ from dialer.first_day import room as first_day_room
 from dialer.tables import LIVE as IN_A_LIVE_PHASE
 from dialer.tables import attempts, campaigns, trunks
 
-# Starts spaced at exactly the limit overshoot it in some sliding second.
+# Starts spaced at exactly the limit overshoot it in some sliding second; with this, none does within `slack.SLACK`.
 MARGIN = 1.028
 LEAD = timedelta(milliseconds=100)
 """From the beginning of a claim to its first slot at least; the first claim of a process takes most of it."""

@@ -21,6 +21,7 @@ from dialer.database import Database
 from dialer.history import dials_by_number, dials_by_target, why_not_to_call
 from dialer.permission import Facts, ask_permission
 from dialer.script import Script, from_json, to_json
+from dialer.slack import SLACK
 from dialer.tables import attempts, campaigns, numbers, targets, trunks
 from dialer.templates import WordsError
 from dialer.wording import write_script
@@ -50,6 +51,7 @@ class Claim:
     machine_detection: bool
     claimed_at: datetime
     slot: datetime
+    slack: timedelta
     send_before: datetime
 
 
@@ -71,6 +73,7 @@ def claim_due(
     until: datetime,
     most: int,
     lead: timedelta = LEAD,
+    slack: timedelta = SLACK,
     scope: Scope = EVERYTHING,
 ) -> list[Claim]:
     """At most `most` claims, each with a slot after `lead` and before `until`. Those who may not be rung now are put
@@ -90,7 +93,7 @@ def claim_due(
         due = _lock_due(c, budget, open_to, scope, now=now, most=len(slots))
         allowed = _permitted(c, due, running, budget, now=now)
         taken = list(_deal(allowed, slots, open_to))
-        return _take(c, taken, running, budget, open_to, node=node, now=now)
+        return _take(c, taken, running, budget, open_to, slack, node=node, now=now)
 
     return database.write(work)
 
@@ -206,6 +209,7 @@ def _take(
     running: Mapping[str, Running],
     budget: Budget,
     open_to: Mapping[str, Share],
+    slack: timedelta,
     *,
     node: str,
     now: datetime,
@@ -221,7 +225,7 @@ def _take(
             Claim(
                 attempt=row.id, ref=f"{budget.key}-{row.id}", number=row.number, caller_id=here.campaign.caller_id,
                 script=script, ring_for=here.campaign.ring_for, machine_detection=here.campaign.machine_detection,
-                claimed_at=now, slot=slot, send_before=send_before,
+                claimed_at=now, slot=slot, slack=slack, send_before=send_before,
             )
         )  # fmt: skip
     if not claims:
@@ -241,11 +245,12 @@ def _take(
     c.execute(
         sa.update(trunks)
         .where(trunks.c.name == budget.trunk)
-        .values(next_slot_at=claims[-1].slot + budget.spacing, paused_until=None, reason="")
+        .values(next_slot_at=claims[-1].slot + budget.spacing + slack - SLACK, paused_until=None, reason="")
     )
     for name, share in sorted(open_to.items()):
         if share.took:
-            c.execute(sa.update(campaigns).where(campaigns.c.name == name).values(next_slot_at=share.next_slot_at))
+            after = share.next_slot_at + slack - SLACK
+            c.execute(sa.update(campaigns).where(campaigns.c.name == name).values(next_slot_at=after))
     return claims
 
 

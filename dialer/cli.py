@@ -256,13 +256,13 @@ def erase(
     Names, calls, answers and texts. The numbers alone stay, as numbers that are never called: without them the next
     reading would bring the person back. Erase them in Bitrix24, too, and before.
     """
-    from dialer.commands import status
+    from dialer.commands import erase
 
     def sure(question: str) -> None:
         if not yes:
             typer.confirm(question, abort=True, err=True)
 
-    code = status.erase(_settings(), who, region=region, reason=reason, forget_number=forget_number, sure=sure)
+    code = erase.erase(_settings(), who, region=region, reason=reason, forget_number=forget_number, sure=sure)
     raise typer.Exit(code)
 
 

@@ -29,11 +29,9 @@ from dialer.database import Database, in_one_line
 from dialer.erasing import erase_old
 from dialer.errors import CrmError, CrmUnavailable
 from dialer.first_day import put_off_the_rest
-from dialer.gauges import Gauge, gauges
 from dialer.group_writer import GroupWriter
-from dialer.migrate import is_current
 from dialer.pausing import ends_it, paused
-from dialer.providers.base import Heard, Reply, TakenBack
+from dialer.providers.base import Heard, TakenBack
 from dialer.schedule import claim_reading, reading_due
 from dialer.scheduler import Ticks
 from dialer.stages.chase import Chase, ask_about_silent, end_unwanted
@@ -43,9 +41,9 @@ from dialer.stages.read import read_again, read_campaign
 from dialer.stages.record import Timing, record
 from dialer.stages.write_back import Manners, look_for_doubtful, owe_entries, write_owed
 from dialer.tables import PAST, attempts, entries, targets, trunks
+from dialer.watched import Watched
 from dialer.web.hooks import Hooks, Scripts
-from dialer.web.metrics import Metrics, database_up, idle_ticks
-from dialer.web.pages import Page, readiness
+from dialer.web.metrics import Metrics
 
 T = TypeVar("T")
 
@@ -68,11 +66,6 @@ BEATS = {
     "heartbeat": timedelta(seconds=10),
     "erase": timedelta(hours=6),
 }
-NEED_NOBODY = ("plan", "dial", "heartbeat")
-"""Ticks that wait for no portal and no provider: where one does not end well for long, this node is not well."""
-TICKS_WITHIN = 15.0
-LOOKS_WITHIN = timedelta(seconds=2)
-METRICS_KEPT = 5.0
 DIALING = ("campaigns", "read", "read again", "plan", "dial")
 
 
@@ -127,13 +120,15 @@ class Service:
 
     @property
     def web(self) -> object:
-        pages = {"/readyz": readiness(self._why_not_ready)}
-        token_hash = self._parts.token_hash
-        if token_hash is not None:
-            pages["/metrics"] = Page(self._tell_metrics, kept_for=METRICS_KEPT, token_hash=token_hash)
+        parts = self._parts
+        watched = Watched(
+            parts.database, parts.clock, parts.store, parts.desk.budget, self._ticks, self._metrics,
+            {name: self._interval(name) for name in BEATS}, dead_after=parts.manners.dead_after,
+            is_stopping=self._stopping.is_set,
+        )  # fmt: skip
         return Hooks(
-            self._parts.desk.provider, self._writer, self._scripts, is_well=self._is_well, pages=pages,
-            timed=self._metrics.webhook,
+            parts.desk.provider, self._writer, self._scripts, is_well=watched.is_well,
+            pages=watched.pages(parts.token_hash), timed=self._metrics.webhook,
         )  # fmt: skip
 
     def start(self) -> None:
@@ -341,38 +336,3 @@ class Service:
             before = (parts.clock.now() - timedelta(days=parts.keep_days)).date()
             if gone := erase_old(parts.database, ended_before=before):
                 log.say(f"{gone} reasons to ring are erased: their contracts ended before {before} (DIALER_KEEP_DAYS)")
-
-    def _is_well(self) -> str:
-        return "" if self._database_says(lambda c: c.execute(sa.select(1)).scalar()) else "the database does not answer"
-
-    def _why_not_ready(self) -> list[str]:
-        current = self._database_says(is_current)
-        if current is None:
-            return ["the database does not answer"]
-        reasons = [] if current else ["the database is at another version than this program"]
-        if self._stopping.is_set():
-            return [*reasons, "it is stopping"]
-        return reasons + [
-            f"{tick} has not run lately"
-            for tick in NEED_NOBODY
-            if self._ticks.idle(tick) > max(TICKS_WITHIN, 3 * self._interval(tick).total_seconds())
-        ]
-
-    def _tell_metrics(self) -> Reply:
-        found = self._database_says(self._gauges)
-        idle = {tick: self._ticks.idle(tick) for tick in BEATS}
-        return self._metrics.tell([database_up(found is not None), idle_ticks(idle), *(found or [])])
-
-    def _gauges(self, c: sa.Connection) -> list[Gauge]:
-        parts = self._parts
-        return gauges(
-            c, parts.desk.budget, parts.store.running(), dead_after=parts.manners.dead_after, now=parts.clock.now()
-        )
-
-    def _database_says(self, ask: Callable[[sa.Connection], T]) -> T | None:
-        """None where it does not answer in time."""
-        try:
-            return self._parts.database.look(ask, within=LOOKS_WITHIN)
-        except SQLAlchemyError as error:
-            log.repeatedly(f"the database does not answer whoever watches: {type(error).__name__}")
-            return None

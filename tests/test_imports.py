@@ -22,10 +22,10 @@ SHAPES = {"crm.base", "providers.base"}
 MEMORY = {
     "budgets", "campaign_store", "cancelling", "claiming", "clock", "database", "erasing", "first_day", "gauges",
     "given_rows", "group_writer", "history", "leases", "log", "migrate", "migrations", "pausing", "person", "restoring",
-    "schedule", "tables",
+    "schedule", "slack", "tables",
 }  # fmt: skip
 INTAKE = {"intake"}
-WAYS_IN = {"app", "cli", "commands", "ending", "scheduler", "service", "settings", "web"}
+WAYS_IN = {"app", "cli", "commands", "ending", "scheduler", "service", "settings", "watched", "web"}
 
 # A group may import itself where it stands among its own.
 MAY = {

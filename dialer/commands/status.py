@@ -1,29 +1,26 @@
-"""`status`, `retry`, `suppress`, `erase`, `migrate`: what the database says, and what may be told to it."""
+"""`status`, `retry`, `suppress`, `migrate`: what the database says, and what may be told to it."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from datetime import date, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
-from dialer.app import TRUNK, crm, open_database
+from dialer.app import TRUNK, open_database
 from dialer.call import Disposition
 from dialer.campaign_files import read_campaigns
 from dialer.campaign_store import Running, Store, not_in_force
 from dialer.cancelling import LIVE
 from dialer.cancelling import suppress as suppress_number
-from dialer.clock import Clock
 from dialer.commands.looking import missing_file, open_to_look
 from dialer.commands.output import data, print_json, print_table, readable, talk
 from dialer.database import Database, sole_service
-from dialer.erasing import erase as erase_person
-from dialer.errors import DatabaseRefused, DialerError, SettingsError
+from dialer.errors import DatabaseRefused, SettingsError
 from dialer.migrate import migrate as migrate_database
-from dialer.person import Person, read_person
 from dialer.phone_number import mask, read_all
 from dialer.restoring import begin_anew
 from dialer.schedule import missed_readings
@@ -236,57 +233,6 @@ def suppress(settings: Settings, number: str, *, reason: str, region: str) -> No
     with open_database(settings) as database:
         do_not_call(database, phones[0].number, reason=readable(reason))
         data.print(f"{mask(phones[0].number)} is not called any more by whoever uses {database.shown}")
-
-
-def erase(
-    settings: Settings,
-    words: Sequence[str],
-    *,
-    region: str,
-    reason: str,
-    forget_number: bool,
-    sure: Callable[[str], object],
-) -> int:
-    """Returns 1 where no number is known that could be kept from being called."""
-    person = read_person(words, region=region)
-    with open_to_look(settings) as database:
-        cards = database.read(
-            lambda c: c.execute(
-                sa.select(targets.c.card_type, targets.c.card_id).where(targets.c.id.in_(person.targets)).distinct()
-            ).all()
-        )
-        sure(f"Delete all that is known of {', '.join(f'{type} {id}' for type, id in cards) or person}?")
-        also = _numbers_in_crm(settings, database, person)
-        now = database.now()
-        gone, kept = erase_person(
-            database, person, reason=readable(reason), now=now, forget_number=forget_number, also=also
-        )
-    data.print(f"{person}: {gone} rows are gone. What stands in the CRM, at the provider, in backups stays there.")
-    if forget_number:
-        return 0
-    if not kept:
-        data.print("No number of theirs is known here: a later reading may ring them. `dialer suppress` the numbers.")
-        return 1
-    data.print(f"{kept} number{'s are' if kept > 1 else ' is'} never called again.")
-    return 0
-
-
-def _numbers_in_crm(settings: Settings, database: Database, person: Person) -> set[str]:
-    """Of a card; none where the CRM cannot be asked."""
-    found: set[str] = set()
-    if person.card_type is None or settings.bitrix24_webhook_url is None:
-        return found
-    for here in Store(database).running().values():
-        audience = here.campaign.audience
-        if audience.card is person.card_type:
-            try:
-                seen = crm(settings, Clock()).read_again(audience, [person.card_id]).get(person.card_id)
-            except DialerError as error:
-                talk.print(f"the CRM was not asked for their numbers: {error}")
-                continue
-            if seen is not None:
-                found |= {phone.number for text in seen.phones for phone in read_all(text, region=here.campaign.region)}
-    return found
 
 
 def do_not_call(database: Database, number: str, *, reason: str) -> None:

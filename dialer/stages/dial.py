@@ -29,9 +29,9 @@ from dialer.errors import CallRefused, Fault, TryLater
 from dialer.group_writer import GroupWriter
 from dialer.phone_number import mask
 from dialer.providers.base import Heard, News, Order, Placed, Provider, TakenBack
+from dialer.slack import Slack
 from dialer.tables import attempts
 
-SLACK = timedelta(milliseconds=18)
 AHEAD = timedelta(milliseconds=200)
 """From the first slot that a claim may take to the last."""
 LEAD_MOST = timedelta(seconds=1)
@@ -70,7 +70,7 @@ class Dialer:
         self._stopping = threading.Event()
         self._in_flight, self._lead = 0, LEAD
         self._guard = threading.Lock()
-        self._breaker = Breaker()
+        self._breaker, self._slack = Breaker(), Slack()
         self._unwanted: frozenset[int] = frozenset()
         self._queued: dict[int, datetime] = {}
         """Perhaps only queued at the provider, until when at the latest."""
@@ -96,7 +96,7 @@ class Dialer:
         now = self._clock.now()
         claims = claim_due(
             self._database, self._desk.budget, campaigns, node=self._node, now=now, until=now + self._lead + AHEAD,
-            most=most, lead=self._lead, scope=scope,
+            most=most, lead=self._lead, slack=self._slack.now, scope=scope,
         )  # fmt: skip
         # a node far from its database would find its slots gone by when the claim has been committed
         took = self._clock.now() - now
@@ -220,7 +220,7 @@ class Dialer:
 
     def _gate(self, claim: Claim) -> Callable[[], None]:
         slot, last = self._clock.monotonic(claim.slot), self._clock.monotonic(claim.send_before)
-        latest = min(slot + SLACK.total_seconds(), last)
+        latest = min(slot + claim.slack.total_seconds(), last)
 
         def gate() -> None:
             # the connection is open; the next thing that happens is the first byte of the request
@@ -228,8 +228,15 @@ class Dialer:
                 raise TryLater("this node is stopping", fault=Fault.ours)
             if claim.attempt in self._unwanted:
                 raise TryLater("it is no longer wanted", fault=Fault.ours)
-            if self._clock.seconds() > latest:
+            now = self._clock.seconds()
+            if now > latest:
+                if self._slack.missed():
+                    wide = self._slack.now.total_seconds()
+                    log.warn(
+                        f"this machine is too busy to ring in time: calls may leave {wide:.2f} s late, and fewer do"
+                    )
                 raise TryLater("its moment had gone by", fault=Fault.ours)
+            self._slack.kept(timedelta(seconds=now - slot))
 
         return gate
 

@@ -16,6 +16,7 @@ from dialer.campaign_store import Running, Store, take_in
 from dialer.claiming import EVERYTHING, Claim, Scope, claim_due
 from dialer.database import Database
 from dialer.providers.base import Heard, News, TakenBack
+from dialer.slack import SLACK
 from dialer.stages.plan import plan_due
 from dialer.stages.record import Timing, record
 from dialer.tables import attempts, campaigns, do_not_call, entries, targets, trunks
@@ -120,6 +121,7 @@ class Scene:
         horizon: timedelta = 300 * MILLISECOND,
         fresh_for: timedelta = 99 * DAY,
         scope: Scope = EVERYTHING,
+        slack: timedelta = SLACK,
         running: Mapping[str, Running] | None = None,
     ) -> list[Claim]:
         budget = Budget(
@@ -128,7 +130,7 @@ class Scene:
         )  # fmt: skip
         return claim_due(
             self.database, budget, self.running if running is None else running, node=node, now=now,
-            until=now + horizon, most=most, scope=scope,
+            until=now + horizon, most=most, slack=slack, scope=scope,
         )  # fmt: skip
 
     def hear(

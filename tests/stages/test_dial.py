@@ -232,6 +232,26 @@ def test_what_comes_too_late_to_its_slot_never_leaves(scene: Scene, node: NodeMa
     assert (scene.attempt(call).phase, scene.attempt(call).reason) == ("planned", LATE)
 
 
+class Overloaded(Exchange):
+    """Whatever is to leave is 60 ms late."""
+
+    def place(self, order: Order) -> Placed:
+        threading.Event().wait(0.36)
+        return super().place(order)
+
+
+def test_a_machine_that_misses_slot_after_slot_gets_more_slack_and_rings_again(scene: Scene, node: NodeMaker) -> None:
+    scene.planned()
+    exchange = Overloaded()
+    one = node(exchange)
+    for _ in range(200):
+        one.dialer.dial_due(scene.running)
+        one.wait()
+        if exchange.placed:
+            break
+    assert len(exchange.placed) == 1
+
+
 class FarAway(Exchange):
     """Connecting takes longer than a slot lies ahead, and a call that misses its slot closes the connection."""
 

@@ -29,7 +29,6 @@ Request = tuple[str, bytes, str]
 """Path, body, signature."""
 
 FORGED = 4_000
-CPU_EACH = 0.002
 
 
 @pytest.fixture
@@ -111,23 +110,20 @@ def forgeries(node: Live, call: int, count: int) -> Iterator[Request]:
             yield f"/twilio/{kind}/{chance.randbytes(chance.randrange(60)).hex()}", body, signature
 
 
-def test_thousands_of_forgeries_change_nothing_cost_little_and_do_not_flood_the_log(
+def test_thousands_of_forgeries_change_nothing_and_do_not_flood_the_log(
     node: Live, capsys: pytest.CaptureFixture[str]
 ) -> None:
     call = a_call(node)
     before, made = rows(node.database), list(forgeries(node, call, FORGED))
     log.set_up(level="info")
     try:
-        spent = time.process_time()
         codes = send(node.service.web, made)
-        spent = time.process_time() - spent
     finally:
         written = capsys.readouterr().err
         log.set_up(level="critical")
     assert len(codes) == FORGED
     assert set(codes) == {400, 403}
     assert rows(node.database) == before
-    assert spent < FORGED * CPU_EACH
     assert 1 <= len(written.splitlines()) <= 4, written
 
 

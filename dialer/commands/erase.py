@@ -1,0 +1,71 @@
+"""`erase`: a person → nothing that is known of them here, but that they are never called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import sqlalchemy as sa
+
+from dialer.app import crm
+from dialer.campaign_store import Store
+from dialer.clock import Clock
+from dialer.commands.looking import open_to_look
+from dialer.commands.output import data, readable, talk
+from dialer.database import Database
+from dialer.erasing import erase as erase_person
+from dialer.errors import DialerError
+from dialer.person import Person, read_person
+from dialer.phone_number import read_all
+from dialer.settings import Settings
+from dialer.tables import targets
+
+
+def erase(
+    settings: Settings,
+    words: Sequence[str],
+    *,
+    region: str,
+    reason: str,
+    forget_number: bool,
+    sure: Callable[[str], object],
+) -> int:
+    """Returns 1 where no number is known that could be kept from being called."""
+    person = read_person(words, region=region)
+    with open_to_look(settings) as database:
+        cards = database.read(
+            lambda c: c.execute(
+                sa.select(targets.c.card_type, targets.c.card_id).where(targets.c.id.in_(person.targets)).distinct()
+            ).all()
+        )
+        sure(f"Delete all that is known of {', '.join(f'{type} {id}' for type, id in cards) or person}?")
+        also = _numbers_in_crm(settings, database, person)
+        now = database.now()
+        gone, kept = erase_person(
+            database, person, reason=readable(reason), now=now, forget_number=forget_number, also=also
+        )
+    data.print(f"{person}: {gone} rows are gone. What stands in the CRM, at the provider, in backups stays there.")
+    if forget_number:
+        return 0
+    if not kept:
+        data.print("No number of theirs is known here: a later reading may ring them. `dialer suppress` the numbers.")
+        return 1
+    data.print(f"{kept} number{'s are' if kept > 1 else ' is'} never called again.")
+    return 0
+
+
+def _numbers_in_crm(settings: Settings, database: Database, person: Person) -> set[str]:
+    """Of a card; none where the CRM cannot be asked."""
+    found: set[str] = set()
+    if person.card_type is None or settings.bitrix24_webhook_url is None:
+        return found
+    for here in Store(database).running().values():
+        audience = here.campaign.audience
+        if audience.card is person.card_type:
+            try:
+                seen = crm(settings, Clock()).read_again(audience, [person.card_id]).get(person.card_id)
+            except DialerError as error:
+                talk.print(f"the CRM was not asked for their numbers: {error}")
+                continue
+            if seen is not None:
+                found |= {phone.number for text in seen.phones for phone in read_all(text, region=here.campaign.region)}
+    return found
