@@ -13,7 +13,6 @@ from dialer.clock import Clock
 from dialer.crm.bitrix24 import Bitrix24
 from dialer.database import Database
 from dialer.migrate import installation_key, migrate
-from dialer.providers.base import Provider
 from dialer.providers.twilio import Twilio
 from dialer.providers.twilio.voices import wrong_voice as wrong_voice
 from dialer.providers.twilio.webhooks import Webhooks
@@ -90,7 +89,7 @@ def provider(settings: Settings, key: str) -> Twilio:
 
 
 def desk(settings: Settings, key: str) -> Desk:
-    twilio: Provider = provider(settings, key)
+    twilio = provider(settings, key)
     budget = Budget(
         trunk=TRUNK,
         lines=settings.twilio_lines,
@@ -103,7 +102,7 @@ def desk(settings: Settings, key: str) -> Desk:
     )
     # a placement waits for its slot up to 0.3 s and for the provider's answer as long again
     most = settings.placements or min(max(4, math.ceil(settings.twilio_calls_per_second * 0.8) + 2), PLACEMENTS_MOST)
-    return Desk(twilio, budget, most)
+    return Desk(twilio, budget, most, receiver=twilio)
 
 
 def load_script(database: Database, attempt: int) -> Script | None:

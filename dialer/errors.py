@@ -11,7 +11,8 @@
     │   ├── CallRefused         this number will never work from here
     │   ├── TryLater            certainly not placed; back to planned
     │   ├── PerhapsPlaced       nobody can say
-    │   └── ProviderUnavailable a look-up or a cancel found nobody to ask
+    │   ├── ProviderUnavailable a look-up or a cancel found nobody to ask
+    │   └── CallForgotten       the call does not live, and the provider keeps no record of those that have ended
     └── WebhookError
         ├── Forged              403
         └── Malformed           400
@@ -104,6 +105,10 @@ class PerhapsPlaced(ProviderError):
 
 
 class ProviderUnavailable(ProviderError):
+    pass
+
+
+class CallForgotten(ProviderError):
     pass
 
 

@@ -42,7 +42,15 @@ def set_up(*, json: bool = False, level: str = "info") -> None:
         stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", force=True
     )
     # At INFO these print whole addresses, with numbers and secrets in them; uvicorn warns of all that is no request.
-    for name in ("twilio.http_client", "httpx", "httpcore", "urllib3", "apscheduler", "uvicorn.error"):
+    for name in (
+        "twilio.http_client",
+        "httpx",
+        "httpcore",
+        "websockets.client",
+        "urllib3",
+        "apscheduler",
+        "uvicorn.error",
+    ):
         logging.getLogger(name).setLevel(logging.ERROR)
 
 

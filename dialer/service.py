@@ -126,8 +126,9 @@ class Service:
             {name: self._interval(name) for name in BEATS}, dead_after=parts.manners.dead_after,
             is_stopping=self._stopping.is_set,
         )  # fmt: skip
+        assert parts.desk.receiver is not None
         return Hooks(
-            parts.desk.provider, self._writer, self._scripts, is_well=watched.is_well,
+            parts.desk.receiver, self._writer, self._scripts, is_well=watched.is_well,
             pages=watched.pages(parts.token_hash), timed=self._metrics.webhook,
         )  # fmt: skip
 

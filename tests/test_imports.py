@@ -35,6 +35,7 @@ MAY = {
     "intake": {"nouns", "shapes", "memory"},
     "stages": {"nouns", "shapes", "memory", "intake"},
     "twilio": {"nouns", "shapes", "twilio"},
+    "asterisk": {"nouns", "shapes", "asterisk"},
     "bitrix24": {"nouns", "shapes", "bitrix24"},
     "sandbox": {"sandbox"},
 }
@@ -44,7 +45,7 @@ ONE_DOOR = {
     "apscheduler": {"scheduler"},
     "dotenv": {"settings"},
     "holidays": {"calling_window"},
-    "httpx": {"commands.doctor", "crm.bitrix24_rest"},
+    "httpx": {"commands.doctor", "crm.bitrix24_rest", "providers.asterisk.rest"},
     "jinja2": {"templates"},
     "phonenumbers": {"phone_number"},
     "prometheus_client": {"web.metrics"},
@@ -56,6 +57,7 @@ ONE_DOOR = {
     "twilio": {"providers.twilio"},
     "typer": {"cli"},
     "uvicorn": {"web.bounds", "web.server"},
+    "websockets": {"providers.asterisk.switchboard"},
 }
 
 
@@ -162,6 +164,8 @@ def _group(module: str) -> str:
         return "sandbox"
     if module.startswith("providers.twilio"):
         return "twilio"
+    if module.startswith("providers.asterisk"):
+        return "asterisk"
     if module.startswith("crm.bitrix24"):
         return "bitrix24"
     groups = {"nouns": NOUNS, "shapes": SHAPES, "memory": MEMORY, "intake": INTAKE, "ways in": WAYS_IN}

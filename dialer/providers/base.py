@@ -1,13 +1,18 @@
 """What a telephone company is to the rest of the program: three verbs, three answers.
 
 place(order) → Placed      or CallRefused / TryLater: certainly not placed; anything else raised: *perhaps*
-look_up(asked) → News      what the provider knows of a call, by its id or by whom it rang
-open · receive(webhook)    who it is about; then what it proves and what to answer
+look_up(asked) → News      what the provider knows of a call, by its id, by our reference, or by whom it rang
+
+How news reaches us is the vendor's way, one of two:
+
+Receiver: open · receive(webhook)    who it is about; then what it proves and what to answer
+Listener: listen(hear)               a stream of events, and the adapter itself leads the conversation
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -93,7 +98,11 @@ class TakenBack:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A call that `chase` asks about. Without a `call_id` it is looked for by number and time."""
+    """A call that `chase` asks about. Without a `call_id` it is looked for by our reference, or by number and time.
+
+    `answered`: that somebody answered is known already. `orphaned`: the node that placed it has died, so that nobody
+    leads it any more, where the adapter leads the conversation.
+    """
 
     attempt: int
     ref: str
@@ -105,6 +114,8 @@ class Asked:
     has_keys: bool
     known: Callable[[str], bool]
     """Does a call of this id belong to another attempt?"""
+    answered: bool = False
+    orphaned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,19 +154,28 @@ class Provider(Protocol):
     lists_lag: timedelta
     """How long after a call was placed the provider's lists may not show it."""
     request_timeout: timedelta
-    hook: str
-    """First part of the path of this provider's webhooks."""
 
     def warm(self) -> None:
-        """Make this thread ready, so that its next placement takes no longer than the others. Sends no request."""
+        """Make this thread ready, so that its next placement takes no longer than the others. Places nothing."""
 
     def place(self, order: Order) -> Placed: ...
 
     def look_up(self, asked: Asked) -> News | None:
-        """None: the provider does not know such a call, and would. Raises ProviderUnavailable."""
+        """None: the provider does not know such a call, and would. Raises ProviderUnavailable, and CallForgotten where
+        it would not know."""
 
     def cancel(self, call_id: str, *, talking_too: bool) -> None:
         """End a call that is queued or ringing; with `talking_too` any call. Raises ProviderUnavailable."""
+
+    def findings(self, caller_ids: set[str], regions: set[str], now: Callable[[], datetime]) -> Iterator[Finding]:
+        """Account, money, clock, caller IDs and countries, for `doctor`, each as soon as it is known."""
+
+
+class Receiver(Protocol):
+    """A provider that tells by webhooks, and asks in them what to say."""
+
+    hook: str
+    """First part of the path of this provider's webhooks."""
 
     def open(self, webhook: Webhook) -> Letter:
         """Raises Forged, Malformed."""
@@ -165,9 +185,23 @@ class Provider(Protocol):
     def regrets(self, letter: Letter, script: Script | None, *, again: bool) -> Reply:
         """The answer when the news is not stored yet; with `again` it never will be, unless it comes again."""
 
-    def findings(self, caller_ids: set[str], regions: set[str], now: Callable[[], datetime]) -> Iterator[Finding]:
-        """Account, money, clock, caller IDs and countries, for `doctor`, each as soon as it is known."""
-
     def try_out(self) -> tuple[str, Webhook]:
         """A webhook about nobody's call as the provider would send it, and its whole address: the node that is reached
         there stores nothing and answers 204."""
+
+
+Hear = Callable[[News], "Future[None]"]
+"""Takes news in; done when it is stored, or failed."""
+
+
+class Listener(Protocol):
+    """A provider whose events come over a connection of ours. What was missed while it was interrupted is looked up."""
+
+    def listen(self, hear: Hear, *, within: float) -> bool:
+        """Before anything is placed. False: not connected within so many seconds; it goes on trying."""
+
+    def prepare(self, script: Script) -> bool:
+        """Whether the words can be spoken at once; where not, they will be soon."""
+
+    def close(self) -> None:
+        """Ends the conversations that nobody would lead any more."""

@@ -1,4 +1,5 @@
-"""Portal and telephone company together, on two free ports of this machine, in a thread of their own."""
+"""Portal and telephone company together, and an Asterisk where there is one, each on a free port of this machine, in a
+thread of their own."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self, TypeVar
 
+from dialer.sandbox.ari import Pbx
 from dialer.sandbox.portal import Portal
 from dialer.sandbox.telephone import Telephone
 from dialer.sandbox.wire import Handler, listen
@@ -18,8 +20,15 @@ T = TypeVar("T")
 class Sandbox:
     """Runs from `__enter__` to `__exit__`. Port 0 takes a free one."""
 
-    def __init__(self, portal: Portal, telephone: Telephone, *, ports: tuple[int, int] = (0, 0)) -> None:
-        self.portal, self.telephone, self._ports = portal, telephone, ports
+    def __init__(
+        self,
+        portal: Portal,
+        telephone: Telephone,
+        *,
+        pbx: Pbx | None = None,
+        ports: tuple[int, ...] = (0, 0, 0),
+    ) -> None:
+        self.portal, self.telephone, self._pbx, self._ports = portal, telephone, pbx, ports
         self._loop = asyncio.new_event_loop()
         self._started, self._stop = threading.Event(), asyncio.Event()
         self._error: OSError | None = None
@@ -47,6 +56,16 @@ class Sandbox:
     def telephone_url(self) -> str:
         """What DIALER_TWILIO_API_URL is to be."""
         return f"http://127.0.0.1:{self._ports[1]}"
+
+    @property
+    def pbx(self) -> Pbx:
+        assert self._pbx is not None
+        return self._pbx
+
+    @property
+    def ari_url(self) -> str:
+        """What DIALER_ASTERISK_URL is to be."""
+        return f"http://127.0.0.1:{self._ports[2]}"
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -83,15 +102,19 @@ class Sandbox:
     async def _serve(self) -> None:
         try:
             handlers: list[Handler] = [self.portal.handle, self.telephone.handle]
+            if self._pbx is not None:
+                handlers.append(self._pbx.handle)
             listening = [
-                await listen(handler, "127.0.0.1", port) for handler, port in zip(handlers, self._ports, strict=True)
+                await listen(handler, "127.0.0.1", port) for handler, port in zip(handlers, self._ports, strict=False)
             ]
         except OSError as error:
             self._error = error
             self._started.set()
             return
-        self._ports = (listening[0][1], listening[1][1])
+        self._ports = tuple(port for _, port in listening)
         self._started.set()
         await self._stop.wait()
+        if self._pbx is not None:
+            self._pbx.cut()
         for server, _ in listening:
             server.close()

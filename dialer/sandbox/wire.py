@@ -31,6 +31,13 @@ class Response:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Switched(Response):
+    """101: from here on the connection speaks what `then` speaks."""
+
+    then: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]] | None = None
+
+
 Handler = Callable[[Request], Awaitable[Response | None]]
 """None drops the connection without a word."""
 
@@ -45,6 +52,9 @@ async def listen(handler: Handler, host: str, port: int) -> tuple[asyncio.Server
                     return
                 writer.write(_bytes(answer))
                 await writer.drain()
+                if isinstance(answer, Switched) and answer.then is not None:
+                    await answer.then(reader, writer)
+                    return
         except (ConnectionError, asyncio.IncompleteReadError, ValueError, asyncio.CancelledError):
             return  # cancelled: the sandbox closes
         finally:
@@ -70,6 +80,8 @@ async def _request(reader: asyncio.StreamReader) -> Request | None:
 
 def _bytes(answer: Response) -> bytes:
     more = "".join(f"{name}: {value}\r\n" for name, value in answer.headers.items())
+    if isinstance(answer, Switched):
+        return f"HTTP/1.1 {answer.code} Switching Protocols\r\n{more}\r\n".encode()
     head = (
         f"HTTP/1.1 {answer.code} X\r\nDate: {formatdate(usegmt=True)}\r\nContent-Type: {answer.content_type}\r\n{more}"
         f"Content-Length: {len(answer.body)}\r\n\r\n"

@@ -28,7 +28,7 @@ from dialer.database import Database
 from dialer.errors import CallRefused, Fault, TryLater
 from dialer.group_writer import GroupWriter
 from dialer.phone_number import mask
-from dialer.providers.base import Heard, News, Order, Placed, Provider, TakenBack
+from dialer.providers.base import Heard, Listener, News, Order, Placed, Provider, Receiver, TakenBack
 from dialer.slack import Slack
 from dialer.tables import attempts
 
@@ -50,6 +50,8 @@ class Desk:
     provider: Provider
     budget: Budget
     placements: int
+    receiver: Receiver | None = None
+    listener: Listener | None = None
 
 
 class Dialer:

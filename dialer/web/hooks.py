@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from dialer import log
 from dialer.errors import Forged, Malformed
 from dialer.group_writer import GroupWriter
-from dialer.providers.base import Heard, Letter, News, Provider, Reply, TakenBack, Webhook
+from dialer.providers.base import Heard, Letter, News, Receiver, Reply, TakenBack, Webhook
 from dialer.script import Script
 from dialer.web.pages import READING, Page, health
 
@@ -54,7 +54,7 @@ class Hooks:
 
     def __init__(
         self,
-        provider: Provider,
+        provider: Receiver,
         writer: GroupWriter[Heard | TakenBack],
         scripts: Scripts,
         *,

@@ -25,13 +25,15 @@ from tests.providers.conversation import Company, EveryProvider
 from tests.providers.scene import CALL, CALLER_ID, KEY, NUMBER, SECRET, SID, TOKEN
 
 FATES = {
-    "lost_answer": "drop_after", "unavailable": "503", "refused": "refuse:21211", "busy": "429", "account": "401",
+    "lost_request": "drop_before", "lost_answer": "drop_after", "unavailable": "503",
+    "refused": "refuse:21211", "busy": "429", "account": "401",
     "slow": "slow",
 }  # fmt: skip
 
 
 class TwilioCompany:
     caller_id = CALLER_ID
+    finds_by_number = knows_caller_ids = True
 
     def __init__(self) -> None:
         self.heard: list[News] = []
@@ -43,7 +45,7 @@ class TwilioCompany:
 
     def __enter__(self) -> TwilioCompany:
         self.sandbox.__enter__()
-        self.provider = Orders(self.sandbox.telephone_url, self._webhooks)
+        self.provider = self.receiver = Orders(self.sandbox.telephone_url, self._webhooks)
         scripts = Scripts(self.provider.scripts.get)
         self._hooks = Hooks(self.provider, self._writer, scripts, is_well=lambda: "")
         self._server.__enter__()

@@ -1,0 +1,208 @@
+"""Orders → calls placed over ARI under an id of ours; look-ups from what this node has heard, and from the channels."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+
+from dialer.call import NOTHING, Hangup, Phase, Progress
+from dialer.errors import CallForgotten, Fault, PerhapsPlaced, TryLater
+from dialer.finding import Finding
+from dialer.providers.asterisk import examining, words
+from dialer.providers.asterisk.call import Call
+from dialer.providers.asterisk.rest import Address, Answer, Rest
+from dialer.providers.asterisk.sounds import Sounds, SpeechFailed
+from dialer.providers.asterisk.switchboard import Line, Switchboard
+from dialer.providers.base import Ability, Asked, Hear, News, Order, Placed
+from dialer.script import Script
+
+RENDERING_AFTER = timedelta(seconds=2)
+RENDERERS = 2
+TROUBLES_MOST = 5
+"""Calls in a row that the trunk has failed: the next ones wait."""
+TRUNK_RESTS = timedelta(seconds=30)
+ASTERISK = "Asterisk"
+
+
+class Asterisk:
+    """`listen` must have been called, and its socket be up, before anything is placed."""
+
+    name = "asterisk"
+    abilities = frozenset(Ability)
+    lists_lag = timedelta(seconds=2)
+
+    def __init__(
+        self,
+        address: Address,
+        line: Line,
+        sounds: Sounds,
+        *,
+        say: Callable[[str], None],
+        warn: Callable[[str], None],
+        timeout: timedelta = timedelta(seconds=10),
+    ) -> None:
+        self.request_timeout = timeout
+        self._line, self._sounds = line, sounds
+        self._rest = Rest(address, timeout=timeout.total_seconds())
+        self._board = Switchboard(address, line, sounds, say=say, warn=warn)
+        self._guard = threading.Lock()
+        self._rendering: dict[Script, str] = {}
+        """What is being made into sound, and why it last failed."""
+        self._renderers = ThreadPoolExecutor(RENDERERS, thread_name_prefix="speech")
+
+    def listen(self, hear: Hear, *, within: float) -> bool:
+        return self._board.listen(hear, within=within)
+
+    def close(self) -> None:
+        self._board.close()
+        self._renderers.shutdown(wait=False, cancel_futures=True)
+
+    def warm(self) -> None:
+        self._rest.warm()
+
+    def place(self, order: Order) -> Placed:
+        self._refuse_what_nobody_would_lead()
+        if not self.prepare(order.script):
+            raise self._not_ready(order.script)
+        call = Call(f"dial-{order.ref}", order, self._board.gap, self._line.speed)
+
+        def gate() -> None:
+            order.gate()
+            self._refuse_what_nobody_would_lead()
+            self._board.expect(call)
+
+        try:
+            answer = self._rest.place(self._parameters(call), {"variables": {"DIALER_APP": self._line.app}}, gate)
+            return self._verdict(call, answer)
+        except TryLater:
+            # another node may place it next: that this one has heard nothing of it must then prove nothing
+            self._forget(call)
+            raise
+
+    def look_up(self, asked: Asked) -> News | None:
+        channel = asked.call_id or f"dial-{asked.ref}"
+        call = self._board.calls.get(channel)
+        if call is not None and call.is_over:
+            return call.whole()
+        answer = self._rest.ask("GET", f"/channels/{channel}")
+        if answer.status != 404:
+            return self._living(channel, answer, asked)
+        if call is None:
+            raise CallForgotten(f"{ASTERISK} has no such channel, and keeps no record of those that have ended")
+        if call.heard_of:
+            self._board.end_unheard(call)  # does nothing where its end has come meanwhile
+            return call.whole()
+        if call.gap == self._board.gap:
+            return None  # whatever it had done here would have been heard
+        raise CallForgotten("its events may have been missed while they were interrupted")
+
+    def cancel(self, call_id: str, *, talking_too: bool) -> None:
+        if not talking_too:
+            answer = self._rest.ask("GET", f"/channels/{call_id}")
+            if answer.status == 404 or answer.body.get("state") == "Up":
+                return
+        self._rest.ask("DELETE", f"/channels/{call_id}", {"reason": "normal"})
+
+    def prepare(self, script: Script) -> bool:
+        if not self._sounds.lacking(script):
+            return True
+        with self._guard:
+            if script in self._rendering:
+                return False
+            self._rendering[script] = ""
+        self._renderers.submit(self._render, script)
+        return False
+
+    def findings(self, caller_ids: set[str], regions: set[str], now: Callable[[], datetime]) -> Iterator[Finding]:
+        return examining.examine(self._rest, self._line, self._sounds, caller_ids, now)
+
+    def _refuse_what_nobody_would_lead(self) -> None:
+        if self._board.replaced:
+            why = f"another program listens to {ASTERISK} under our name: stop it, and start this one again"
+            raise TryLater(why, fault=Fault.account)
+        if not self._board.up.is_set():
+            raise TryLater(f"{ASTERISK} is not heard: nobody would lead the call", fault=Fault.busy)
+        if self._board.troubles >= TROUBLES_MOST:
+            self._board.troubles = 0
+            why = f"the trunk has failed {TROUBLES_MOST} calls in a row (congestion, or it is out of order)"
+            raise TryLater(why, fault=Fault.busy, after=TRUNK_RESTS)
+
+    def _not_ready(self, script: Script) -> TryLater:
+        with self._guard:
+            failed = self._rendering.get(script, "")
+            if failed:
+                del self._rendering[script]  # tried again at the next call
+        if failed:
+            return TryLater(f"its words cannot be spoken: {failed}", fault=Fault.campaign)
+        return TryLater("its words are still being made into sound", fault=Fault.ours, after=RENDERING_AFTER)
+
+    def _render(self, script: Script) -> None:
+        try:
+            self._sounds.render(script)
+        except SpeechFailed as error:
+            why = str(error)
+        except Exception as error:
+            why = f"{type(error).__name__}: {error}"
+        else:
+            why = ""
+        with self._guard:
+            if why:
+                self._rendering[script] = why
+            else:
+                self._rendering.pop(script, None)
+
+    def _parameters(self, call: Call) -> dict[str, str]:
+        order = call.order
+        return {
+            "endpoint": self._board.endpoint(order.number), "app": self._line.app, "appArgs": f"out,{order.attempt}",
+            "callerId": self._board.shown(order.caller_id), "timeout": str(round(order.ring_for.total_seconds())),
+            "channelId": call.channel,
+        }  # fmt: skip
+
+    def _verdict(self, call: Call, answer: Answer) -> Placed:
+        status, said = answer.status, answer.said
+        if status == 200 and isinstance(answer.body, dict) and answer.body.get("id") == call.channel:
+            return Placed(call.channel)
+        if status == 409:
+            return self._confirmed(call)
+        if status == 500 and said == "Allocation failed":
+            where = re.sub(r"\{[a-z0-9]+\}", "…", self._line.dial)
+            raise TryLater(f"{ASTERISK} cannot dial {where}: is this trunk configured there?", fault=Fault.account)
+        if status in (400, 401, 403, 404):
+            remedy = _REMEDIES.get(status, "check DIALER_ASTERISK_URL")
+            raise TryLater(f"{ASTERISK} {status}: {said or 'no'}; {remedy}", fault=Fault.account)
+        raise PerhapsPlaced(f"{ASTERISK} {status}: {said or 'that is no answer of ARI'}")
+
+    def _confirmed(self, call: Call) -> Placed:
+        """After a true duplicate Asterisk may say so of a trunk that it does not know."""
+        if call.heard_of or self._rest.ask("GET", f"/channels/{call.channel}").status == 200:
+            return Placed(call.channel)
+        raise TryLater(f"{ASTERISK} took it for a call that exists already, which it does not", fault=Fault.account)
+
+    def _forget(self, call: Call) -> None:
+        if not call.heard_of:
+            self._board.calls.pop(call.channel, None)
+
+    def _living(self, channel: str, answer: Answer, asked: Asked) -> News | None:
+        state = str(answer.body.get("state", "")) if isinstance(answer.body, dict) else ""
+        if asked.orphaned and channel not in self._board.calls:
+            self._rest.ask("DELETE", f"/channels/{channel}", {"reason": "normal"})
+            was_up = asked.answered or state == "Up"
+            ended = Progress(
+                phase=Phase.ended, hangup=Hangup.completed if was_up else Hangup.cancelled,
+                keys_unheard=was_up and asked.has_keys, detail="" if was_up else "the node that rang has died",
+            )  # fmt: skip
+            return News(asked.attempt, f"orphan:{state}", ended, channel)
+        phase = words.STATES.get(state, Phase.planned)
+        known = Progress(phase=phase) if phase is not Phase.planned else NOTHING
+        return News(asked.attempt, f"look_up:{state}"[:60], known, channel, unknown="" if known != NOTHING else state)
+
+
+_REMEDIES = {
+    400: "check DIALER_ASTERISK_DIAL",
+    401: "check DIALER_ASTERISK_USER and DIALER_ASTERISK_PASSWORD",
+    403: "its user in ari.conf may only read: set read_only = no",
+}

@@ -1,0 +1,305 @@
+"""A call that has been answered → what is said, the keys, and the transfer, led by its events to the end.
+
+What a person chose is stored before anything is said about it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Protocol
+
+from dialer.call import AnsweredBy, Phase, Progress, Transfer
+from dialer.errors import ProviderUnavailable
+from dialer.providers.asterisk import words
+from dialer.providers.asterisk.call import Call
+from dialer.providers.asterisk.rest import Answer
+from dialer.script import Ask, Choice, Connect, Play, Say
+
+LASTS_MOST = timedelta(hours=1)
+LOOK_AFTER = 5.0
+"""Seconds without an event after which the channel is looked at: the event may have been missed."""
+DETECT_MOST = 15.0
+SILENT_MS = "2000,256"
+"""TALK_DETECT: so long a silence, in milliseconds, is the end of a greeting; above this level somebody speaks."""
+SPEAKS_WITHIN, GREETS_MOST = 3.0, 59.0
+
+
+class Gone(Exception):
+    """The channel has hung up."""
+
+
+class CannotSpeak(Exception):
+    """A sound could not be played."""
+
+
+class Board(Protocol):
+    """What a conversation needs of the switchboard."""
+
+    async def ask(self, method: str, path: str, params: Mapping[str, str] | None = None) -> Answer:
+        """Raises ProviderUnavailable."""
+
+    async def prove(self, call: Call, what: str, progress: Progress) -> bool:
+        """Whether it is stored."""
+
+    def media(self, call: Call, parts: Sequence[Say | Play]) -> list[str]: ...
+
+    def endpoint(self, number: str) -> str: ...
+
+    def shown(self, number: str) -> str: ...
+
+    def follow_leg(self, leg: str, call: Call | None) -> None:
+        """Its events come to the call's inbox; with None no longer."""
+
+    app: str
+    amd_context: str
+    warn: Callable[[str], None]
+
+
+@dataclass(slots=True)
+class Conversation:
+    board: Board
+    call: Call
+    _played: int = 0
+
+    async def lead(self) -> None:
+        """Ends with the channel hung up. Raises nothing."""
+        try:
+            async with asyncio.timeout(LASTS_MOST.total_seconds()):
+                await self._lead()
+        except Gone:
+            return
+        except CannotSpeak as error:
+            self.board.warn(f"attempt={self.call.order.attempt} hung up on: {error}")
+        except ProviderUnavailable as error:
+            self.board.warn(f"attempt={self.call.order.attempt} its conversation broke off: {error}")
+        except TimeoutError:
+            self.board.warn(f"attempt={self.call.order.attempt} lasted too long and is hung up on")
+        await self._quietly("DELETE", f"/channels/{self.call.channel}", {"reason": "normal"})
+
+    async def _lead(self) -> None:
+        script = self.call.order.script
+        if self.call.order.machine_detection and await self._is_a_machine():
+            if script.voicemail:
+                await self._until_the_greeting_is_over()
+                await self._say(script.voicemail)
+        elif script.ask is None:
+            await self._say(script.greeting)
+        else:
+            await self._ask(script.ask)
+
+    async def _is_a_machine(self) -> bool:
+        """In the dialplan, where the call is led by nobody until it comes back."""
+        where = {"context": self.board.amd_context, "extension": "s", "priority": "1"}
+        await self._do("POST", f"/channels/{self.call.channel}/continue", where)
+        until = time.monotonic() + DETECT_MOST
+        verdict = None
+        while verdict is None:
+            event = await self._next(LOOK_AFTER)
+            verdict = words.detected(await self._came_back() if event is None else event)
+            if verdict is None and time.monotonic() > until:
+                raise CannotSpeak(f"it did not come back from the dialplan's [{self.board.amd_context}]")
+        found = words.AMD.get(verdict, AnsweredBy.unknown)
+        await self.board.prove(self.call, "detected", Progress(phase=Phase.answered, answered_by=found))
+        return found is AnsweredBy.machine
+
+    async def _came_back(self) -> Mapping[str, Any]:
+        """The event that was missed, from what the channel is doing now."""
+        channel = await self._look()
+        plan = channel.get("dialplan", {})
+        if plan.get("app_name") != "Stasis":
+            return {}
+        return {"type": "StasisStart", "args": str(plan.get("app_data", "")).split(",")[1:]}
+
+    async def _until_the_greeting_is_over(self) -> None:
+        set_up = {"variable": "TALK_DETECT(set)", "value": SILENT_MS}
+        await self._do("POST", f"/channels/{self.call.channel}/variable", set_up)
+        started = time.monotonic()
+        speaks = False
+        while (left := started + self._real(GREETS_MOST if speaks else SPEAKS_WITHIN) - time.monotonic()) > 0:
+            event = await self._next(left)
+            kind = None if event is None else event.get("type")
+            speaks = speaks or kind == "ChannelTalkingStarted"
+            if kind == "ChannelTalkingFinished":
+                return
+
+    async def _ask(self, ask: Ask) -> None:
+        script = self.call.order.script
+        spoken: tuple[Say | Play, ...] = (*script.greeting, *ask.menu)
+        for step in range(1, ask.times + 1):
+            key = await self._say(spoken, until_a_key=True) or await self._key(ask.wait_seconds)
+            choice = None if key is None else ask.choice(key)
+            if not await self.board.prove(self.call, f"keys/{step}", _heard(choice, step)):
+                await self._say(script.apology)
+                return
+            if choice is not None:
+                await self._say(choice.then)
+                if choice.connect is not None:
+                    await self._connect(choice.connect, choice.place)
+                return
+            spoken = (*(() if key is None else ask.not_understood), *ask.menu)
+        await self._say(ask.silent)
+
+    async def _say(self, parts: Sequence[Say | Play], *, until_a_key: bool = False) -> str | None:
+        """To its end, or until a key is pressed, which is returned."""
+        media = self.board.media(self.call, parts)
+        if not media:
+            return None
+        self._played += 1
+        playback = f"{self.call.channel}-p{self._played}"
+        path = f"/channels/{self.call.channel}/play/{playback}"
+        await self._do("POST", path, {"media": ",".join(media)})
+        while True:
+            event = await self._next(LOOK_AFTER)
+            if event is None:
+                if (await self.board.ask("GET", f"/playbacks/{playback}")).status == 404:
+                    await self._look()
+                    return None
+            elif event.get("type") == "PlaybackFinished" and event["playback"].get("id") == playback:
+                if event["playback"].get("state") == "failed":
+                    await self._look()
+                    raise CannotSpeak(f"a sound could not be played: is Asterisk's folder of sounds ours? {media}")
+                return None
+            elif until_a_key and event.get("type") == "ChannelDtmfReceived":
+                await self._quietly("DELETE", f"/playbacks/{playback}")
+                return str(event.get("digit", ""))
+
+    async def _key(self, within: float) -> str | None:
+        until = time.monotonic() + self._real(within)
+        while (left := until - time.monotonic()) > 0:
+            event = await self._next(left)
+            if event is not None and event.get("type") == "ChannelDtmfReceived":
+                return str(event.get("digit", ""))
+        return None
+
+    async def _connect(self, connect: Connect, place: int) -> None:
+        leg = f"{self.call.channel}-m{place}"
+        became = Transfer.failed
+        self.board.follow_leg(leg, self.call)
+        try:
+            await self._quietly("POST", f"/channels/{self.call.channel}/moh")
+            became = await self._ring(leg, connect)
+            if became is Transfer.connected and not await self._put_together(leg):
+                became = Transfer.failed
+            await self.board.prove(self.call, f"transfer/{place}", _transfer(became))
+            if became is Transfer.connected:
+                await self._until_somebody_hangs_up(leg)
+                return
+        except Gone:
+            if became is not Transfer.connected:
+                await self.board.prove(self.call, f"transfer/{place}", _transfer(Transfer.no_answer))
+            raise
+        finally:
+            self.board.follow_leg(leg, None)
+            await self._quietly("DELETE", f"/channels/{leg}", {"reason": "normal"})
+            if became is Transfer.connected:
+                await self._quietly("DELETE", f"/bridges/{leg}")
+        await self._quietly("DELETE", f"/channels/{self.call.channel}/moh")
+        await self._say(connect.nobody)
+
+    async def _ring(self, leg: str, connect: Connect) -> Transfer:
+        order = self.call.order
+        wanted = {
+            "endpoint": self.board.endpoint(connect.number), "app": self.board.app, "appArgs": f"leg,{order.attempt}",
+            "channelId": leg, "originator": self.call.channel, "callerId": self.board.shown(order.caller_id),
+            "timeout": str(connect.ring_seconds),
+        }  # fmt: skip
+        try:
+            placed = await self.board.ask("POST", "/channels", wanted)
+        except ProviderUnavailable as error:
+            self.board.warn(f"attempt={order.attempt} the manager could not be rung: {error}")
+            return Transfer.failed
+        if placed.status >= 300:
+            return Transfer.failed
+        by_us, last_dial = False, ""
+        until = time.monotonic() + self._real(connect.ring_seconds) + LOOK_AFTER
+        while time.monotonic() < until:
+            event = await self._next(LOOK_AFTER)
+            if event is None:
+                answer = await self.board.ask("GET", f"/channels/{leg}")
+                if answer.status == 404:
+                    return Transfer.no_answer
+                if answer.body.get("state") == "Up":
+                    return Transfer.connected
+            elif words.about(event) != leg:
+                continue
+            elif event.get("type") == "StasisStart":
+                return Transfer.connected
+            elif event.get("type") == "Dial":
+                last_dial = str(event.get("dialstatus") or last_dial)
+            elif event.get("type") == "ChannelDestroyed":
+                cause = words.cause_of(event)
+                ended = words.ended(was_up=False, by_us=by_us, last_dial=last_dial, cause=cause)
+                return words.TRANSFERS.get(ended, Transfer.failed)
+        return Transfer.no_answer
+
+    async def _put_together(self, leg: str) -> bool:
+        made = await self.board.ask("POST", f"/bridges/{leg}", {"type": "mixing"})
+        await self._quietly("DELETE", f"/channels/{self.call.channel}/moh")
+        both = {"channel": f"{self.call.channel},{leg}"}
+        return made.status < 300 and (await self.board.ask("POST", f"/bridges/{leg}/addChannel", both)).status < 300
+
+    async def _until_somebody_hangs_up(self, leg: str) -> None:
+        while True:
+            event = await self._next(LOOK_AFTER * 6)
+            if event is None:
+                if (await self.board.ask("GET", f"/channels/{leg}")).status == 404:
+                    return
+                await self._look()
+            elif words.about(event) == leg and event.get("type") in ("ChannelDestroyed", "ChannelLeftBridge"):
+                return
+
+    async def _next(self, within: float) -> Mapping[str, Any] | None:
+        """None after so many seconds. Raises Gone."""
+        if self.call.is_over and self.call.inbox.empty():
+            raise Gone
+        try:
+            event = await asyncio.wait_for(self.call.inbox.get(), max(within, 0.01))
+        except TimeoutError:
+            return None
+        ended = event.get("type") in ("ChannelDestroyed", "ChannelHangupRequest")
+        if ended and words.about(event) in ("", self.call.channel):
+            raise Gone
+        return event
+
+    async def _look(self) -> Mapping[str, Any]:
+        """The channel. Raises Gone."""
+        answer = await self.board.ask("GET", f"/channels/{self.call.channel}")
+        if answer.status == 404 or not isinstance(answer.body, dict):
+            raise Gone
+        return answer.body
+
+    async def _do(self, method: str, path: str, params: Mapping[str, str] | None = None) -> Answer:
+        answer = await self.board.ask(method, path, params)
+        if answer.status in (404, 409):
+            await self._look()
+            raise CannotSpeak(f"{answer.status} {answer.said}")
+        if answer.status >= 300:
+            raise CannotSpeak(f"{answer.status} {answer.said}")
+        return answer
+
+    async def _quietly(self, method: str, path: str, params: Mapping[str, str] | None = None) -> None:
+        """What is of no matter when it cannot be done: it is over already, or the channel is."""
+        try:
+            await self.board.ask(method, path, params)
+        except ProviderUnavailable as error:
+            self.board.warn(f"attempt={self.call.order.attempt} {error}")
+
+    def _real(self, seconds: float) -> float:
+        return seconds / self.call.speed
+
+
+def _heard(choice: Choice | None, step: int) -> Progress:
+    if choice is None:
+        return Progress(phase=Phase.answered, answer_step=step)
+    return Progress(
+        phase=Phase.answered, answer=choice.answer, answer_step=step, answer_key=choice.place,
+        opted_out=choice.opts_out,
+    )  # fmt: skip
+
+
+def _transfer(became: Transfer) -> Progress:
+    return Progress(phase=Phase.answered, transfer=became)

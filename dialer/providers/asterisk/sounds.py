@@ -1,0 +1,162 @@
+"""Words → sound files in Asterisk's format, rendered ahead by the operator's command and kept by their words.
+
+Beside each stands its text, so that people find what a file says. Other files of the folder are left alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import shlex
+import subprocess
+import wave
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from dialer.errors import ProviderError
+from dialer.providers.asterisk.resampling import RATE, to_8_khz
+from dialer.script import Play, Say, Script
+
+SPEAK_WITHIN = 20.0
+TEXT_MOST = 4_000
+COMMAND = "espeak-ng -v {lang} -s 150 --stdin -w {file}"
+
+Speak = Callable[[str, str, str, Path], None]
+"""Words, their BCP 47 language, a voice or "", and the WAV file to write. Raises SpeechFailed."""
+
+
+class SpeechFailed(ProviderError):
+    pass
+
+
+class Sounds:
+    """`folder` is ours; Asterisk knows it as `known_as`, below its folder of sounds. `voice` reads what names none."""
+
+    def __init__(self, folder: Path, known_as: str, speak: Speak, *, way: str = "", voice: str = "") -> None:
+        self._folder, self._known_as, self._speak, self._way, self._voice = folder, known_as, speak, way, voice
+        self._there: set[str] = set()
+
+    def lacking(self, script: Script) -> list[Say]:
+        """What has not been rendered yet."""
+        return [say for say in dict.fromkeys(_all_says(script)) if not self._is_there(self._name(script, say))]
+
+    def render(self, script: Script) -> None:
+        """All that is lacking. Takes as long as the command. Raises SpeechFailed."""
+        for say in self.lacking(script):
+            self._render(script, say)
+
+    def media(self, script: Script, parts: Sequence[Say | Play]) -> list[str]:
+        """In ARI's words."""
+        return [
+            f"sound:{part.url.replace(',', '%2C')}" if isinstance(part, Play) else
+            f"sound:{self._known_as}/{self._name(script, part)}"
+            for part in parts
+            if isinstance(part, Play) or part.text.strip()
+        ]  # fmt: skip
+
+    def try_out(self) -> None:
+        """Can the command speak, and may its files stand in the folder? Raises SpeechFailed."""
+        self._render(Script("en-US", None, ()), Say("test"))
+
+    def _name(self, script: Script, say: Say) -> str:
+        what = "\n".join((self._way, script.language, self._voice_of(script), say.text))
+        return hashlib.sha256(what.encode()).hexdigest()[:40]
+
+    def _voice_of(self, script: Script) -> str:
+        return script.voice or self._voice
+
+    def _is_there(self, name: str) -> bool:
+        if name not in self._there and (self._folder / f"{name}.wav").is_file():
+            self._there.add(name)
+        return name in self._there
+
+    def _render(self, script: Script, say: Say) -> None:
+        name = self._name(script, say)
+        # a file that is half written must never be heard, nor one be taken that another node is writing
+        draft = self._folder / f".{name}.{secrets.token_hex(4)}.wav"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._speak(say.text[:TEXT_MOST], script.language, self._voice_of(script), draft)
+            _write(draft, to_8_khz(*_read(draft)))
+            draft.chmod(0o644)
+            (self._folder / f"{name}.txt").write_text(say.text, encoding="utf-8")
+            os.replace(draft, self._folder / f"{name}.wav")
+        except (OSError, EOFError, wave.Error) as error:
+            raise SpeechFailed(f"the words could not be made into {self._folder}: {_why(error)}") from error
+        finally:
+            with suppress(OSError):
+                draft.unlink(missing_ok=True)
+        self._there.add(name)
+
+
+def by_command(command: str) -> Speak:
+    """`{file}`, `{language}` (ru-RU), `{lang}` (ru) and `{voice}` are filled in; the words come on its stdin, or in
+    place of `{text}`. No shell reads it."""
+    parts = shlex.split(command)
+
+    def speak(text: str, language: str, voice: str, file: Path) -> None:
+        known = {"file": str(file), "language": language, "lang": language.partition("-")[0], "voice": voice,
+                 "text": text}  # fmt: skip
+        words = [_filled(part, known) for part in parts]
+        try:
+            ran = subprocess.run(
+                words, input=text.encode(), capture_output=True, timeout=SPEAK_WITHIN, check=False,
+                env={"PATH": os.defpath, **_SAFE},
+            )  # fmt: skip
+        except OSError as error:
+            raise SpeechFailed(f"{parts[0]} cannot be run: {_why(error)}; check DIALER_SPEECH_COMMAND") from error
+        except subprocess.TimeoutExpired as error:
+            raise SpeechFailed(f"{parts[0]} was not ready within {SPEAK_WITHIN:g} s") from error
+        if ran.returncode:
+            said = ran.stderr.decode(errors="replace").strip().splitlines()[-1:]
+            raise SpeechFailed(f"{parts[0]} failed ({ran.returncode}): {' '.join(said)[:150]}")
+        if not file.is_file():
+            raise SpeechFailed(f"{parts[0]} wrote no {{file}}; check DIALER_SPEECH_COMMAND")
+
+    return speak
+
+
+_SAFE = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
+
+
+def _filled(part: str, known: dict[str, str]) -> str:
+    for name, value in known.items():
+        if f"{{{name}}}" in part:
+            return part.replace(f"{{{name}}}", value)
+    return part
+
+
+def _all_says(script: Script) -> Iterator[Say]:
+    ask = script.ask
+    parts: list[Say | Play] = [*script.greeting, *(script.voicemail or ()), *script.apology]
+    if ask is not None:
+        parts += [*ask.menu, *ask.not_understood, *ask.silent]
+        for choice in ask.choices:
+            parts += [*choice.then, *(choice.connect.nobody if choice.connect is not None else ())]
+    return (part for part in parts if isinstance(part, Say) and part.text.strip())
+
+
+def _read(path: Path) -> tuple[array[int], int]:
+    with wave.open(str(path)) as file:
+        if file.getsampwidth() != 2:
+            raise wave.Error("it is not 16 bits a sample")
+        samples = array("h")
+        # a command that writes into a pipe does not know the length, and says that there are billions
+        samples.frombytes(file.readframes(min(file.getnframes(), file.getframerate() * 600)))
+        channels = file.getnchannels()
+        return (samples if channels == 1 else samples[::channels]), file.getframerate()
+
+
+def _write(path: Path, samples: array[int]) -> None:
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes(samples.tobytes())
+
+
+def _why(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__

@@ -1,0 +1,302 @@
+"""The events of this node's application, over one websocket, and the conversations that they lead: one event loop in a
+thread of its own. The door to websockets.
+
+Nothing may be dialed while no socket is up: whoever answers then is hung up on by Asterisk at once. After every
+interruption each call in flight is looked at. What has ended is remembered for a while: Asterisk forgets it at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from base64 import b64encode
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus, WebSocketException
+
+from dialer.call import Progress, Transfer
+from dialer.errors import ProviderUnavailable
+from dialer.providers.asterisk import words
+from dialer.providers.asterisk.call import Call
+from dialer.providers.asterisk.conversation import Conversation
+from dialer.providers.asterisk.rest import Address, Answer, LoopRest
+from dialer.providers.asterisk.sounds import Sounds
+from dialer.providers.base import News
+from dialer.script import Play, Say
+
+AGAIN_AFTER, AGAIN_MOST = 0.5, 30.0
+PING_EVERY = 20.0
+EVENT_MOST = 1 << 20
+STORED_WITHIN = 5.0
+REMEMBERED = timedelta(hours=1).total_seconds()
+UNWANTED = [{"type": "ChannelVarset"}, {"type": "ChannelDialplan"}]
+HANGS_UP_WITHIN = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """How this node dials. `dial`: `PJSIP/{number}@trunk`; {number} is without, {e164} with its plus."""
+
+    app: str
+    dial: str
+    amd_context: str
+    speed: float = 1.0
+
+
+class Switchboard:
+    """`calls` by channel id: those in flight, and those that ended lately."""
+
+    def __init__(
+        self, address: Address, line: Line, sounds: Sounds, *, say: Callable[[str], None], warn: Callable[[str], None]
+    ) -> None:
+        self._address, self._line, self._sounds, self._say = address, line, sounds, say
+        self.app, self.amd_context, self.warn = line.app, line.amd_context, warn
+        self.calls: dict[str, Call] = {}
+        self._legs: dict[str, Call] = {}
+        self._hear: Callable[[News], Future[None]] | None = None
+        self.up, self.replaced = threading.Event(), False
+        self.gap = 0
+        """How often the events have been interrupted."""
+        self.troubles = 0
+        """How many calls in a row the trunk itself has failed."""
+        self._startup = ""
+        self._loop = asyncio.new_event_loop()
+        self._closing = asyncio.Event()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._thread = threading.Thread(target=self._run, name="asterisk", daemon=True)
+        self._rest: LoopRest | None = None
+
+    def listen(self, hear: Callable[[News], Future[None]], *, within: float) -> bool:
+        """Returns whether it is up by then; where not, it goes on trying."""
+        self._hear = hear
+        if not self._thread.is_alive():
+            self._thread.start()
+        return self.up.wait(within)
+
+    def close(self) -> None:
+        """Hangs up those that nobody would lead any more; who talks to a manager goes on talking."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._closing.set)
+            self._thread.join(HANGS_UP_WITHIN + 2)
+
+    def expect(self, call: Call) -> None:
+        """Before the request is sent: its events may come before the answer does."""
+        self.calls[call.channel] = call
+        if len(self.calls) % 100 == 0 and self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._forget_old)
+
+    def end_unheard(self, call: Call) -> None:
+        """From another thread: its channel is gone."""
+        asyncio.run_coroutine_threadsafe(self._end_unheard(call, restarted=False), self._loop).result(5)
+
+    async def ask(self, method: str, path: str, params: Mapping[str, str] | None = None) -> Answer:
+        assert self._rest is not None
+        return await self._rest.ask(method, path, params)
+
+    async def prove(self, call: Call, what: str, progress: Progress) -> bool:
+        news = call.prove(what, progress)
+        if news is None:
+            return True
+        try:
+            await asyncio.wait_for(asyncio.wrap_future(self._told(news)), STORED_WITHIN)
+        except Exception as error:
+            self.warn(f"attempt={news.attempt} its news takes too long to store: {type(error).__name__}")
+            return False
+        return True
+
+    def media(self, call: Call, parts: Sequence[Say | Play]) -> list[str]:
+        return self._sounds.media(call.order.script, parts)
+
+    def endpoint(self, number: str) -> str:
+        return self._line.dial.replace("{number}", number.lstrip("+")).replace("{e164}", number)
+
+    def shown(self, number: str) -> str:
+        return number if "{e164}" in self._line.dial else number.lstrip("+")
+
+    def follow_leg(self, leg: str, call: Call | None) -> None:
+        if call is None:
+            self._legs.pop(leg, None)
+        else:
+            self._legs[leg] = call
+
+    def take(self, text: str | bytes) -> None:
+        """One event. What is no event is nothing."""
+        try:
+            event = json.loads(text)
+        except (ValueError, RecursionError):
+            return
+        if not isinstance(event, dict):
+            return
+        if event.get("type") == "ApplicationReplaced" and event.get("application") == self.app:
+            self.replaced = True
+            self.warn(f"another program listens to Asterisk as {self.app}: nobody is rung from here")
+            return
+        channel = words.about(event)
+        call = self.calls.get(channel)
+        if call is not None:
+            self._of_call(call, event)
+        elif channel in self._legs:
+            self._legs[channel].inbox.put_nowait(event)
+        elif event.get("type") == "StasisStart":
+            self._spawn(self._hang_up(channel))  # a leg that nobody waits for any more
+
+    def _of_call(self, call: Call, event: Mapping[str, Any]) -> None:
+        was_over = call.is_over
+        news = call.take(event)
+        if news is not None:
+            self._told(news)
+        if call.is_over and not was_over:
+            call.ended_at = self._loop.time()
+            self._count_trouble(call)
+        if event.get("type") == "StasisStart" and call.conversation is None:
+            self._lead(call)
+        else:
+            call.inbox.put_nowait(event)
+
+    def _lead(self, call: Call) -> None:
+        call.conversation = self._spawn(Conversation(self, call).lead())
+
+    def _count_trouble(self, call: Call) -> None:
+        of_the_trunk = call.cause in words.OF_THE_TRUNK and call.known.answered_at is None
+        self.troubles = self.troubles + 1 if of_the_trunk else 0
+
+    def _told(self, news: News) -> Future[None]:
+        assert self._hear is not None
+        future = self._hear(news)
+        future.add_done_callback(lambda done: self._complain(news, done))
+        return future
+
+    def _complain(self, news: News, done: Future[None]) -> None:
+        if not done.cancelled() and (error := done.exception()) is not None:
+            # it stands in `calls`: whoever asks about the call will be told again
+            self.warn(f"attempt={news.attempt} its news could not be stored: {type(error).__name__}")
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_until_complete(self._serve())
+        finally:
+            self._loop.close()
+
+    async def _serve(self) -> None:
+        self._rest = LoopRest(self._address)
+        listening = asyncio.create_task(self._stay_attached())
+        await self._closing.wait()
+        await self._hang_up_all()
+        self.up.clear()
+        for task in (listening, *self._tasks):
+            task.cancel()
+        await asyncio.gather(listening, *self._tasks, return_exceptions=True)
+        await self._rest.close()
+
+    async def _stay_attached(self) -> None:
+        pause, said = AGAIN_AFTER, ""
+        while True:
+            try:
+                async with connect(
+                    f"{self._address.events}?{urlencode({'app': self.app})}",
+                    additional_headers={"Authorization": self._basic()}, open_timeout=10, ping_interval=PING_EVERY,
+                    ping_timeout=PING_EVERY, max_size=EVENT_MOST, proxy=None, compression=None,
+                ) as socket:  # fmt: skip
+                    await self._attached()
+                    if said:
+                        self._say("Asterisk is heard again")
+                    pause, said = AGAIN_AFTER, ""
+                    async for text in socket:
+                        self.take(text)
+                why = "it closed the connection"
+            except InvalidStatus as error:
+                why = f"HTTP {error.response.status_code}; check DIALER_ASTERISK_USER and DIALER_ASTERISK_PASSWORD"
+            except (OSError, WebSocketException, ProviderUnavailable, TimeoutError) as error:
+                why = f"{type(error).__name__}"
+            if self.up.is_set():
+                self.up.clear()
+                self.gap += 1
+            if why != said:
+                self.warn(f"Asterisk is not heard, and nobody is rung meanwhile: {why}")
+                said = why
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, AGAIN_MOST)
+
+    async def _attached(self) -> None:
+        assert self._rest is not None
+        # what nobody reads costs both sides; Asterisk before 16 does not know how to leave it out
+        await self._rest.ask("PUT", f"/applications/{self.app}/eventFilter", body={"disallowed": UNWANTED})
+        told = await self._rest.ask("GET", "/asterisk/info", {"only": "status"})
+        started = str(told.body.get("status", {}).get("startup_time", "")) if isinstance(told.body, dict) else ""
+        restarted, self._startup = self._startup not in ("", started), started
+        if self.gap:
+            self._spawn(self._reconcile(restarted=restarted))
+        self.up.set()
+
+    async def _reconcile(self, *, restarted: bool) -> None:
+        for call in [call for call in self.calls.values() if not call.is_over and call.gap < self.gap]:
+            try:
+                await self._look_at(call, restarted=restarted)
+            except ProviderUnavailable as error:
+                self.warn(f"attempt={call.order.attempt} could not be looked at: {error}")
+                return  # the next interruption, or `chase`, comes back to it
+
+    async def _look_at(self, call: Call, *, restarted: bool) -> None:
+        answer = await self.ask("GET", f"/channels/{call.channel}")
+        if answer.status == 404:
+            if call.heard_of:
+                await self._end_unheard(call, restarted=restarted)
+            return
+        seen = {"type": "ChannelStateChange", "channel": answer.body}
+        if not call.is_over:
+            self._of_call(call, seen)
+        plan = answer.body.get("dialplan", {})
+        if call.conversation is None and plan.get("app_name") == "Stasis":
+            self._lead(call)
+
+    async def _end_unheard(self, call: Call, *, restarted: bool) -> None:
+        news = call.end_unheard(restarted=restarted)
+        call.ended_at = self._loop.time()
+        call.inbox.put_nowait({"type": "ChannelDestroyed"})
+        if news is not None:
+            self._told(news)
+
+    async def _hang_up_all(self) -> None:
+        """Whoever is led by nobody would hear silence for ever."""
+        live = [
+            call for call in self.calls.values() if not call.is_over and call.known.transfer is not Transfer.connected
+        ]
+        if live and self.up.is_set():
+            await asyncio.wait([asyncio.create_task(self._hang_up(call.channel)) for call in live], timeout=1)
+            leading = [call.conversation for call in live if call.conversation is not None]
+            if leading:  # they end when their channels have, whose news is then on its way
+                await asyncio.wait(leading, timeout=HANGS_UP_WITHIN)
+
+    async def _hang_up(self, channel: str) -> None:
+        try:
+            await self.ask("DELETE", f"/channels/{channel}", {"reason": "normal"})
+        except ProviderUnavailable as error:
+            self.warn(f"channel={channel} could not be hung up: {error}")
+
+    def _forget_old(self) -> None:
+        now = self._loop.time()
+        for channel, call in list(self.calls.items()):
+            if call.ended_at is not None and now - call.ended_at > REMEMBERED:
+                del self.calls[channel]
+
+    def _spawn(self, work: Any) -> asyncio.Task[None]:
+        task: asyncio.Task[None] = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.warn(f"a conversation broke off: {type(error).__name__}: {error}"[:300])
+
+    def _basic(self) -> str:
+        return "Basic " + b64encode(f"{self._address.user}:{self._address.password}".encode()).decode()

@@ -1,0 +1,157 @@
+"""Asterisk's words in ours: dial statuses, channel states, Q.850 causes, AMD. An unknown word proves nothing.
+
+What became of a call is read from what was ever Up and who hung up, not from the cause alone: 20 and 22 give different
+causes for the same end, and the SIP code behind one is told by the newest only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from dialer.call import AnsweredBy, Dialed, Hangup, Phase, Progress, Transfer
+
+DIALS = {
+    "": Phase.dialing,
+    "PROGRESS": Phase.ringing,
+    "PROCEEDING": Phase.dialing,
+    "RINGING": Phase.ringing,
+    "ANSWER": Phase.answered,
+}
+FINAL = {"BUSY", "NOANSWER", "CONGESTION", "CHANUNAVAIL", "CANCEL", "DONTCALL", "TORTURE", "INVALIDARGS"}
+"""A dial that has failed; why, `ChannelDestroyed` tells."""
+
+STATES = {
+    "Down": Phase.dialing,
+    "Rsrvd": Phase.dialing,
+    "OffHook": Phase.dialing,
+    "Dialing": Phase.dialing,
+    "Dialing Offhook": Phase.dialing,
+    "Pre-ring": Phase.dialing,
+    "Ring": Phase.ringing,
+    "Ringing": Phase.ringing,
+    "Busy": Phase.ringing,
+    "Up": Phase.answered,
+}
+
+CAUSES = {
+    1: Hangup.bad_number,
+    22: Hangup.bad_number,
+    28: Hangup.bad_number,
+    17: Hangup.busy,
+    18: Hangup.no_answer,
+    19: Hangup.no_answer,
+    20: Hangup.no_answer,
+    21: Hangup.declined,
+    0: Hangup.failed,
+    27: Hangup.failed,
+    29: Hangup.failed,
+    34: Hangup.failed,
+    38: Hangup.failed,
+    41: Hangup.failed,
+    42: Hangup.failed,
+    44: Hangup.failed,
+    58: Hangup.failed,
+    102: Hangup.failed,
+    127: Hangup.failed,
+}
+NORMAL = 16
+"""Before anybody has answered only we clear a call."""
+OF_THE_TRUNK = {27, 34, 38, 42}
+"""Everybody's trouble, not this number's."""
+
+AMD = {
+    "HUMAN": AnsweredBy.human,
+    "MACHINE": AnsweredBy.machine,
+    "NOTSURE": AnsweredBy.unknown,
+    "HANGUP": AnsweredBy.unknown,
+}
+
+TRANSFERS = {
+    Hangup.busy: Transfer.busy,
+    Hangup.declined: Transfer.busy,
+    Hangup.no_answer: Transfer.no_answer,
+    Hangup.cancelled: Transfer.no_answer,
+}
+"""How the other leg has ended, unanswered."""
+
+REQUESTED = 32
+"""The cause of a `ChannelHangupRequest` that came over ARI."""
+
+
+def proves(event: Mapping[str, Any]) -> Progress:
+    """What an event about the call's own channel proves; of its end see `ended`."""
+    kind = event.get("type")
+    phase = Phase.planned
+    if kind == "Dial":
+        phase = DIALS.get(str(event.get("dialstatus", "")), Phase.planned)
+    elif kind == "ChannelStateChange":
+        phase = STATES.get(state_of(event), Phase.planned)
+    elif kind == "StasisStart":
+        phase = Phase.answered
+    if phase is Phase.planned:
+        return Progress()
+    at = moment(event.get("timestamp")) if phase is Phase.answered else None
+    return Progress(phase=phase, answered_at=at, dialed=Dialed.yes)
+
+
+def ended(*, was_up: bool, by_us: bool, last_dial: str, cause: int) -> Hangup:
+    if was_up:
+        return Hangup.completed
+    if by_us or cause == NORMAL:
+        return Hangup.cancelled
+    if cause == 0 and last_dial not in FINAL:
+        return Hangup.no_answer  # Asterisk 20, when it has rung for as long as it was told to
+    return Hangup.busy if last_dial == "BUSY" else CAUSES.get(cause, Hangup.failed)
+
+
+def unknown(event: Mapping[str, Any]) -> str:
+    """The words that are not in the tables above, for people."""
+    kind = event.get("type")
+    if kind == "Dial" and event.get("dialstatus") not in (*DIALS, *FINAL):
+        return f"dialstatus={str(event.get('dialstatus'))[:40]!r}"
+    if kind == "ChannelStateChange" and state_of(event) not in STATES:
+        return f"state={state_of(event)[:40]!r}"
+    if kind == "ChannelDestroyed" and event.get("cause") not in (*CAUSES, NORMAL):
+        return f"cause={str(event.get('cause'))[:40]!r}"
+    if kind == "StasisStart" and (verdict := detected(event)) is not None and verdict not in AMD:
+        return f"AMDSTATUS={verdict[:40]!r}"
+    return ""
+
+
+def detected(event: Mapping[str, Any]) -> str | None:
+    """AMDSTATUS of a channel that comes back from the dialplan; None for every other event."""
+    args = event.get("args")
+    if event.get("type") != "StasisStart" or not isinstance(args, list) or len(args) < 2 or args[0] != "amd":
+        return None
+    return str(args[1])
+
+
+def about(event: Mapping[str, Any]) -> str:
+    """The channel that an event is about, or ""."""
+    channel = event.get("channel", event.get("peer"))
+    if isinstance(channel, dict):
+        return str(channel.get("id", ""))
+    playback = event.get("playback")
+    if isinstance(playback, dict):
+        return str(playback.get("target_uri", "")).removeprefix("channel:")
+    return ""
+
+
+def state_of(event: Mapping[str, Any]) -> str:
+    channel = event.get("channel", event.get("peer"))
+    return str(channel.get("state", "")) if isinstance(channel, dict) else ""
+
+
+def cause_of(event: Mapping[str, Any]) -> int:
+    cause = event.get("cause")
+    return cause if isinstance(cause, int) and not isinstance(cause, bool) else 0
+
+
+def moment(text: object) -> datetime | None:
+    """`2026-11-22T03:21:40.904+0000`. None for anything else."""
+    try:
+        return datetime.strptime(str(text), "%Y-%m-%dT%H:%M:%S.%f%z").astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
