@@ -136,7 +136,7 @@ def _steps(database: Any, size: int) -> Iterator[tuple[str, Callable[[], object]
     yield "is anybody due?", lambda: anything_due(database, "twilio", now=NOW)
     yield (
         "/metrics",
-        lambda: database.read(lambda c: gauges(c, budget, running, dead_after=timedelta(seconds=30), now=NOW)),
+        lambda: database.read(lambda c: gauges(c, [budget], running, dead_after=timedelta(seconds=30), now=NOW)),
     )
     yield "status", lambda: database.read(lambda c: look(c, now=NOW, running=running))
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import sqlalchemy as sa
 
@@ -12,12 +14,15 @@ from dialer.campaign_store import Store
 from dialer.clock import Clock
 from dialer.crm.bitrix24 import Bitrix24
 from dialer.database import Database
+from dialer.errors import DialerError
 from dialer.migrate import installation_key, migrate
+from dialer.providers.asterisk import Address, Asterisk, Line, Sounds, by_command
+from dialer.providers.base import Provider
 from dialer.providers.twilio import Twilio
 from dialer.providers.twilio.voices import wrong_voice as wrong_voice
 from dialer.providers.twilio.webhooks import Webhooks
 from dialer.script import Script, from_json
-from dialer.service import Parts
+from dialer.service import Parts, a_node
 from dialer.settings import Settings, need
 from dialer.stages.dial import Desk
 from dialer.stages.record import Timing
@@ -25,6 +30,7 @@ from dialer.stages.write_back import Manners
 from dialer.tables import attempts, targets
 
 TRUNK = "twilio"
+ABILITIES = {"twilio": Twilio.abilities, "asterisk": Asterisk.abilities}
 PLACEMENTS_MOST = 100
 
 
@@ -42,13 +48,14 @@ def build(settings: Settings, database: Database) -> Parts:
     """Raises SettingsError for what is missing to dial and to write back."""
     clock = Clock()
     clock.follow(database.now)
-    key = installation_key(database)
+    key, node = installation_key(database), a_node()
     return Parts(
+        node=node,
         database=database,
         clock=clock,
         store=Store(database),
         crm=crm(settings, clock),
-        desk=desk(settings, key),
+        desks=desks(settings, key, node),
         key=key,
         timing=Timing(wrap_up=settings.wrap_up, silent_after=settings.silent_after),
         manners=Manners(doubt_after=settings.doubt_after, linger=settings.linger, dead_after=settings.dead_after),
@@ -88,21 +95,84 @@ def provider(settings: Settings, key: str) -> Twilio:
     )  # fmt: skip
 
 
+def asterisk(settings: Settings, node: str) -> Asterisk:
+    what_for = "calls are placed through Asterisk"
+    address = Address(
+        need(settings.asterisk_url, "DIALER_ASTERISK_URL", what_for),
+        settings.asterisk_user,
+        need(settings.asterisk_password, "DIALER_ASTERISK_PASSWORD", what_for),
+    )
+    dial = need(settings.asterisk_dial, "DIALER_ASTERISK_DIAL", "it says how a number is dialed there")
+    # events come home: each node listens under a name of its own
+    line = Line(f"dialer-{node}", dial, settings.asterisk_amd_context)
+    return Asterisk(address, line, sounds(settings), say=log.say, warn=log.warn, timeout=settings.asterisk_timeout)
+
+
+def sounds(settings: Settings) -> Sounds:
+    return Sounds(
+        settings.asterisk_sounds, settings.asterisk_sounds_name, by_command(settings.speech_command),
+        way=settings.speech_command, voice=settings.speech_voice or "",
+    )  # fmt: skip
+
+
+def why_mute(settings: Settings) -> str:
+    """Empty where words become sound; nothing is left behind."""
+    with TemporaryDirectory(prefix="dialer-") as folder:
+        tried = Sounds(Path(folder), "dialer", by_command(settings.speech_command))
+        try:
+            tried.try_out()
+        except DialerError as error:
+            return str(error)
+    return ""
+
+
+def configured(settings: Settings) -> list[str]:
+    """The trunks that this node rings through."""
+    given = {"twilio": settings.twilio_account_sid or settings.twilio_auth_token, "asterisk": settings.asterisk_url}
+    return [name for name, value in given.items() if value is not None]
+
+
 def desk(settings: Settings, key: str) -> Desk:
-    twilio = provider(settings, key)
-    budget = Budget(
-        trunk=TRUNK,
-        lines=settings.twilio_lines,
-        calls_per_second=settings.twilio_calls_per_second,
+    """Twilio's alone."""
+    return _twilio_desk(settings, key, "")
+
+
+def desks(settings: Settings, key: str, node: str) -> tuple[Desk, ...]:
+    """One of each provider that is configured. Raises SettingsError where there is none, or one only half."""
+    names = configured(settings) or ["twilio"]
+    return tuple(_DESKS[name](settings, key, node) for name in names)
+
+
+def _twilio_desk(settings: Settings, key: str, _node: str) -> Desk:
+    twilio, rate = provider(settings, key), settings.twilio_calls_per_second
+    budget = _budget(settings, key, twilio, lines=settings.twilio_lines, rate=rate)
+    # a placement waits for its slot up to 0.3 s and for the provider's answer as long again
+    most = settings.placements or min(max(4, math.ceil(rate * 0.8) + 2), PLACEMENTS_MOST)
+    return Desk(twilio, budget, most, receiver=twilio)
+
+
+def _asterisk_desk(settings: Settings, key: str, node: str) -> Desk:
+    own, rate = asterisk(settings, node), settings.asterisk_calls_per_second
+    budget = _budget(settings, key, own, lines=settings.asterisk_lines, rate=rate)
+    # its answer takes milliseconds, and each thread holds one of its HTTP sessions
+    most = settings.placements or min(max(4, math.ceil(rate * 0.4) + 2), PLACEMENTS_MOST // 2)
+    return Desk(own, budget, most, listener=own)
+
+
+_DESKS = {"twilio": _twilio_desk, "asterisk": _asterisk_desk}
+
+
+def _budget(settings: Settings, key: str, of: Provider, *, lines: int, rate: float) -> Budget:
+    return Budget(
+        trunk=of.name,
+        lines=lines,
+        calls_per_second=rate,
         send_within=settings.send_within,
-        ask_after=twilio.request_timeout + twilio.lists_lag,
+        ask_after=of.request_timeout + of.lists_lag,
         fresh_for=settings.fresh_for,
         only=settings.only_numbers,
         key=key,
     )
-    # a placement waits for its slot up to 0.3 s and for the provider's answer as long again
-    most = settings.placements or min(max(4, math.ceil(settings.twilio_calls_per_second * 0.8) + 2), PLACEMENTS_MOST)
-    return Desk(twilio, budget, most, receiver=twilio)
 
 
 def load_script(database: Database, attempt: int) -> Script | None:

@@ -174,7 +174,7 @@ class Campaign(Part):
     starts: Day | None = None
     ends: Day | None = None
     first_day_at_most: Annotated[Number, Field(ge=1)] | None = None
-    trunk: Literal["twilio"] = "twilio"
+    trunk: Literal["twilio", "asterisk"] = "twilio"
     caller_id: PhoneText
     ring_for: RingFor = timedelta(seconds=25)
     machine_detection: Yes = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -30,12 +30,17 @@ class Gauge:
 
 
 def gauges(
-    c: sa.Connection, budget: Budget, running: Mapping[str, Running], *, dead_after: timedelta, now: datetime
+    c: sa.Connection,
+    budgets: Sequence[Budget],
+    running: Mapping[str, Running],
+    *,
+    dead_after: timedelta,
+    now: datetime,
 ) -> list[Gauge]:
     return [
         _calls(c, now=now),
         _planned(c, running),
-        *_lines(c, budget),
+        *_lines(c, budgets),
         *_rests(c, now=now),
         *_entries(c, now=now),
         _missed(c, running, now=now),
@@ -73,16 +78,16 @@ def _planned(c: sa.Connection, running: Mapping[str, Running]) -> Gauge:
     return Gauge("dialer_calls_planned", "Calls that wait for their time.", ("campaign",), figures)
 
 
-def _lines(c: sa.Connection, budget: Budget) -> list[Gauge]:
-    live: dict[tuple[str, ...], float] = {(budget.trunk,): 0}
+def _lines(c: sa.Connection, budgets: Sequence[Budget]) -> list[Gauge]:
+    live: dict[tuple[str, ...], float] = {(budget.trunk,): 0 for budget in budgets}
     by_trunk = sa.select(attempts.c.trunk, sa.func.count()).where(sa.text(IN_A_LIVE_PHASE)).group_by(attempts.c.trunk)
     live |= {(name,): count for name, count in c.execute(by_trunk)}
-    here = (budget.trunk,)
     return [
         Gauge("dialer_lines_live", "Calls that are on the line, of all nodes.", ("trunk",), live),
-        Gauge("dialer_lines_limit", "Calls that may be on the line at once.", ("trunk",), {here: budget.lines}),
+        Gauge("dialer_lines_limit", "Calls that may be on the line at once.", ("trunk",),
+              {(budget.trunk,): budget.lines for budget in budgets}),
         Gauge("dialer_calls_per_second_limit", "Calls that may be started a second.", ("trunk",),
-              {here: budget.calls_per_second}),
+              {(budget.trunk,): budget.calls_per_second for budget in budgets}),
     ]  # fmt: skip
 
 

@@ -8,7 +8,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -34,21 +33,19 @@ from dialer.pausing import ends_it, paused
 from dialer.providers.base import Heard, TakenBack
 from dialer.schedule import claim_reading, reading_due
 from dialer.scheduler import Ticks
-from dialer.stages.chase import Chase, ask_about_silent, end_unwanted
-from dialer.stages.dial import PLACED, Desk, Dialer
+from dialer.stages.dial import PLACED, Desk
 from dialer.stages.plan import plan_due
 from dialer.stages.read import read_again, read_campaign
 from dialer.stages.record import Timing, record
 from dialer.stages.write_back import Manners, look_for_doubtful, owe_entries, write_owed
-from dialer.tables import PAST, attempts, entries, targets, trunks
+from dialer.tables import attempts, entries, targets
+from dialer.trunk_at_work import TrunkAtWork
 from dialer.watched import Watched
 from dialer.web.hooks import Hooks, Scripts
 from dialer.web.metrics import Metrics
 
 T = TypeVar("T")
 
-CHASING_LEAST, CHASING_MOST = 4, 32
-LINES_A_CHASER = 16
 WRITES_AT_ONCE = 20
 TROUBLE_RESTS = 5.0
 CLOSING = 1.0
@@ -62,11 +59,13 @@ BEATS = {
     "dial": timedelta(milliseconds=100),
     "chase": timedelta(milliseconds=500),
     "end": timedelta(milliseconds=300),
+    "words": timedelta(seconds=2),
     "write back": timedelta(milliseconds=300),
     "heartbeat": timedelta(seconds=10),
     "erase": timedelta(hours=6),
 }
-DIALING = ("campaigns", "read", "read again", "plan", "dial")
+DIALING = ("campaigns", "read", "read again", "plan", "words", "dial")
+OF_A_TRUNK = ("words", "dial", "chase", "end")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,8 @@ class Parts:
     clock: Clock
     store: Store
     crm: Crm
-    desk: Desk
+    desks: tuple[Desk, ...]
+    """One a trunk, at least one."""
     key: str
     timing: Timing
     manners: Manners
@@ -89,7 +89,11 @@ class Parts:
     load_script: Callable[[int], object]
     token_hash: str | None = field(default=None, repr=False)
     """Of the operator's token; without one there is no `/metrics`."""
-    node: str = field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}")
+    node: str = field(default_factory=lambda: a_node())
+
+
+def a_node() -> str:
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
 
 
 class Service:
@@ -102,17 +106,14 @@ class Service:
         self.first_reading = threading.Event()
         self._writer: GroupWriter[Heard | TakenBack] = GroupWriter(self._record)
         self._scripts = Scripts(parts.load_script)  # type: ignore[arg-type]
-        self._dialer = Dialer(
-            parts.database, parts.desk, node=parts.node, clock=parts.clock, writer=self._writer,
-            remember=lambda claim: self._scripts.keep(claim.attempt, claim.script),
-        )  # fmt: skip
-        chasing = min(max(parts.desk.budget.lines // LINES_A_CHASER, CHASING_LEAST), CHASING_MOST)
-        self._pool = ThreadPoolExecutor(chasing, thread_name_prefix="chase")
-        self._ending = ThreadPoolExecutor(chasing, thread_name_prefix="end")
-        self._chase = Chase(
-            parts.database, parts.desk.provider, parts.desk.budget.trunk, parts.key, self._writer, self._pool,
-            self._ending, silent_after=parts.timing.silent_after, give_up_after=parts.give_up_after,
-        )  # fmt: skip
+        self._trunks = [
+            TrunkAtWork(
+                parts.database, desk, node=parts.node, clock=parts.clock, key=parts.key, writer=self._writer,
+                remember=lambda claim: self._scripts.keep(claim.attempt, claim.script),
+                silent_after=parts.timing.silent_after, give_up_after=parts.give_up_after,
+            )
+            for desk in parts.desks
+        ]  # fmt: skip
         self._ticks, self._metrics = Ticks(), Metrics()
         self._stopping, self._closing = threading.Event(), threading.Event()
         self._wrong = ""
@@ -122,66 +123,83 @@ class Service:
     def web(self) -> object:
         parts = self._parts
         watched = Watched(
-            parts.database, parts.clock, parts.store, parts.desk.budget, self._ticks, self._metrics,
-            {name: self._interval(name) for name in BEATS}, dead_after=parts.manners.dead_after,
+            parts.database, parts.clock, parts.store, [desk.budget for desk in parts.desks], self._ticks,
+            self._metrics, {name: self._interval(name) for name in BEATS}, dead_after=parts.manners.dead_after,
             is_stopping=self._stopping.is_set,
         )  # fmt: skip
-        assert parts.desk.receiver is not None
+        receivers = [desk.receiver for desk in parts.desks if desk.receiver is not None]
         return Hooks(
-            parts.desk.receiver, self._writer, self._scripts, is_well=watched.is_well,
+            receivers[0] if receivers else None, self._writer, self._scripts, is_well=watched.is_well,
             pages=watched.pages(parts.token_hash), timed=self._metrics.webhook,
         )  # fmt: skip
 
     def start(self) -> None:
         parts = self._parts
         now = parts.clock.now()
-        trunk = parts.desk.budget.trunk
-        parts.database.write(
-            lambda c: c.execute(parts.database.insert_new(trunks), {"name": trunk, "next_slot_at": PAST, "reason": ""})
-        )
+        leases.join(parts.database, parts.node, kind=self._kind, now=now)
+        for trunk in self._trunks:
+            trunk.start()
         for what, why in parts.database.read(paused).items():
             log.warn(f"{what} rings nobody: {why}; {ends_it(what)} ends the pause")
-        leases.join(parts.database, parts.node, kind=self._kind, now=now)
         self._load_campaigns()
         ticks: dict[str, Callable[[], object]] = {
             "campaigns": self._load_campaigns,
             "read": self._read_due,
             "read again": self._read_again,
             "plan": self._plan,
-            "dial": lambda: self._dialer.dial_due(parts.store.running(), scope=self._scope),
-            "chase": lambda: ask_about_silent(self._chase, now=parts.clock.now()),
-            "end": lambda: end_unwanted(self._chase, now=parts.clock.now()),
             "write back": self._write_back,
             "heartbeat": self._beat,
             "erase": self._erase_old,
         }
+        for trunk in self._trunks:
+            ticks |= self._ticks_of(trunk)
         for name, tick in ticks.items():
             self._ticks.every(self._interval(name), name, tick)
         self._ticks.start()
 
+    def _ticks_of(self, trunk: TrunkAtWork) -> dict[str, Callable[[], object]]:
+        """The first trunk's bear the plain names, by which a node is watched."""
+        store = self._parts.store
+        ticks: dict[str, Callable[[], object]] = {
+            "words": lambda: trunk.prepare_words(store.running()),
+            "dial": lambda: trunk.dial_due(store.running(), scope=self._scope),
+            "chase": trunk.chase,
+            "end": trunk.end,
+        }
+        return ticks if trunk is self._trunks[0] else {f"{name} {trunk.name}": tick for name, tick in ticks.items()}
+
+    def _names(self, *ticks: str) -> list[str]:
+        """With those of the other trunks."""
+        more = [f"{name} {trunk.name}" for name in ticks if name in OF_A_TRUNK for trunk in self._trunks[1:]]
+        return [*ticks, *more]
+
     def _interval(self, tick: str) -> timedelta:
-        return min(BEATS[tick], self._parts.manners.dead_after / 3) if tick == "heartbeat" else BEATS[tick]
+        if tick == "heartbeat":
+            return min(BEATS[tick], self._parts.manners.dead_after / 3)
+        return BEATS[tick] if tick in BEATS else BEATS[tick.partition(" ")[0]]
 
     def stop_dialing(self) -> None:
         """At once: nobody new is rung; what has not left is planned again."""
         self._stopping.set()
-        self._try_to("end what the provider has only queued", self._dialer.stop)
-        self._ticks.drop(*DIALING)
+        for trunk in self._trunks:
+            self._try_to("end what the provider has only queued", trunk.dialer.stop)
+        self._ticks.drop(*self._names(*DIALING))
 
     def drain(self, most: timedelta) -> None:
         """Answers webhooks until no call of this node is live, or `most` is over."""
         until = time.monotonic() + most.total_seconds()
-        self._ticks.wait("dial", within=most.total_seconds())
-        while time.monotonic() < until and (self._dialer.in_flight or self._any_live()):
+        self._ticks.wait(*self._names("dial"), within=most.total_seconds())
+        while time.monotonic() < until and (any(one.dialer.in_flight for one in self._trunks) or self._any_live()):
             time.sleep(0.1)
 
     def close(self) -> None:
         """Neither hangs nor raises: what was not settled is settled by the next start, or by another node."""
         self._closing.set()
-        self._try_to("end what the provider has only queued", self._dialer.close)
+        for trunk in self._trunks:
+            self._try_to("end what the provider has only queued", trunk.close)
         self._ticks.stop(within=CLOSING)
-        self._pool.shutdown(wait=False)
-        self._ending.shutdown(wait=False)
+        for trunk in self._trunks:
+            trunk.stop_listening()
         self._writer.close(within=CLOSING)
         self._try_to("give its work back", self._leave)
 
@@ -245,6 +263,12 @@ class Service:
     def _load_campaigns(self) -> None:
         loaded = read_campaigns(self._parts.campaigns, self._parts.templates)
         take_in(self._parts.database, loaded, now=self._parts.clock.now(), looks=self._looks)
+        running, here = self._parts.store.running(), {trunk.name for trunk in self._trunks}
+        for trunk in self._trunks:
+            trunk.take_over_planned(running)
+        for name, one in running.items():
+            if one.campaign.trunk not in here and not one.stopped:
+                log.repeatedly(f"campaign={name} rings nobody from here: trunk {one.campaign.trunk} is not set up")
 
     def _ours(self) -> dict[str, Running]:
         if self._scope.target is not None:
@@ -298,7 +322,7 @@ class Service:
 
     def _plan(self) -> None:
         parts, running = self._parts, self._parts.store.running()
-        only = parts.desk.budget.only
+        only = parts.desks[0].budget.only
         plan_due(parts.database, running, now=parts.clock.now(), only=only)
         put_off_the_rest(parts.database, running, now=parts.clock.now(), only=only)
 
@@ -330,6 +354,8 @@ class Service:
         )
         for name in dead:
             log.warn(f"node={name} is dead: what it was reading and writing is taken over")
+        for trunk in self._trunks:
+            trunk.look_after_the_dead()
 
     def _erase_old(self) -> None:
         parts = self._parts

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from ipaddress import ip_address
@@ -100,6 +101,20 @@ class Settings(BaseModel):
     twilio_calls_per_second: float = Field(default=1.0, gt=0, le=1_000)
     twilio_timeout: SomeSeconds = timedelta(seconds=10)
     twilio_lists_lag: Seconds = timedelta(seconds=75)
+
+    asterisk_url: str | None = None
+    asterisk_user: str = "dialer"
+    asterisk_password: SecretStr | None = None
+    asterisk_dial: str | None = None
+    asterisk_lines: int = Field(default=10, ge=1, le=10_000)
+    asterisk_calls_per_second: float = Field(default=1.0, gt=0, le=1_000)
+    asterisk_timeout: SomeSeconds = timedelta(seconds=10)
+    asterisk_amd_context: str = "dialer-amd"
+    asterisk_sounds: Path = Path("sounds")
+    asterisk_sounds_name: str = "dialer"
+    speech_command: str = "espeak-ng -v {lang} -s 150 --stdin -w {file}"
+    speech_voice: str | None = None
+
     placements: int = Field(default=0, ge=0, le=500)
     """Calls being placed at once by this node; 0 chooses by the calls a second."""
 
@@ -122,7 +137,7 @@ class Settings(BaseModel):
     fresh_for: SomeSeconds = timedelta(minutes=30)
     """Nobody is rung whose card was not seen in Bitrix24 within this time."""
 
-    @field_validator("public_url", "twilio_api_url", "bitrix24_webhook_url", mode="after")
+    @field_validator("public_url", "twilio_api_url", "asterisk_url", "bitrix24_webhook_url", mode="after")
     @classmethod
     def _is_safe(cls, value: Any) -> Any:
         if value is None:
@@ -146,6 +161,31 @@ class Settings(BaseModel):
     def _is_a_webhook(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and re.search(r"/rest/[0-9]+/[^/]+/?$", value.get_secret_value()) is None:
             raise ValueError("is not an incoming webhook; one looks like https://your.bitrix24.ru/rest/1/abc123/")
+        return value
+
+    @field_validator("asterisk_dial")
+    @classmethod
+    def _dials_a_number(cls, value: str | None) -> str | None:
+        if value is not None and re.fullmatch(r"[A-Za-z0-9]+/[^{}\s]*\{(number|e164)\}[^{}\s]*", value) is None:
+            raise ValueError(f"'{value[:80]}' names no number; write for example PJSIP/{{number}}@trunk")
+        return value
+
+    @field_validator("speech_command")
+    @classmethod
+    def _writes_a_file(cls, value: str) -> str:
+        try:
+            words = shlex.split(value)
+        except ValueError as error:
+            raise ValueError(f"cannot be read as a command: {error}") from None
+        if len(words) < 2 or "{file}" not in value:
+            raise ValueError("names no {file} to write; write for example espeak-ng -v {lang} --stdin -w {file}")
+        return value
+
+    @field_validator("asterisk_amd_context", "asterisk_sounds_name")
+    @classmethod
+    def _is_a_name(cls, value: str) -> str:
+        if re.fullmatch(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*", value) is None:
+            raise ValueError(f"'{value[:80]}' is no name; write Latin letters, digits, '-' and '_'")
         return value
 
     @field_validator("database_url")
@@ -225,6 +265,8 @@ def _secrets(settings: Settings) -> Iterator[str]:
     for token in (settings.twilio_auth_token, settings.twilio_auth_token_previous):
         if token is not None:
             yield basic(settings.twilio_account_sid or "", token.get_secret_value())
+    if settings.asterisk_password is not None:
+        yield basic(settings.asterisk_user, settings.asterisk_password.get_secret_value())
 
 
 def need(value: Any, variable: str, what_for: str) -> Any:

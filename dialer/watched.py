@@ -5,7 +5,7 @@ None of it waits long for a database that does not answer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
@@ -41,7 +41,7 @@ class Watched:
     database: Database
     clock: Clock
     store: Store
-    budget: Budget
+    budgets: Sequence[Budget]
     ticks: Ticks
     metrics: Metrics
     beats: Mapping[str, timedelta]
@@ -77,7 +77,7 @@ class Watched:
         return self.metrics.tell([database_up(found is not None), idle_ticks(idle), *(found or [])])
 
     def _gauges(self, c: sa.Connection) -> list[Gauge]:
-        return gauges(c, self.budget, self.store.running(), dead_after=self.dead_after, now=self.clock.now())
+        return gauges(c, self.budgets, self.store.running(), dead_after=self.dead_after, now=self.clock.now())
 
     def _database_says(self, ask: Callable[[sa.Connection], T]) -> T | None:
         """None where it does not answer in time."""

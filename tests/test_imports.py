@@ -22,10 +22,10 @@ SHAPES = {"crm.base", "providers.base"}
 MEMORY = {
     "budgets", "campaign_store", "cancelling", "claiming", "clock", "database", "erasing", "first_day", "gauges",
     "given_rows", "group_writer", "history", "leases", "log", "migrate", "migrations", "pausing", "person", "restoring",
-    "schedule", "slack", "tables",
+    "schedule", "slack", "speaking_ahead", "tables",
 }  # fmt: skip
 INTAKE = {"intake"}
-WAYS_IN = {"app", "cli", "commands", "ending", "scheduler", "service", "settings", "watched", "web"}
+WAYS_IN = {"app", "cli", "commands", "ending", "scheduler", "service", "settings", "trunk_at_work", "watched", "web"}
 
 # A group may import itself where it stands among its own.
 MAY = {

@@ -101,7 +101,7 @@ def test_settings_and_what_is_built_of_them_say_no_secret(tmp_path: Path, databa
     made = settings(tmp_path, "http://127.0.0.1:9")
     assert_hidden(f"{made!r} {made}")
     parts = build(made, database)
-    assert_hidden(f"{parts!r} {parts.crm!r} {parts.desk!r} {parts.desk.provider!r}")
+    assert_hidden(f"{parts!r} {parts.crm!r} {parts.desks!r} {parts.desks[0].provider!r}")
     with Database(made.database_url) as elsewhere:
         assert_hidden(f"{elsewhere.shown} {elsewhere!r} {elsewhere.url!r} {elsewhere.engine!r}")
 

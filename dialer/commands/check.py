@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from dialer.app import crm, wrong_voice
+from dialer.app import ABILITIES, crm, why_mute, wrong_voice
 from dialer.calling_window import open_on
 from dialer.campaign_files import CampaignFile, read_campaigns
 from dialer.clock import Clock
@@ -16,7 +16,6 @@ from dialer.commands.output import data, print_json
 from dialer.errors import DialerError, Mistake
 from dialer.permission import zones_of
 from dialer.phone_number import example_mobile
-from dialer.providers.base import Ability
 from dialer.settings import Settings
 from dialer.wording import TAGS
 from dialer.yaml_places import read_yaml
@@ -29,6 +28,7 @@ def check(settings: Settings, *, online: bool, json: bool) -> int:
     wrong: set[Mistake] = set(loaded.mistakes)
     for file in loaded.campaigns.values():
         wrong |= {*_lacking(file), *_speaking_another_language(file)}
+    wrong |= set(_mute(settings, loaded.campaigns))
     if online and settings.bitrix24_webhook_url is not None:
         for file in loaded.campaigns.values():
             wrong |= set(_on_the_portal(settings, file))
@@ -67,15 +67,30 @@ def _tell(
 
 
 def _lacking(file: CampaignFile) -> list[Mistake]:
-    lacks = sorted(file.campaign.needs - {ability.value for ability in Ability})
+    lacks = sorted(file.campaign.needs - {ability.value for ability in ABILITIES[file.campaign.trunk]})
     return (
         [Mistake(str(file.path), 0, 0, f"trunk {file.campaign.trunk} cannot do: {', '.join(lacks)}")] if lacks else []
     )
 
 
+def _mute(settings: Settings, campaigns: dict[str, CampaignFile]) -> list[Mistake]:
+    """A trunk that plays sounds needs somebody who makes them."""
+    spoken = [file for file in campaigns.values() if file.campaign.trunk == "asterisk"]
+    why = why_mute(settings) if spoken else ""
+    said = f"trunk: its words cannot be spoken: {why}; install espeak-ng, or set DIALER_SPEECH_COMMAND"
+    return [
+        Mistake(str(file.path), *read_yaml(file.text, str(file.path)).place(("trunk",)), said) for file in spoken if why
+    ]
+
+
 def _speaking_another_language(file: CampaignFile) -> list[Mistake]:
     campaign = file.campaign
-    wrong = "" if campaign.voice is None else wrong_voice(TAGS[campaign.language], campaign.voice)
+    # elsewhere a voice is whatever the operator's command calls so
+    wrong = (
+        ""
+        if campaign.voice is None or campaign.trunk != "twilio"
+        else wrong_voice(TAGS[campaign.language], campaign.voice)
+    )
     place = read_yaml(file.text, str(file.path)).place(("voice",))
     return [Mistake(str(file.path), *place, f"voice: {wrong}")] if wrong else []
 

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from dialer import log
-from dialer.app import build, open_database
+from dialer.app import TRUNK, build, configured, open_database
 from dialer.campaign_files import Loaded, read_campaigns
 from dialer.claiming import EVERYTHING, Scope
 from dialer.commands.figures import Figures, figures
@@ -204,21 +204,31 @@ def refuse_what_is_wrong(loaded: Loaded, campaign: str | None) -> None:
 
 def refuse_what_cannot_be_done(settings: Settings, loaded: Loaded, campaign: str | None) -> None:
     """Everything that is missing, not the first. Without a public URL no provider can ask what to say after a key."""
-    wanted = [
+    wanted: list[tuple[object, str, str]] = [
         (settings.bitrix24_webhook_url, "DIALER_BITRIX24_WEBHOOK_URL", "people are read from Bitrix24"),
-        (settings.twilio_account_sid, "TWILIO_ACCOUNT_SID", "calls are placed through Twilio"),
-        (settings.twilio_auth_token, "TWILIO_AUTH_TOKEN", "calls are placed through Twilio"),
     ]
-    asking = sorted(
-        name for name, file in loaded.campaigns.items() if "keys" in file.campaign.needs and campaign in (None, name)
-    )
+    chosen = {name: file.campaign for name, file in loaded.campaigns.items() if campaign in (None, name)}
+    used = {str(one.trunk) for one in chosen.values()} or set(configured(settings)) or {TRUNK}
+    if "twilio" in used:
+        wanted += [
+            (settings.twilio_account_sid, "TWILIO_ACCOUNT_SID", "calls are placed through Twilio"),
+            (settings.twilio_auth_token, "TWILIO_AUTH_TOKEN", "calls are placed through Twilio"),
+        ]
+    if "asterisk" in used:
+        through = "calls are placed through Asterisk"
+        wanted += [
+            (settings.asterisk_url, "DIALER_ASTERISK_URL", through),
+            (settings.asterisk_password, "DIALER_ASTERISK_PASSWORD", through),
+            (settings.asterisk_dial, "DIALER_ASTERISK_DIAL", "it says how Asterisk dials a number"),
+        ]
+    asking = sorted(name for name, one in chosen.items() if "keys" in one.needs and one.trunk == "twilio")
     if asking:
         what_for = (
             f"the keys of {', '.join(asking)} cannot be heard without it;"
             " it is the https address under which the provider reaches DIALER_LISTEN"
         )
         wanted.append((settings.public_url, "DIALER_PUBLIC_URL", what_for))
-    if asking or settings.public_url is not None:
+    if asking or (settings.public_url is not None and "twilio" in configured(settings)):
         wanted.append((settings.secret, "DIALER_SECRET", "it signs the addresses that the provider calls"))
     missing = [f"{variable} is not set: {what_for}" for value, variable, what_for in wanted if value is None]
     if missing:

@@ -14,15 +14,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dialer import log
+from dialer import leases, log
 from dialer.call import DOUBTED, Hangup, Phase, Progress
 from dialer.database import Database
-from dialer.errors import ProviderUnavailable
+from dialer.errors import CallForgotten, ProviderUnavailable
 from dialer.group_writer import GroupWriter
 from dialer.phone_number import mask
 from dialer.providers.base import Asked, Heard, News, Provider, TakenBack
 from dialer.script import from_json
-from dialer.tables import attempts, targets
+from dialer.tables import attempts, nodes, targets
 
 AT_ONCE = 100
 END_AGAIN_AFTER = timedelta(seconds=3)
@@ -44,6 +44,8 @@ class Chase:
     give_up_after: timedelta
     not_before: dict[int, datetime] = field(default_factory=dict)
     """When an attempt may be ended that could not be: this node's own patience."""
+    forgotten: dict[int, datetime] = field(default_factory=dict)
+    """Calls that the provider knew nothing of, and the claim that this was said of."""
 
 
 def ask_about_silent(chase: Chase, *, now: datetime) -> int:
@@ -61,6 +63,25 @@ def end_unwanted(chase: Chase, *, now: datetime) -> int:
     return len(rows)
 
 
+def ask_about_the_dead(chase: Chase, *, node: str, now: datetime) -> None:
+    """At once: whom a dead node has left on the line hears nothing any more."""
+    theirs = sa.and_(
+        attempts.c.trunk == chase.trunk,
+        attempts.c.phase.in_(("dialing", "ringing", "answered")),
+        leases.of_the_dead(but=node),
+        sa.or_(attempts.c.ask_at > now, attempts.c.ask_at.is_(None)),
+    )
+
+    def work(c: sa.Connection) -> None:
+        ids = list(
+            c.execute(sa.select(attempts.c.id).where(theirs).order_by(attempts.c.id).with_for_update()).scalars()
+        )
+        if ids:
+            c.execute(sa.update(attempts).where(attempts.c.id.in_(ids)).values(ask_at=now))
+
+    chase.database.write(work)
+
+
 def _claim_silent(c: sa.Connection, chase: Chase, *, now: datetime) -> list[Any]:
     """Asking again is harmless, so the claim is no more than the next time to ask."""
     rows = list(c.execute(_silent, {"trunk": chase.trunk, "now": now}))
@@ -74,7 +95,7 @@ def _claim_silent(c: sa.Connection, chase: Chase, *, now: datetime) -> list[Any]
 
 
 _silent = (
-    sa.select(attempts, targets.c.script)
+    sa.select(attempts, targets.c.script, attempts.c.node.not_in(sa.select(nodes.c.name)).label("orphaned"))
     .join(targets, targets.c.id == attempts.c.target_id)
     .where(attempts.c.trunk == sa.bindparam("trunk"), attempts.c.ask_at <= sa.bindparam("now"))
     .order_by(attempts.c.ask_at, attempts.c.id)
@@ -104,12 +125,17 @@ def _ask(chase: Chase, row: Any, *, now: datetime) -> None:
         sent_before=row.send_before + CLOCKS_DIFFER,
         has_keys=_has_keys(row.script),
         known=_known_elsewhere(chase.database, row.id),
+        answered=row.phase == "answered",
+        orphaned=bool(row.orphaned),
     )
     try:
         news = chase.provider.look_up(asked)
     except ProviderUnavailable as error:
         log.warn(f"attempt={row.id} waits for the provider to tell what became of it: {error}")
         _give_up(chase, row, f"the provider cannot be asked: {error}", now=now)
+        return
+    except CallForgotten as error:
+        _settle_forgotten(chase, row, str(error), now=now)
         return
     if news is not None:
         chase.writer.put(Heard(news)).result()
@@ -124,6 +150,25 @@ def _ask(chase: Chase, row: Any, *, now: datetime) -> None:
         )
     else:
         _give_up(chase, row, "the provider does not know the call any more", now=now)
+
+
+def _settle_forgotten(chase: Chase, row: Any, why: str, *, now: datetime) -> None:
+    """Only when it is said for the second time: whoever led the call may be about to tell how it ended."""
+    early = row.phase == "dialing" and row.call_id is None and now < row.send_before + _lists_are_certain(chase)
+    if early:
+        return
+    if not row.orphaned and chase.forgotten.get(row.id) != row.claimed_at:
+        chase.forgotten[row.id] = row.claimed_at
+        return
+    chase.forgotten.pop(row.id, None)
+    if row.phase == "answered":
+        log.warn(f"attempt={row.id} {mask(row.number)} has ended, and nobody heard how: {why}")
+        unheard = _has_keys(row.script) and row.answered_by != "machine"
+        ended = Progress(phase=Phase.ended, hangup=Hangup.completed, keys_unheard=unheard)
+        chase.writer.put(Heard(News(row.id, "forgotten", ended), of_claim=row.claimed_at)).result()
+        return
+    log.alarm(f"attempt={row.id} {mask(row.number)} is lost ({why}): nobody rings again; a person must look")
+    chase.writer.put(Heard(_ended(row.id, Hangup.lost, why), of_claim=row.claimed_at)).result()
 
 
 def _lists_are_certain(chase: Chase) -> timedelta:

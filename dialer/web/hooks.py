@@ -46,7 +46,8 @@ def _untimed(_kind: str, _code: int, _seconds: float) -> None:
 
 
 class Hooks:
-    """An ASGI application of one provider's webhooks, `/healthz`, and `pages` by their path; all else is 404.
+    """An ASGI application: the webhooks of the provider that sends any, `/healthz`, and `pages` by their path; all
+    else is 404.
 
     `is_well` is empty, or says what is wrong. `timed` is told of each webhook: its kind, "" where it was refused, the
     code of its answer, and the seconds it took.
@@ -54,7 +55,7 @@ class Hooks:
 
     def __init__(
         self,
-        provider: Receiver,
+        receiver: Receiver | None,
         writer: GroupWriter[Heard | TakenBack],
         scripts: Scripts,
         *,
@@ -63,10 +64,9 @@ class Hooks:
         timed: Callable[[str, int, float], None] = _untimed,
         commit_within: float = COMMIT_WITHIN,
     ) -> None:
-        self._provider, self._writer, self._scripts = provider, writer, scripts
+        self._receiver, self._writer, self._scripts = receiver, writer, scripts
         self._pages = {"/healthz": health(is_well), **(pages or {})}
         self._timed, self._commit_within = timed, commit_within
-        self._prefix = f"/{provider.hook}/"
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -85,19 +85,20 @@ class Hooks:
         page = self._pages.get(scope["path"])
         if page is not None:
             return await page.answer(scope["method"], scope["headers"])
-        if not scope["path"].startswith(self._prefix):
+        receiver = self._receiver
+        if receiver is None or not scope["path"].startswith(f"/{receiver.hook}/"):
             return _plain(404)
         if scope["method"] != "POST":
             return _plain(405)
         body = await _read(receive)
-        return _plain(413) if body is None else await self._receive(scope, body)
+        return _plain(413) if body is None else await self._receive(receiver, scope, body)
 
-    async def _receive(self, scope: Any, body: bytes) -> Reply:
+    async def _receive(self, receiver: Receiver, scope: Any, body: bytes) -> Reply:
         began, kind = time.perf_counter(), ""
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         webhook = Webhook(scope["method"], scope["path"], scope["query_string"].decode("latin-1"), headers, body)
         try:
-            letter = self._provider.open(webhook)
+            letter = receiver.open(webhook)
         except Forged as error:
             log.repeatedly(f"webhook refused with 403: {error}")
             reply = _plain(403)
@@ -105,23 +106,23 @@ class Hooks:
             log.repeatedly(f"webhook refused with 400: {error}")
             reply = _plain(400)
         else:
-            kind, reply = letter.kind, await self._answer(letter)
+            kind, reply = letter.kind, await self._answer(receiver, letter)
         self._timed(kind, reply.code, time.perf_counter() - began)
         return reply
 
-    async def _answer(self, letter: Letter) -> Reply:
+    async def _answer(self, receiver: Receiver, letter: Letter) -> Reply:
         script = None
         try:
             if letter.wants_script:
                 script = await self._scripts.get(letter.attempt)
-            news, reply = self._provider.receive(letter, script)
+            news, reply = receiver.receive(letter, script)
             if news is not None and news.attempt and not await self._is_stored(news):
                 log.alarm(f"attempt={letter.attempt} its news takes too long to store: it is written late")
-                return self._provider.regrets(letter, script, again=False)
+                return receiver.regrets(letter, script, again=False)
             return reply
         except Exception as error:
             log.alarm(f"attempt={letter.attempt} its news could not be stored: {type(error).__name__}: {error}"[:500])
-            return self._provider.regrets(letter, script, again=True)
+            return receiver.regrets(letter, script, again=True)
 
     async def _is_stored(self, news: News) -> bool:
         """False: not yet."""

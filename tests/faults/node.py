@@ -147,8 +147,9 @@ def main() -> None:
         with sole_service(database), stopping.listening():
             parts = build(settings, database)
             crm: Crm = WatchedCrm(parts.crm, points, "read_again", "look_for")  # type: ignore[assignment]
-            provider: Provider = WatchedProvider(parts.desk.provider, points, "look_up", "cancel")  # type: ignore[assignment]
-            parts = replace(parts, crm=crm, desk=replace(parts.desk, provider=provider))
+            desk = parts.desks[0]
+            provider: Provider = WatchedProvider(desk.provider, points, "look_up", "cancel")  # type: ignore[assignment]
+            parts = replace(parts, crm=crm, desks=(replace(desk, provider=provider),))
             with running_service(settings, parts, kind="serve") as service:
                 stopping.asked.wait()
                 service.stop_dialing()

@@ -34,7 +34,7 @@ BUDGET = Budget(
 
 def figures(scene: Scene, now: Any = NOON) -> dict[str, dict[tuple[str, ...], float]]:
     def look(c: sa.Connection) -> Any:
-        return gauges(c, BUDGET, scene.running, dead_after=30 * SECOND, now=now)
+        return gauges(c, [BUDGET], scene.running, dead_after=30 * SECOND, now=now)
 
     found = scene.database.look(look, within=2 * SECOND)
     assert all(len(key) == len(one.labels) for one in found for key in one.figures)

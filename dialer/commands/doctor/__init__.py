@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
-from dialer.app import crm, provider
+from dialer.app import TRUNK, asterisk, configured, crm, provider
 from dialer.audience import Audience
 from dialer.campaign_files import Loaded, read_campaigns
 from dialer.clock import Clock
@@ -18,20 +19,22 @@ from dialer.commands.running import only_these
 from dialer.crm.base import Crm
 from dialer.errors import DialerError
 from dialer.finding import Finding
+from dialer.providers.base import Provider
 from dialer.settings import Settings
 
 
 def doctor(settings: Settings, *, json: bool) -> int:
     """Returns 1 where anything is wrong."""
     loaded = read_campaigns(settings.campaigns, settings.templates)
+    trunks = sorted({file.campaign.trunk for file in loaded.campaigns.values()} | set(configured(settings))) or [TRUNK]
     found = found_by(
         [
             Check("versions", examine_versions, "install it anew"),
             Check("campaign files", lambda: _files(settings, loaded), "run `dialer check`"),
             Check("database", lambda: examine_database(settings), "check DIALER_DATABASE_URL, and what holds it up"),
             Check("Bitrix24", lambda: _bitrix24(settings, loaded), SEE),
-            Check("Twilio", lambda: _provider(settings, loaded), SEE),
-            Check("webhooks", lambda: examine_webhooks(settings), "check the reverse proxy in front of DIALER_LISTEN"),
+            *(Check(name.capitalize(), partial(_provider, settings, loaded, name), SEE) for name in trunks),
+            *([Check("webhooks", lambda: examine_webhooks(settings), PROXY)] if "twilio" in trunks else []),
             Check("rehearsal", lambda: _rehearsal(settings), ""),
         ]
     )
@@ -43,6 +46,7 @@ def doctor(settings: Settings, *, json: bool) -> int:
 
 
 SEE = "see docs/going-live.md"
+PROXY = "check the reverse proxy in front of DIALER_LISTEN"
 SHOWN = {"ok": "ok", "warning": "warning", "wrong": "WRONG"}
 
 
@@ -86,10 +90,14 @@ def _fields(subject: str, portal: Crm, audience: Audience, path: Path) -> Findin
     return Finding(subject, True, "are on the portal")
 
 
-def _provider(settings: Settings, loaded: Loaded) -> Iterator[Finding]:
-    campaigns = [file.campaign for file in loaded.campaigns.values()]
-    # the account can be asked without an address of our own
-    account = provider(settings.model_copy(update={"public_url": None}), "")
+def _provider(settings: Settings, loaded: Loaded, trunk: str) -> Iterator[Finding]:
+    campaigns = [file.campaign for file in loaded.campaigns.values() if file.campaign.trunk == trunk]
+    account: Provider
+    if trunk == "asterisk":
+        account = asterisk(settings, "doctor")
+    else:
+        # the account can be asked without an address of our own
+        account = provider(settings.model_copy(update={"public_url": None}), "")
     return account.findings(
         {one.caller_id for one in campaigns}, {country for one in campaigns for country in one.rings_in}, Clock().now
     )

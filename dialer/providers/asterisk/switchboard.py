@@ -31,7 +31,8 @@ from dialer.providers.asterisk.sounds import Sounds
 from dialer.providers.base import News
 from dialer.script import Play, Say
 
-AGAIN_AFTER, AGAIN_MOST = 0.5, 30.0
+AGAIN_AFTER, AGAIN_MOST = 0.1, 30.0
+"""Seconds. Whoever answers meanwhile is hung up on."""
 PING_EVERY = 20.0
 EVENT_MOST = 1 << 20
 STORED_WITHIN = 5.0
