@@ -1,0 +1,348 @@
+"""The three outcomes of `place` over ARI, that nothing is sent twice, and what a look-up may say."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from dialer.call import Hangup, Phase
+from dialer.errors import CallForgotten, CallRefused, Fault, PerhapsPlaced, ProviderUnavailable, TryLater
+from dialer.providers.asterisk import Asterisk
+from dialer.providers.asterisk.rest import Address, Rest
+from dialer.providers.base import News
+from dialer.sandbox.callees import Callee
+from dialer.sandbox.faults import Rule
+from dialer.sandbox.portal import Portal
+from dialer.sandbox.server import Sandbox
+from dialer.sandbox.telephone import Telephone
+from dialer.script import Say
+from tests.peer import Answer, Peer, json_answer
+from tests.providers.asterisk_scene import asterisk, pbx, stored
+from tests.providers.conversation import wait
+from tests.providers.scene import SCRIPT, ask, order
+
+CHANNEL = "dial-abcdefgh-42"
+HTML = b"HTTP/1.1 502 X\r\nContent-Type: text/html\r\nContent-Length: 13\r\n\r\n<html></html>"
+
+
+def rest(url: str, timeout: float = 0.5) -> Rest:
+    return Rest(Address(url, "dialer", "secret"), timeout=timeout)
+
+
+def nothing() -> None:
+    pass
+
+
+# Over raw sockets
+
+
+def silent(_: socket.socket) -> None:
+    time.sleep(1.5)
+
+
+@pytest.mark.parametrize(
+    "answer", [None, silent, b"nonsense\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n{"]
+)
+def test_a_peer_that_gives_no_whole_answer_was_asked_once(answer: Answer) -> None:
+    with Peer(answer) as peer:
+        with pytest.raises(PerhapsPlaced):
+            rest(peer.url).place({}, {}, nothing)
+        time.sleep(0.2)
+    assert len(peer.requests) == 1
+
+
+def test_nothing_leaves_before_the_gate_and_nothing_after_it_says_no() -> None:
+    with Peer(json_answer(200, "{}")) as peer:
+        seen: list[int] = []
+        asking = rest(peer.url)
+        asking.place({}, {}, lambda: seen.append(len(peer.requests)))
+        assert (seen, peer.connections) == ([0], 1)
+
+        def closed() -> None:
+            raise TryLater("its moment had gone by", fault=Fault.ours)
+
+        with pytest.raises(TryLater):
+            asking.place({}, {}, closed)
+        time.sleep(0.1)
+        assert len(peer.requests) == 1
+
+
+def test_a_connection_that_ends_while_the_call_waits_sends_nothing() -> None:
+    with Peer(json_answer(200, "{}")) as peer:
+        asking = rest(peer.url)
+        asking.place({}, {}, nothing)
+
+        def hang_up() -> None:
+            peer.hang_up()
+            time.sleep(0.1)
+
+        with pytest.raises(TryLater) as later:
+            asking.place({}, {}, hang_up)
+        assert later.value.fault is Fault.ours
+        assert len(peer.requests) == 1
+        assert asking.place({}, {}, nothing).status == 200
+
+
+def test_a_peer_that_cannot_be_reached_was_not_asked() -> None:
+    with Peer(None) as peer:
+        pass
+    with pytest.raises(TryLater) as later:
+        rest(peer.url).place({}, {}, nothing)
+    assert later.value.fault is Fault.busy
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [HTML, json_answer(200, "<html>"), json_answer(401, '{"error": "no"}'), json_answer(404, "{}"),
+     json_answer(404, "[]"), json_answer(500, '{"message": "no"}'), None],
+)  # fmt: skip
+def test_a_look_up_believes_only_ari(answer: Answer) -> None:
+    """Somebody else's 404 would say that a call has ended."""
+    with Peer(answer) as peer, pytest.raises(ProviderUnavailable):
+        rest(peer.url).ask("GET", "/channels/x")
+
+
+def test_no_password_is_shown() -> None:
+    assert "secret" not in repr(Address("http://127.0.0.1:1", "dialer", "secret"))
+    with Peer(None) as peer, pytest.raises(PerhapsPlaced) as doubt:
+        rest(peer.url).place({"endpoint": "PJSIP/79161234567@trunk"}, {}, nothing)
+    assert not [secret for secret in ("secret", "79161234567", "ZGlhbGVy") if secret in repr(doubt.value)]
+
+
+# Beside the sandbox
+
+
+@dataclass
+class Lab:
+    sandbox: Sandbox
+    folder: Path
+    heard: list[News]
+    provider: Asterisk
+
+    def befall(self, do: str) -> None:
+        self.sandbox.pbx.faults.set(Rule("originate", do, times=1))
+
+    def does(self, **more: object) -> None:
+        self.sandbox.pbx.callees.told[None] = Callee(**more)  # type: ignore[arg-type]
+
+    def known(self) -> News | None:
+        return self.provider.look_up(ask())
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Lab]:
+    telephone = Telephone(account_sid="AC" + "0" * 32, auth_token="t" * 32, caller_ids=[])
+    with Sandbox(Portal([], secret="p" * 16), telephone, pbx=pbx(tmp_path)) as made:
+        heard: list[News] = []
+        provider = asterisk(made.ari_url, tmp_path)
+        assert provider.listen(stored(heard), within=5)
+        lab = Lab(made, tmp_path, heard, provider)
+        lab.does()
+        yield lab
+        provider.close()
+
+
+@pytest.mark.parametrize("do", ["allocation", "invalid", "401", "403", "spurious_409"])
+def test_a_definite_no_pauses_the_trunk_and_says_what_to_do(lab: Lab, do: str) -> None:
+    lab.befall(do)
+    with pytest.raises(TryLater) as later:
+        lab.provider.place(order())
+    assert later.value.fault is Fault.account
+    assert "+7" not in str(later.value)
+    assert lab.sandbox.pbx.calls == []
+    assert lab.provider.place(order()).call_id == CHANNEL
+
+
+@pytest.mark.parametrize("do", ["503", "500_before", "500_after", "html_after", "garbage", "drop_after"])
+def test_anything_else_is_perhaps(lab: Lab, do: str) -> None:
+    lab.befall(do)
+    with pytest.raises(Exception) as doubt:
+        lab.provider.place(order())
+    assert not isinstance(doubt.value, CallRefused | TryLater)
+    assert len(lab.sandbox.pbx.log) == 1
+
+
+def test_a_duplicate_of_a_living_call_is_that_call(lab: Lab) -> None:
+    lab.does(rings=1_000.0)
+    lab.provider.place(order())
+    assert lab.provider.place(order()).call_id == CHANNEL
+    assert len(lab.sandbox.pbx.calls) == 1
+
+
+def test_nobody_is_dialed_while_no_socket_is_up(lab: Lab) -> None:
+    lab.sandbox.pbx.refuses_sockets = True
+
+    def cut() -> None:
+        lab.sandbox.do(lab.sandbox.pbx.cut)
+        wait(lambda: not lab.provider._board.up.is_set())
+
+    with pytest.raises(TryLater) as later:  # it is up when the call is claimed, and cut while it waits for its slot
+        lab.provider.place(order(gate=cut))
+    assert later.value.fault is Fault.busy
+    with pytest.raises(TryLater):
+        lab.provider.place(order())
+    assert lab.sandbox.pbx.log == []
+
+
+def test_a_second_program_under_our_name_stops_the_dialing(lab: Lab) -> None:
+    other = asterisk(lab.sandbox.ari_url, lab.folder)
+    assert other.listen(stored([]), within=5)
+    wait(lambda: lab.provider._board.replaced)
+    with pytest.raises(TryLater) as later:
+        lab.provider.place(order())
+    assert later.value.fault is Fault.account
+    other.close()
+
+
+def test_a_trunk_that_fails_call_after_call_rests(lab: Lab) -> None:
+    lab.does(does="failed")
+    for attempt in range(5):
+        lab.provider.place(order(attempt=attempt, ref=f"abcdefgh-{attempt}"))
+        wait(lambda: lab.sandbox.pbx.calls[-1].is_over)
+    wait(lambda: lab.provider._board.troubles == 5)
+    with pytest.raises(TryLater) as later:
+        lab.provider.place(order())
+    assert later.value.fault is Fault.busy
+    assert later.value.after
+
+
+def test_what_this_node_took_back_and_another_placed_is_not_called_not_placed(lab: Lab) -> None:
+    def closed() -> None:
+        raise TryLater("its moment had gone by", fault=Fault.ours)
+
+    with pytest.raises(TryLater):
+        lab.provider.place(order(gate=closed))
+    with pytest.raises(CallForgotten):
+        lab.known()
+
+
+def test_of_a_call_that_this_node_never_placed_it_cannot_tell(lab: Lab) -> None:
+    with pytest.raises(CallForgotten):
+        lab.provider.look_up(ask(attempt=7, ref="abcdefgh-7"))
+
+
+def test_a_request_that_was_lost_before_an_interruption_is_not_called_not_placed(lab: Lab) -> None:
+    lab.befall("drop_before")
+    with pytest.raises(PerhapsPlaced):
+        lab.provider.place(order())
+    assert lab.known() is None
+    lab.sandbox.do(lab.sandbox.pbx.cut)
+    wait(lambda: lab.provider._board.gap == 1)
+    with pytest.raises(CallForgotten):
+        lab.known()
+
+
+def test_an_orphan_is_hung_up_and_its_end_is_told(lab: Lab) -> None:
+    lab.does(presses=("",))
+    lab.provider.place(order(script=replace(SCRIPT, greeting=(Say("раз"),) * 400)))
+    wait(lambda: lab.sandbox.pbx.calls[-1].state == "Up")
+    other = asterisk(lab.sandbox.ari_url, lab.folder, app="dialer-other")
+    living = other.look_up(ask())
+    assert living is not None
+    assert living.progress.phase is Phase.answered
+    told = other.look_up(ask(orphaned=True))
+    assert told is not None
+    assert (told.progress.hangup, told.progress.keys_unheard) == (Hangup.completed, True)
+    wait(lambda: lab.sandbox.pbx.calls[-1].is_over)
+
+
+def test_a_key_is_stored_before_anything_is_said_about_it(lab: Lab) -> None:
+    from concurrent.futures import Future
+
+    waiting: list[Future[None]] = []
+
+    def slow(news: News) -> Future[None]:
+        future: Future[None] = Future()
+        lab.heard.append(news)
+        if news.progress.answer is None:
+            future.set_result(None)
+        else:
+            waiting.append(future)
+        return future
+
+    lab.provider._board._hear = slow
+    lab.provider.place(order())
+    wait(lambda: bool(waiting))
+    time.sleep(0.3)
+    [call] = lab.sandbox.pbx.calls
+    said = len(call.said)
+    waiting.pop().set_result(None)
+    wait(lambda: len(call.said) > said)
+
+
+def test_where_it_cannot_be_stored_the_person_hears_an_apology(lab: Lab) -> None:
+    from concurrent.futures import Future
+
+    def broken(news: News) -> Future[None]:
+        future: Future[None] = Future()
+        future.set_exception(OSError("the disk is full"))
+        return future
+
+    lab.provider._board._hear = broken
+    lab.provider.place(order())
+    [call] = lab.sandbox.pbx.calls
+    wait(lambda: call.is_over)
+    assert (lab.folder / f"{call.said[-1].removeprefix('sound:')}.txt").read_text(encoding="utf-8") == "Извините"
+    # and whoever asks later is told
+    told = lab.known()
+    assert told is not None
+    assert (told.progress.answer, told.progress.hangup) == ("renew", Hangup.completed)
+
+
+def test_a_key_during_the_prompt_ends_it(lab: Lab) -> None:
+    lab.does(presses=())
+    lab.provider.place(order(script=replace(SCRIPT, greeting=(Say("раз"),) * 400)))
+    [call] = lab.sandbox.pbx.calls
+    wait(lambda: bool(call.said))
+    lab.sandbox.do(lambda: call.press("1"))
+    wait(lambda: call.is_over)
+    assert len(call.said) < 300
+    assert lab.heard[-1].progress.answer == "renew"
+
+
+def test_a_sound_that_asterisk_does_not_see_ends_the_call_and_says_so(tmp_path: Path, lab: Lab) -> None:
+    said: list[str] = []
+    own = tmp_path / "elsewhere"
+    other = asterisk(lab.sandbox.ari_url, own, app="dialer-other", warn=said.append)
+    assert other.listen(stored(lab.heard), within=5)
+    other.place(order())
+    wait(lambda: lab.sandbox.pbx.calls[-1].is_over)
+    wait(lambda: any("folder of sounds" in one for one in said))
+    other.close()
+
+
+def test_a_campaigns_words_that_cannot_be_spoken_make_it_wait_and_say_why(lab: Lab) -> None:
+    def mute(*_: object) -> None:
+        raise OSError("no such program")
+
+    lab.provider._sounds._speak = mute
+    place = super(type(lab.provider), lab.provider).place
+    script = replace(SCRIPT, greeting=(Say("новые слова"),))
+    faults = []
+    for _ in range(3):
+        with pytest.raises(TryLater) as later:
+            place(order(script=script))
+        faults.append(later.value.fault)
+        time.sleep(0.2)
+    assert faults[:2] == [Fault.ours, Fault.campaign]
+    assert lab.sandbox.pbx.log == []
+
+
+def test_two_hundred_at_once_are_all_heard(lab: Lab) -> None:
+    lab.does(rings=2.0, presses=("1",))
+    lab.provider.prepare(SCRIPT)
+    with ThreadPoolExecutor(20) as pool:
+        placing: Callable[[int], object] = lambda n: lab.provider.place(order(attempt=n, ref=f"abcdefgh-{n}"))  # noqa: E731
+        list(pool.map(placing, range(1, 201)))
+    wait(lambda: sum(news.progress.phase is Phase.ended for news in list(lab.heard)) >= 200, 60)
+    ended = {news.attempt: news.progress for news in lab.heard if news.progress.phase is Phase.ended}
+    assert set(ended) == set(range(1, 201))
+    assert {one.answer for one in ended.values()} == {"renew"}
+    assert threading.active_count() < 60
