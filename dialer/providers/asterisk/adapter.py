@@ -102,7 +102,7 @@ class Asterisk:
     def cancel(self, call_id: str, *, talking_too: bool) -> None:
         if not talking_too:
             answer = self._rest.ask("GET", f"/channels/{call_id}")
-            if answer.status == 404 or answer.body.get("state") == "Up":
+            if answer.status == 404 or answer.state == "Up":
                 return
         self._rest.ask("DELETE", f"/channels/{call_id}", {"reason": "normal"})
 
@@ -164,7 +164,7 @@ class Asterisk:
 
     def _verdict(self, call: Call, answer: Answer) -> Placed:
         status, said = answer.status, answer.said
-        if status == 200 and isinstance(answer.body, dict) and answer.body.get("id") == call.channel:
+        if status == 200 and answer.words.get("id") == call.channel:
             return Placed(call.channel)
         if status == 409:
             return self._confirmed(call)
@@ -187,7 +187,7 @@ class Asterisk:
             self._board.calls.pop(call.channel, None)
 
     def _living(self, channel: str, answer: Answer, asked: Asked) -> News | None:
-        state = str(answer.body.get("state", "")) if isinstance(answer.body, dict) else ""
+        state = answer.state
         if asked.orphaned and channel not in self._board.calls:
             self._rest.ask("DELETE", f"/channels/{channel}", {"reason": "normal"})
             was_up = asked.answered or state == "Up"

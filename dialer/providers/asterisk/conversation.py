@@ -78,6 +78,8 @@ class Conversation:
             self.board.warn(f"attempt={self.call.order.attempt} its conversation broke off: {error}")
         except TimeoutError:
             self.board.warn(f"attempt={self.call.order.attempt} lasted too long and is hung up on")
+        except Exception as error:  # whatever it is, nobody must be left on the line with nobody to lead them
+            self.board.warn(f"attempt={self.call.order.attempt} its conversation broke off: {error!r}"[:300])
         await self._quietly("DELETE", f"/channels/{self.call.channel}", {"reason": "normal"})
 
     async def _lead(self) -> None:
@@ -108,11 +110,8 @@ class Conversation:
 
     async def _came_back(self) -> Mapping[str, Any]:
         """The event that was missed, from what the channel is doing now."""
-        channel = await self._look()
-        plan = channel.get("dialplan", {})
-        if plan.get("app_name") != "Stasis":
-            return {}
-        return {"type": "StasisStart", "args": str(plan.get("app_data", "")).split(",")[1:]}
+        application, data = (await self._look()).app_and_data
+        return {"type": "StasisStart", "args": data.split(",")[1:]} if application == "Stasis" else {}
 
     async def _until_the_greeting_is_over(self) -> None:
         set_up = {"variable": "TALK_DETECT(set)", "value": SILENT_MS}
@@ -158,8 +157,8 @@ class Conversation:
                 if (await self.board.ask("GET", f"/playbacks/{playback}")).status == 404:
                     await self._look()
                     return None
-            elif event.get("type") == "PlaybackFinished" and event["playback"].get("id") == playback:
-                if event["playback"].get("state") == "failed":
+            elif event.get("type") == "PlaybackFinished" and _of(event).get("id") == playback:
+                if _of(event).get("state") == "failed":
                     await self._look()
                     raise CannotSpeak(f"a sound could not be played: is Asterisk's folder of sounds ours? {media}")
                 return None
@@ -222,7 +221,7 @@ class Conversation:
                 answer = await self.board.ask("GET", f"/channels/{leg}")
                 if answer.status == 404:
                     return Transfer.no_answer
-                if answer.body.get("state") == "Up":
+                if answer.state == "Up":
                     return Transfer.connected
             elif words.about(event) != leg:
                 continue
@@ -265,12 +264,12 @@ class Conversation:
             raise Gone
         return event
 
-    async def _look(self) -> Mapping[str, Any]:
+    async def _look(self) -> Answer:
         """The channel. Raises Gone."""
         answer = await self.board.ask("GET", f"/channels/{self.call.channel}")
-        if answer.status == 404 or not isinstance(answer.body, dict):
+        if answer.status == 404:
             raise Gone
-        return answer.body
+        return answer
 
     async def _do(self, method: str, path: str, params: Mapping[str, str] | None = None) -> Answer:
         answer = await self.board.ask(method, path, params)
@@ -290,6 +289,11 @@ class Conversation:
 
     def _real(self, seconds: float) -> float:
         return seconds / self.call.speed
+
+
+def _of(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    playback = event.get("playback")
+    return playback if isinstance(playback, dict) else {}
 
 
 def _heard(choice: Choice | None, step: int) -> Progress:

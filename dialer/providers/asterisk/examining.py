@@ -21,13 +21,13 @@ def examine(
 ) -> Iterator[Finding]:
     asked = now()
     try:
-        version = str(rest.ask("GET", "/asterisk/info", {"only": "system"}).body.get("system", {}).get("version", ""))
-        told = words.moment(rest.ask("GET", "/asterisk/ping").body.get("timestamp"))
+        system = rest.ask("GET", "/asterisk/info", {"only": "system"}).words.get("system")
+        told = words.moment(rest.ask("GET", "/asterisk/ping").words.get("timestamp"))
     except ProviderUnavailable as error:
         yield Finding("Asterisk", False, str(error), "check DIALER_ASTERISK_URL, its user and password, and http.conf")
         return
     answered = now()
-    yield _version(version)
+    yield _version(str(system.get("version", "")) if isinstance(system, dict) else "")
     if told is not None:
         yield clock_beside("Asterisk clock", told, asked=asked, answered=answered, rounded=timedelta(seconds=1))
     yield _trunk(rest, line)
@@ -58,7 +58,7 @@ def _trunk(rest: Rest, line: Line) -> Finding:
         remedy = f"write it into pjsip.conf as [{match[1]}], or check DIALER_ASTERISK_DIAL"
         return Finding(subject, False, "is not known there", remedy)
     # one that is not qualified is offline or unknown, and works
-    return Finding(subject, True, str(answer.body.get("state", "is known")))
+    return Finding(subject, True, answer.state or "is known")
 
 
 def _speech(sounds: Sounds) -> Finding:

@@ -45,9 +45,24 @@ class Answer:
     body: Any
 
     @property
+    def words(self) -> Mapping[str, Any]:
+        return self.body if isinstance(self.body, dict) else {}
+
+    @property
     def said(self) -> str:
-        words = self.body if isinstance(self.body, dict) else {}
-        return str(words.get("message") or words.get("error") or "")[:150]
+        return str(self.words.get("message") or self.words.get("error") or "")[:150]
+
+    @property
+    def state(self) -> str:
+        """Of a channel."""
+        return str(self.words.get("state", ""))
+
+    @property
+    def app_and_data(self) -> tuple[str, str]:
+        """What a channel is doing in the dialplan."""
+        plan = self.words.get("dialplan")
+        known = plan if isinstance(plan, dict) else {}
+        return str(known.get("app_name", "")), str(known.get("app_data", ""))
 
 
 class Departure:

@@ -107,14 +107,14 @@ def by_command(command: str) -> Speak:
                 env={"PATH": os.defpath, **_SAFE},
             )  # fmt: skip
         except OSError as error:
-            raise SpeechFailed(f"{parts[0]} cannot be run: {_why(error)}; check DIALER_SPEECH_COMMAND") from error
+            raise SpeechFailed(f"{parts[0]} cannot be run: {_why(error)}") from error
         except subprocess.TimeoutExpired as error:
             raise SpeechFailed(f"{parts[0]} was not ready within {SPEAK_WITHIN:g} s") from error
         if ran.returncode:
             said = ran.stderr.decode(errors="replace").strip().splitlines()[-1:]
             raise SpeechFailed(f"{parts[0]} failed ({ran.returncode}): {' '.join(said)[:150]}")
         if not file.is_file():
-            raise SpeechFailed(f"{parts[0]} wrote no {{file}}; check DIALER_SPEECH_COMMAND")
+            raise SpeechFailed(f"{parts[0]} wrote no {{file}}")
 
     return speak
 

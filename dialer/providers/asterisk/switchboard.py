@@ -216,7 +216,9 @@ class Switchboard:
             except InvalidStatus as error:
                 why = f"HTTP {error.response.status_code}; check DIALER_ASTERISK_USER and DIALER_ASTERISK_PASSWORD"
             except (OSError, WebSocketException, ProviderUnavailable, TimeoutError) as error:
-                why = f"{type(error).__name__}"
+                why = type(error).__name__
+            except Exception as error:  # nobody would be rung any more until somebody starts it again
+                why = f"{error!r}"[:200]
             if self.up.is_set():
                 self.up.clear()
                 self.gap += 1
@@ -231,7 +233,8 @@ class Switchboard:
         # what nobody reads costs both sides; Asterisk before 16 does not know how to leave it out
         await self._rest.ask("PUT", f"/applications/{self.app}/eventFilter", body={"disallowed": UNWANTED})
         told = await self._rest.ask("GET", "/asterisk/info", {"only": "status"})
-        started = str(told.body.get("status", {}).get("startup_time", "")) if isinstance(told.body, dict) else ""
+        status = told.words.get("status")
+        started = str(status.get("startup_time", "")) if isinstance(status, dict) else ""
         restarted, self._startup = self._startup not in ("", started), started
         if self.gap:
             self._spawn(self._reconcile(restarted=restarted))
@@ -254,8 +257,7 @@ class Switchboard:
         seen = {"type": "ChannelStateChange", "channel": answer.body}
         if not call.is_over:
             self._of_call(call, seen)
-        plan = answer.body.get("dialplan", {})
-        if call.conversation is None and plan.get("app_name") == "Stasis":
+        if call.conversation is None and answer.app_and_data[0] == "Stasis":
             self._lead(call)
 
     async def _end_unheard(self, call: Call, *, restarted: bool) -> None:
