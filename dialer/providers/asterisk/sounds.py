@@ -11,13 +11,12 @@ import secrets
 import shlex
 import subprocess
 import wave
-from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from dialer.errors import ProviderError
-from dialer.providers.asterisk.resampling import RATE, to_8_khz
+from dialer.providers.asterisk.resampling import make_8_khz
 from dialer.script import Play, Say, Script
 
 SPEAK_WITHIN = 20.0
@@ -80,11 +79,11 @@ class Sounds:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._speak(say.text[:TEXT_MOST], script.language, self._voice_of(script), draft)
-            _write(draft, to_8_khz(*_read(draft)))
+            make_8_khz(draft)
             draft.chmod(0o644)
             (self._folder / f"{name}.txt").write_text(say.text, encoding="utf-8")
             os.replace(draft, self._folder / f"{name}.wav")
-        except (OSError, EOFError, wave.Error) as error:
+        except (OSError, EOFError, wave.Error, subprocess.SubprocessError) as error:
             raise SpeechFailed(f"the words could not be made into {self._folder}: {_why(error)}") from error
         finally:
             with suppress(OSError):
@@ -139,24 +138,7 @@ def _all_says(script: Script) -> Iterator[Say]:
     return (part for part in parts if isinstance(part, Say) and part.text.strip())
 
 
-def _read(path: Path) -> tuple[array[int], int]:
-    with wave.open(str(path)) as file:
-        if file.getsampwidth() != 2:
-            raise wave.Error("it is not 16 bits a sample")
-        samples = array("h")
-        # a command that writes into a pipe does not know the length, and says that there are billions
-        samples.frombytes(file.readframes(min(file.getnframes(), file.getframerate() * 600)))
-        channels = file.getnchannels()
-        return (samples if channels == 1 else samples[::channels]), file.getframerate()
-
-
-def _write(path: Path, samples: array[int]) -> None:
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(RATE)
-        file.writeframes(samples.tobytes())
-
-
 def _why(error: Exception) -> str:
+    if isinstance(error, subprocess.CalledProcessError):
+        return "what was written is no sound of 16 bits"
     return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
