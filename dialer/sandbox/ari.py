@@ -169,6 +169,8 @@ class Pbx:
                 return {"name": app, "channel_ids": [], "events_disallowed": body.get("disallowed", [])}
             case "GET", ["channels"]:
                 return [channel.resource() for channel in self._channels.values() if not channel.is_over]
+            case "GET", ["bridges"]:
+                return [self._bridge(id) for id in self._bridges]
             case _, ["channels", id, *rest]:
                 return self._ask_channel(method, self._channel(id), rest, known)
             case "GET" | "DELETE", ["playbacks", id]:

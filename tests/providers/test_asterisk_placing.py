@@ -253,6 +253,31 @@ def test_an_orphan_is_hung_up_and_its_end_is_told(lab: Lab) -> None:
     wait(lambda: lab.sandbox.pbx.calls[-1].is_over)
 
 
+def test_an_orphan_that_talks_to_a_manager_goes_on_talking(lab: Lab) -> None:
+    lab.does(presses=("2",), talks=5_000.0)
+    lab.provider.place(order())
+    wait(lambda: any(call.bridge for call in lab.sandbox.pbx.calls))
+    other = asterisk(lab.sandbox.ari_url, lab.folder, app="dialer-other")
+    told = other.look_up(ask(orphaned=True))
+    assert told is not None
+    assert told.progress.phase is Phase.answered
+    time.sleep(0.2)
+    assert not any(call.is_over for call in lab.sandbox.pbx.calls)
+
+
+def test_a_stopping_node_hangs_up_whom_it_leads_and_lets_the_others_talk(lab: Lab) -> None:
+    lab.does(presses=("2",), talks=5_000.0)
+    lab.provider.place(order())
+    wait(lambda: any(call.bridge for call in lab.sandbox.pbx.calls))
+    lab.does(presses=("",))
+    lab.provider.place(order(attempt=43, ref="abcdefgh-43", script=replace(SCRIPT, greeting=(Say("раз"),) * 400)))
+    wait(lambda: bool(lab.sandbox.pbx.calls[-1].said))
+    lab.provider.close()
+    talking, manager, led = lab.sandbox.pbx.calls
+    assert (talking.is_over, manager.is_over, led.is_over) == (False, False, True)
+    assert {news.attempt for news in lab.heard if news.progress.phase is Phase.ended} == {43}
+
+
 def test_a_key_is_stored_before_anything_is_said_about_it(lab: Lab) -> None:
     from concurrent.futures import Future
 

@@ -186,9 +186,17 @@ class Asterisk:
         if not call.heard_of:
             self._board.calls.pop(call.channel, None)
 
+    def _is_put_through(self, channel: str) -> bool:
+        """To a manager: the two need nobody to lead them."""
+        bridges = self._rest.ask("GET", "/bridges").body
+        return any(
+            isinstance(bridge, dict) and channel in bridge.get("channels", ())
+            for bridge in (bridges if isinstance(bridges, list) else ())
+        )
+
     def _living(self, channel: str, answer: Answer, asked: Asked) -> News | None:
         state = answer.state
-        if asked.orphaned and channel not in self._board.calls:
+        if asked.orphaned and channel not in self._board.calls and not self._is_put_through(channel):
             self._rest.ask("DELETE", f"/channels/{channel}", {"reason": "normal"})
             was_up = asked.answered or state == "Up"
             ended = Progress(

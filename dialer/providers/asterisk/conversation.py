@@ -176,7 +176,7 @@ class Conversation:
 
     async def _connect(self, connect: Connect, place: int) -> None:
         leg = f"{self.call.channel}-m{place}"
-        became = Transfer.failed
+        became, talking = Transfer.failed, False
         self.board.follow_leg(leg, self.call)
         try:
             await self._quietly("POST", f"/channels/{self.call.channel}/moh")
@@ -191,10 +191,13 @@ class Conversation:
             if became is not Transfer.connected:
                 await self.board.prove(self.call, f"transfer/{place}", _transfer(Transfer.no_answer))
             raise
+        except asyncio.CancelledError:
+            talking = became is Transfer.connected  # this node stops; they go on
+            raise
         finally:
             self.board.follow_leg(leg, None)
-            await self._quietly("DELETE", f"/channels/{leg}", {"reason": "normal"})
-            if became is Transfer.connected:
+            if not talking:
+                await self._quietly("DELETE", f"/channels/{leg}", {"reason": "normal"})
                 await self._quietly("DELETE", f"/bridges/{leg}")
         await self._quietly("DELETE", f"/channels/{self.call.channel}/moh")
         await self._say(connect.nobody)
