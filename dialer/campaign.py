@@ -5,7 +5,16 @@ from __future__ import annotations
 from datetime import time, timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from dialer import words
 from dialer.audience import Audience, CardType
@@ -33,6 +42,8 @@ from dialer.campaign_values import (
     like,
     one_value,
 )
+from dialer.condition import Condition, SkipWhen, read_skip_when, read_where
+from dialer.condition_schema import SKIP_WHEN, WHERE
 from dialer.phone_number import is_region
 
 OPT_OUT = "do_not_call"
@@ -47,6 +58,13 @@ class AudiencePart(Part):
     contract_end: Text
     do_not_call: Text | None = None
     time_zone: Text | None = None
+    where: Annotated[Condition | None, PlainValidator(read_where), WithJsonSchema(WHERE)] = None
+    """Who of these cards is called: a field by the label people see, and what it must be; every line must hold.
+    `Город: [Москва, Казань]`, `Сумма: {at_least: 10000}`, `E-mail: filled`; also `any:` and `none:` with lists of such
+    lines. A field that the card does not have is looked for on its contact."""
+    skip_when: Annotated[SkipWhen | None, PlainValidator(read_skip_when), WithJsonSchema(SKIP_WHEN)] = None
+    """Who is left out although the contract ends: lines as in `where`; whoever meets any of them is not called, and a
+    call that was planned is cancelled. `talked_to: 7 days` leaves out whom somebody has talked to by telephone."""
 
 
 class Pacing(Part):
@@ -194,7 +212,10 @@ class Campaign(Part):
     @property
     def audience(self) -> Audience:
         part = self.audience_part
-        return Audience(part.card, part.contract_end, part.do_not_call, part.time_zone, self.fallback_user)
+        return Audience(
+            part.card, part.contract_end, part.do_not_call, part.time_zone, self.fallback_user, part.where,
+            part.skip_when,
+        )  # fmt: skip
 
     @property
     def rings_in(self) -> frozenset[str]:

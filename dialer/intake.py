@@ -7,22 +7,37 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
 from dialer.campaign import Campaign
 from dialer.cancelling import cancel_targets, suppress
+from dialer.condition import why_outside, why_skipped
 from dialer.crm.base import Contact
 from dialer.database import Database, among
-from dialer.history import may_have_rung
+from dialer.history import may_have_rung, talks_by_number
 from dialer.phone_number import PhoneNumber, read_all, why_not
 from dialer.tables import attempts, campaigns, do_not_call, numbers, targets
 
 FACTS_MOST = 8_000
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What the campaign's file says of one person. `outside`: why they are not of the audience.
+
+    `touch`: the one that is due to somebody of the audience. `why`: why they are left out although they have `phones`.
+    """
+
+    outside: str
+    touch: int | None
+    phones: Sequence[PhoneNumber]
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +67,10 @@ class _Owed:
 def take_in_people(
     database: Database, campaign: Campaign, people: Sequence[Contact], today: date, *, now: datetime
 ) -> Counter[str]:
-    """One transaction. Inserts new targets, refreshes known ones, cancels those whose reason is gone."""
+    """One transaction. Inserts new targets, refreshes known ones, cancels those whose reason is gone.
+
+    Counts targets by their state, and whoever is not of the audience by the reason.
+    """
     return database.write(lambda c: _take_in(database, c, campaign, people, today, now=now))
 
 
@@ -62,23 +80,64 @@ def _take_in(
     by_card = {person.card_id: person for person in people}
     standing = _standing(c, campaign, sorted(by_card))
     _flag(database, c, campaign, [by_card[id] for id in sorted(by_card)], now=now)
+    talked = talks_since(c, campaign, people, now=now)
     owed: list[_Owed] = []
+    outside = Counter[str]()
     for card_id, person in sorted(by_card.items()):
-        touch = due_touch(campaign, person, today)
+        one = judge(campaign, person, today, talked)
         current = None
         for row in standing[card_id]:
-            if touch is not None and row.contract_end == person.contract_end and row.touch == touch:
+            if one.touch is not None and row.contract_end == person.contract_end and row.touch == one.touch:
                 current = row
             elif row.state == "open":
-                cancel_targets(c, [row.id], state="cancelled", reason=_why_not_any_more(row, person, touch), now=now)
-        if touch is not None:
-            phones, why = usable_phones(campaign, person)
-            if person.do_not_call:
-                phones, why = [], "do not call, says the CRM"
-            owed.append(_Owed(person, touch, phones, why, current))
+                why = one.outside or _why_not_any_more(row, person, one.touch)
+                cancel_targets(c, [row.id], state="cancelled", reason=why, now=now)
+        if one.touch is not None:
+            owed.append(_Owed(person, one.touch, [] if one.why else one.phones, one.why, current))
+        elif one.outside:
+            outside[one.outside] += 1
     # who has given a number up first, or its new card would not have it
     known = _refresh(database, c, campaign, [one for one in owed if one.known is not None], now=now)
-    return known + _owe_new(database, c, campaign, [one for one in owed if one.known is None], now=now)
+    return outside + known + _owe_new(database, c, campaign, [one for one in owed if one.known is None], now=now)
+
+
+def judge(campaign: Campaign, person: Contact, today: date, talked: Talks) -> Judged:
+    """Of the audience, due, and nothing that speaks against ringing? `talked`: see `talks_since`."""
+    outside = why_outside(campaign.audience.where, person.values, today)
+    touch = None if outside else due_touch(campaign, person, today)
+    phones, why = usable_phones(campaign, person)
+    against = "do not call, says the CRM" if person.do_not_call else ""
+    against = against or why_skipped(campaign.audience.skip_when, person.values, today)
+    against = against or _why_talked(campaign, person, phones, talked)
+    return Judged(outside, touch, phones, against or why)
+
+
+@dataclass(frozen=True, slots=True)
+class Talks:
+    """By number, when we last reached it; only what is later than `since` counts. `since` is None where nobody asks."""
+
+    since: datetime | None = None
+    by_number: Mapping[str, datetime] = field(default_factory=dict)
+
+
+def talks_since(c: sa.Connection, campaign: Campaign, people: Collection[Contact], *, now: datetime) -> Talks:
+    """What `skip_when: talked_to` has to know of these people."""
+    span = campaign.audience.talked_to
+    if span is None:
+        return Talks()
+    phones = {one.number for person in people for one in usable_phones(campaign, person)[0]}
+    return Talks(now - span, talks_by_number(c, phones, since=now - span))
+
+
+def _why_talked(campaign: Campaign, person: Contact, phones: Sequence[PhoneNumber], talked: Talks) -> str:
+    if talked.since is None:
+        return ""
+    by_us = max((talked.by_number[one.number] for one in phones if one.number in talked.by_number), default=None)
+    for who, at in (("somebody of the company", person.talked_at), ("this program", by_us)):
+        if at is not None and at > talked.since:
+            day = at.astimezone(ZoneInfo(campaign.time_zone)).date()
+            return f"skip_when: {who} talked to them on {day}"
+    return ""
 
 
 def _standing(c: sa.Connection, campaign: Campaign, card_ids: Sequence[int]) -> Mapping[int, list[Any]]:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 
 from dialer.audience import Audience
-from dialer.crm.base import Contact, Entry, Result
+from dialer.crm.base import Contact, Entry, Result, Wrong
+from dialer.crm.bitrix24_conditions import examine_conditions
 from dialer.crm.bitrix24_errors import Refused
 from dialer.crm.bitrix24_fields import ENTITY, Fields
 from dialer.crm.bitrix24_looking import look_for
@@ -44,7 +45,7 @@ class Bitrix24:
     def __repr__(self) -> str:
         return f"Bitrix24({self._rest.shown})"
 
-    def examine(self, audience: Audience) -> list[str]:
+    def examine(self, audience: Audience) -> list[Wrong]:
         def need_end() -> None:
             self._fields.need(audience.card, audience.contract_end, DATES)
 
@@ -54,15 +55,17 @@ class Bitrix24:
                 raise Refused(f"fallback_user {user} is not an active user of the portal: name one who is")
 
         wrong = []
-        for need in (
-            need_end, lambda: resolve_flag(self._fields, audience), lambda: resolve_zone(self._fields, audience),
-            need_fallback,
-        ):  # fmt: skip
+        for path, need in (
+            (("audience", "contract_end"), need_end),
+            (("audience", "do_not_call"), lambda: resolve_flag(self._fields, audience)),
+            (("audience", "time_zone"), lambda: resolve_zone(self._fields, audience)),
+            (("fallback_user",), need_fallback),
+        ):
             try:
                 need()
             except Refused as error:
-                wrong.append(str(error))
-        return list(dict.fromkeys(wrong))
+                wrong.append(Wrong(path, str(error).removeprefix("Bitrix24: ")))
+        return [*wrong, *examine_conditions(self._fields, audience)]
 
     def read(self, audience: Audience, *, first: date, last: date) -> Iterator[list[Contact]]:
         return read_pages(self._rest, self._fields, audience, first, last)

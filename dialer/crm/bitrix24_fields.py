@@ -11,6 +11,7 @@ from typing import Any
 
 from dialer.audience import CardType
 from dialer.crm.bitrix24_errors import Doubt, Refused
+from dialer.crm.bitrix24_lists import Lists
 from dialer.crm.bitrix24_rest import Rest
 
 ENTITY = {CardType.deal: 2, CardType.contact: 3}
@@ -18,15 +19,31 @@ REMEMBERED = timedelta(minutes=10)
 YES = {"y", "1", "1.0", "true", "yes", "да"}
 NO = {"", "n", "0", "false", "no", "нет", "-"}
 LISTS, TEXTS = ("enumeration",), ("string", "text", "char")
+WITH_PHONES = (CardType.contact,)
+PARTS = ("PHONE", "EMAIL")
+
+# What people call fields whose label on the portal is longer, or another.
+_USUAL = {
+    **dict.fromkeys(("стадия", "stage", "status", "etapa"), "stageId"),
+    **dict.fromkeys(("воронка", "направление", "pipeline", "funnel", "embudo"), "categoryId"),
+    **dict.fromkeys(("сумма", "amount", "importe"), "opportunity"),
+    **dict.fromkeys(("e-mail", "email", "эл. почта", "почта", "correo"), "EMAIL"),
+    **dict.fromkeys(("телефон", "phone", "teléfono"), "PHONE"),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class CardField:
-    """`options` are a list's items: their texts by id."""
+    """`options` are a list's items: their texts by id. `part`: of the phones and addresses of a person only this kind.
+
+    `status_type` is the dictionary of stages, sources and the like.
+    """
 
     code: str
     type: str
     options: Mapping[str, str] = field(default_factory=dict)
+    status_type: str = ""
+    part: str = ""
 
     @property
     def yes_options(self) -> set[str]:
@@ -36,6 +53,7 @@ class CardField:
 class Fields:
     def __init__(self, rest: Rest, clock: Callable[[], datetime]) -> None:
         self._rest, self._clock = rest, clock
+        self.lists = Lists(rest, clock)
         self._lock = threading.Lock()
         self._known: dict[CardType, tuple[datetime, dict[str, Any]]] = {}
 
@@ -56,6 +74,7 @@ class Fields:
         """What was remembered may be out of date."""
         with self._lock:
             self._known.clear()
+        self.lists.forget()
 
     def find(self, card: CardType, name: str) -> CardField | None:
         """Raises Refused where two fields have one label."""
@@ -63,7 +82,10 @@ class Fields:
         wanted = name.strip().casefold()
         by_code = [code for code, one in fields.items() if wanted in _codes(code, one)]
         by_label = [code for code, one in fields.items() if wanted in _labels(one)]
-        found = by_code[:1] or by_label
+        usual = _USUAL.get(wanted, "")
+        if usual in PARTS and card in WITH_PHONES and not set(by_label) - {"fm", "phone", "email"}:
+            return CardField("fm", "text", part=usual)
+        found = by_code[:1] or by_label or ([usual] if usual in fields else [])
         if len(found) > 1:
             raise Refused(f"two fields of the {card} are called '{name}': name one by its code, {' or '.join(found)}")
         return None if not found else _field(found[0], fields[found[0]])
@@ -129,7 +151,7 @@ def _field(code: str, one: Any) -> CardField:
     items = _get(one, "items") or _get(one, "ITEMS")
     listed = [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
     options = {str(item.get("ID")): str(item.get("VALUE", "")) for item in listed}
-    return CardField(code, _text(_get(one, "type")), options)
+    return CardField(code, _text(_get(one, "type")), options, _text(_get(one, "statusType")))
 
 
 def _codes(code: str, one: Any) -> set[str]:

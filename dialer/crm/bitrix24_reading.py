@@ -12,6 +12,7 @@ from typing import Any
 
 from dialer.audience import Audience, CardType
 from dialer.crm.base import Contact, are_many
+from dialer.crm.bitrix24_conditions import Asked, resolve_conditions, values_of
 from dialer.crm.bitrix24_errors import Doubt, Later, Refused
 from dialer.crm.bitrix24_fields import ENTITY, LISTS, TEXTS, CardField, Fields, day_of, is_yes, text_of
 from dialer.crm.bitrix24_rest import COMMANDS_MOST, Command, Reference, Rest, may_be_read_again
@@ -33,20 +34,28 @@ class Resolved:
     flag_on_contact: bool
     zone: CardField | None
     zone_on_contact: bool
+    asked: Mapping[str, Asked]
 
     @property
     def codes(self) -> list[str]:
         """Those on the card itself."""
         flag = None if self.flag_on_contact else self.do_not_call
         zone = None if self.zone_on_contact else self.zone
-        return [one.code for one in (self.contract_end, flag, zone) if one is not None]
+        named = [one.code for one in (self.contract_end, flag, zone) if one is not None]
+        return list(dict.fromkeys([*named, *self._asked_for(on_contact=False)]))
 
     @property
     def contact_codes(self) -> list[str]:
         """Those on the deal's contact."""
         flag = self.do_not_call if self.flag_on_contact else None
         zone = self.zone if self.zone_on_contact else None
-        return [one.code for one in (flag, zone) if one is not None]
+        named = [one.code for one in (flag, zone) if one is not None]
+        return list(dict.fromkeys([*named, *self._asked_for(on_contact=True)]))
+
+    def _asked_for(self, *, on_contact: bool) -> list[str]:
+        """Phones and the like cannot be named."""
+        fields = [one.field for one in self.asked.values() if one.on_contact is on_contact]
+        return [one.code for one in fields if one.code != "fm"]
 
     @property
     def select(self) -> list[str]:
@@ -57,7 +66,8 @@ class Resolved:
 def resolve(fields: Fields, audience: Audience) -> Resolved:
     """Raises Refused for the first field that is wrong."""
     end = fields.need(audience.card, audience.contract_end, DATES)
-    return Resolved(audience, end, *resolve_flag(fields, audience), *resolve_zone(fields, audience))
+    flag, zone = resolve_flag(fields, audience), resolve_zone(fields, audience)
+    return Resolved(audience, end, *flag, *zone, resolve_conditions(fields, audience))
 
 
 def resolve_flag(fields: Fields, audience: Audience) -> tuple[CardField | None, bool]:
@@ -238,6 +248,7 @@ def _contact(resolved: Resolved, card: Mapping[str, Any], person: Mapping[str, A
         first_name=str(known.get("name") or "")[:100],
         last_name=str(known.get("lastName") or "")[:100],
         facts=facts,
+        values=values_of(resolved.asked, card, known),
     )
 
 

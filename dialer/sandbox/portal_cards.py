@@ -23,14 +23,22 @@ class RestError(Exception):
 
 
 def field(
-    type: str, title: str, upper: str, *, own: bool = False, multiple: bool = False, items: Iterable[str] = ()
+    type: str,
+    title: str,
+    upper: str,
+    *,
+    own: bool = False,
+    multiple: bool = False,
+    items: Iterable[str] = (),
+    status: str = "",
 ) -> dict[str, Any]:
-    """As `crm.item.fields` describes it. `items` are a list's, with ids from 41."""
+    """As `crm.item.fields` describes it. `items` are a list's, with ids from 41; `status` is its dictionary."""
     labels = {"listLabel": title, "formLabel": title, "filterLabel": title} if own else {}
     listed = [{"ID": str(id), "VALUE": text} for id, text in enumerate(items, start=41)]
     return {
         "type": type, "isRequired": False, "isReadOnly": False, "isImmutable": False, "isMultiple": multiple,
         "isDynamic": own, "title": title, **labels, "upperName": upper, **({"items": listed} if listed else {}),
+        **({"statusType": status} if status else {}),
     }  # fmt: skip
 
 
@@ -60,7 +68,7 @@ FIELDS: dict[int, dict[str, dict[str, Any]]] = {
     DEAL: {
         **_COMMON,
         "title": field("string", "Название", "TITLE"),
-        "stageId": field("crm_status", "Стадия", "STAGE_ID"),
+        "stageId": field("crm_status", "Стадия сделки", "STAGE_ID", status="DEAL_STAGE"),
         "categoryId": field("crm_category", "Воронка", "CATEGORY_ID"),
         "opportunity": field("double", "Сумма", "OPPORTUNITY"),
         "contactId": field("crm_contact", "Контакт", "CONTACT_ID"),

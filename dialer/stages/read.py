@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,6 +15,7 @@ from dialer import log
 from dialer.campaign import Campaign
 from dialer.campaign_store import Running
 from dialer.cancelling import cancel_targets
+from dialer.condition import NOT_IN_AUDIENCE
 from dialer.crm.base import Crm, are_many
 from dialer.database import Database
 from dialer.errors import CrmUnavailable
@@ -24,14 +25,18 @@ from dialer.tables import attempts, readings, targets
 PEOPLE_AT_ONCE = 100
 AGAIN_AT_ONCE = 500
 DUE_SOON, SEEN_LATELY = timedelta(minutes=5), timedelta(minutes=2)
+REASONS_SAID = 10
 MANY_GONE_HELD = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
+    """`outside`: people who are not of the audience, by the reason."""
+
     people: int
     targets: int
     left_out: int
+    outside: Counter[str] = field(default_factory=Counter)
 
 
 def read_campaign(database: Database, crm: Crm, running: Running, day: date, *, node: str, now: datetime) -> Counted:
@@ -48,7 +53,8 @@ def read_campaign(database: Database, crm: Crm, running: Running, day: date, *, 
     except BaseException:
         database.write(lambda c: c.execute(sa.update(readings).where(mine).values(node=None)))
         raise
-    counted = Counted(people, tally["open"], tally["left_out"])
+    outside = Counter({why: count for why, count in tally.items() if why.startswith(NOT_IN_AUDIENCE)})
+    counted = Counted(people, tally["open"], tally["left_out"], outside)
     database.write(
         lambda c: c.execute(
             sa.update(readings)
@@ -57,6 +63,8 @@ def read_campaign(database: Database, crm: Crm, running: Running, day: date, *, 
         )
     )
     log.say(f"campaign={campaign.name} read {people} people: {counted.targets} to ring, {counted.left_out} left out")
+    for why, count in outside.most_common(REASONS_SAID):
+        log.say(f"campaign={campaign.name} {count} people are {why}")
     return counted
 
 

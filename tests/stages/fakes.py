@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 
 from dialer.audience import Audience
 from dialer.call import Progress
-from dialer.crm.base import Contact, Entry, Outcome, Result
+from dialer.crm.base import Contact, Entry, Outcome, Result, Wrong
 from dialer.errors import ProviderUnavailable
 from dialer.finding import Finding
 from dialer.providers.base import Ability, Asked, Letter, News, Order, Placed, Reply, Webhook
@@ -30,7 +30,7 @@ class Portal:
     batch: int = 50
     send_within: timedelta = timedelta(seconds=5)
 
-    def examine(self, audience: Audience) -> list[str]:
+    def examine(self, audience: Audience) -> list[Wrong]:
         return []
 
     def findings(self) -> Iterator[Finding]:

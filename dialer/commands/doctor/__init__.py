@@ -82,7 +82,8 @@ def _fields(subject: str, portal: Crm, audience: Audience, path: Path) -> Findin
     except DialerError as error:
         return Finding(subject, False, str(error), "try again later")
     if wrong:
-        return Finding(subject, False, "; ".join(wrong), f"correct audience: in {path}, or the field in Bitrix24")
+        said = "; ".join(dict.fromkeys(map(str, wrong)))
+        return Finding(subject, False, said, f"correct audience: in {path}, or the field in Bitrix24")
     return Finding(subject, True, "are on the portal")
 
 
