@@ -14,6 +14,7 @@ from dialer.crm.bitrix24_fields import ENTITY, Fields
 from dialer.crm.bitrix24_looking import look_for
 from dialer.crm.bitrix24_reading import DATES, read_by_id, read_pages, resolve_flag, resolve_zone
 from dialer.crm.bitrix24_rest import ANSWER_WITHIN, Rest
+from dialer.crm.bitrix24_talks import Talks
 from dialer.crm.bitrix24_users import Users
 from dialer.crm.bitrix24_writing import ENTRIES_MOST, write
 from dialer.errors import CrmError
@@ -40,6 +41,7 @@ class Bitrix24:
             webhook_url, clock=clock, rate=rate, burst=burst, answer_within=answer_within, sleep=sleep, say=log
         )
         self._fields = Fields(self._rest, clock)
+        self._talks = Talks(self._rest, clock)
         self._users = Users(self._rest)
 
     def __repr__(self) -> str:
@@ -68,10 +70,10 @@ class Bitrix24:
         return [*wrong, *examine_conditions(self._fields, audience)]
 
     def read(self, audience: Audience, *, first: date, last: date) -> Iterator[list[Contact]]:
-        return read_pages(self._rest, self._fields, audience, first, last)
+        return read_pages(self._rest, self._fields, self._talks, audience, first, last)
 
     def read_again(self, audience: Audience, card_ids: Sequence[int]) -> dict[int, Contact]:
-        return read_by_id(self._rest, self._fields, audience, card_ids)
+        return read_by_id(self._rest, self._fields, self._talks, audience, card_ids)
 
     def write(self, entries: Sequence[Entry], *, now: datetime) -> dict[int, Result]:
         return write(self._rest, self._users, entries, within=self.send_within, now=now)

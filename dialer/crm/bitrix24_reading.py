@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from dialer.audience import Audience, CardType
@@ -16,6 +16,7 @@ from dialer.crm.bitrix24_conditions import Asked, resolve_conditions, values_of
 from dialer.crm.bitrix24_errors import Doubt, Later, Refused
 from dialer.crm.bitrix24_fields import ENTITY, LISTS, TEXTS, CardField, Fields, day_of, is_yes, text_of
 from dialer.crm.bitrix24_rest import COMMANDS_MOST, Command, Reference, Rest, may_be_read_again
+from dialer.crm.bitrix24_talks import Talks, Whom
 
 PAGE = 50
 PHONES_MOST, FACTS_MOST, FACT_LENGTH_MOST = 10, 60, 300
@@ -81,22 +82,31 @@ def resolve_zone(fields: Fields, audience: Audience) -> tuple[CardField | None, 
     return _either(fields, audience, audience.time_zone, (*TEXTS, *LISTS))
 
 
-def read_pages(rest: Rest, fields: Fields, audience: Audience, first: date, last: date) -> Iterator[list[Contact]]:
+def read_pages(
+    rest: Rest, fields: Fields, talks: Talks, audience: Audience, first: date, last: date
+) -> Iterator[list[Contact]]:
     resolved = resolve(fields, audience)
+    talked = _talked(talks, audience, anew=True)
     # a day wider at both ends: the portal's idea of a day's edge is its server's
     for items in _chained(rest, resolved, first - timedelta(days=1), last + timedelta(days=1)):
         resolved = _sure(fields, resolved, items, resolved.codes)
         if not any(resolved.contract_end.code in item for item in items):
             raise Doubt(f"Bitrix24 filters by the field '{audience.contract_end}' and answers without it")
-        people = _contacts(rest, fields, resolved, items)
+        people = _contacts(rest, fields, resolved, items, talked)
         yield [one for one in people if one.contract_end is not None and first <= one.contract_end <= last]
 
 
-def read_by_id(rest: Rest, fields: Fields, audience: Audience, ids: Sequence[int]) -> dict[int, Contact]:
+def read_by_id(rest: Rest, fields: Fields, talks: Talks, audience: Audience, ids: Sequence[int]) -> dict[int, Contact]:
     resolved = resolve(fields, audience)
+    talked = _talked(talks, audience)
     items = list(_by_id(rest, audience.card, ids, resolved.select).values())
     resolved = _sure(fields, resolved, items, resolved.codes)
-    return {one.card_id: one for one in _contacts(rest, fields, resolved, items)}
+    return {one.card_id: one for one in _contacts(rest, fields, resolved, items, talked)}
+
+
+def _talked(talks: Talks, audience: Audience, *, anew: bool = False) -> Mapping[Whom, datetime]:
+    span = audience.talked_to
+    return {} if span is None else talks.of_the_last(span, anew=anew)
 
 
 def _either(
@@ -208,9 +218,11 @@ def _items(result: Any) -> list[dict[str, Any]]:
     return kept
 
 
-def _contacts(rest: Rest, fields: Fields, resolved: Resolved, items: Sequence[dict[str, Any]]) -> list[Contact]:
+def _contacts(
+    rest: Rest, fields: Fields, resolved: Resolved, items: Sequence[dict[str, Any]], talked: Mapping[Whom, datetime]
+) -> list[Contact]:
     if resolved.audience.card is CardType.contact:
-        return [_contact(resolved, item, item) for item in items]
+        return [_contact(resolved, item, item, talked) for item in items]
     primary = {item["id"]: _primary(item) for item in items}
     wanted = {id for id in primary.values() if id}
     people = _by_id(rest, CardType.contact, sorted(wanted), ["*"]) if wanted else {}
@@ -220,7 +232,7 @@ def _contacts(rest: Rest, fields: Fields, resolved: Resolved, items: Sequence[di
             " webhook's user has lost the right to read them; nobody is rung for those deals"
         )
     resolved = _sure(fields, resolved, list(people.values()), resolved.contact_codes)
-    return [_contact(resolved, item, people.get(primary[item["id"]] or 0)) for item in items]
+    return [_contact(resolved, item, people.get(primary[item["id"]] or 0), talked) for item in items]
 
 
 def _primary(deal: Mapping[str, Any]) -> int | None:
@@ -228,7 +240,9 @@ def _primary(deal: Mapping[str, Any]) -> int | None:
     return whole(deal.get("contactId")) or (whole(listed[0]) if isinstance(listed, list) and listed else None)
 
 
-def _contact(resolved: Resolved, card: Mapping[str, Any], person: Mapping[str, Any] | None) -> Contact:
+def _contact(
+    resolved: Resolved, card: Mapping[str, Any], person: Mapping[str, Any] | None, talked: Mapping[Whom, datetime]
+) -> Contact:
     known: Mapping[str, Any] = person or {}
     flag, zone = resolved.do_not_call, resolved.zone
     flagged = flag is not None and is_yes((known if resolved.flag_on_contact else card).get(flag.code), flag)
@@ -249,7 +263,13 @@ def _contact(resolved: Resolved, card: Mapping[str, Any], person: Mapping[str, A
         last_name=str(known.get("lastName") or "")[:100],
         facts=facts,
         values=values_of(resolved.asked, card, known),
+        talked_at=_talked_at(talked, resolved.audience.card, card["id"], whole(known.get("id"))),
     )
+
+
+def _talked_at(talked: Mapping[Whom, datetime], card: CardType, id: int, contact: int | None) -> datetime | None:
+    whom = {(ENTITY[card], id), (ENTITY[CardType.contact], contact or 0)}
+    return max((talked[one] for one in whom if one in talked), default=None)
 
 
 def _phones(person: Mapping[str, Any]) -> tuple[str, ...]:
