@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 from datetime import time, timedelta
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -17,7 +20,7 @@ from pydantic import (
 )
 
 from dialer import words
-from dialer.audience import Audience, CardType
+from dialer.audience import NAMES, Audience, CardType, SmartProcess
 from dialer.call import Disposition
 from dialer.calling_window import Window, known_holidays, known_zone, zone_named
 from dialer.campaign_values import (
@@ -43,7 +46,7 @@ from dialer.campaign_values import (
     one_value,
 )
 from dialer.condition import Condition, SkipWhen, read_skip_when, read_where
-from dialer.condition_schema import SKIP_WHEN, WHERE
+from dialer.condition_schema import CARD, SKIP_WHEN, WHERE
 from dialer.phone_number import is_region
 
 OPT_OUT = "do_not_call"
@@ -53,8 +56,23 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True)
 
 
+def _kind_of_card(text: str) -> str:
+    """One of ours, or a smart process, whose name only the portal knows."""
+    known = [one.value for one in CardType]
+    bare = text.strip().casefold()
+    if text in known or re.fullmatch(r"dynamic_[1-9][0-9]{0,8}", text):
+        return text
+    near = [NAMES[one] for one in difflib.get_close_matches(bare, NAMES, n=1, cutoff=0.75)]
+    if near or bare in ("smart_process", "smart process", "смарт-процесс"):
+        hint = f"did you mean '{near[0]}'?" if near else "write the name of the smart process, as people see it"
+        raise ValueError(f"'{text[:40]}' is none of: {', '.join(known)}; {hint}")
+    return text
+
+
 class AudiencePart(Part):
-    card: CardType
+    card: Annotated[Text, AfterValidator(_kind_of_card), WithJsonSchema(CARD)]
+    """Which cards of the CRM: contact, deal, lead, company, or the name of a smart process as people see it. Of a deal,
+    a company and a smart process the contact is called; of a lead its contact, or the lead itself."""
     contract_end: Text
     do_not_call: Text | None = None
     time_zone: Text | None = None
@@ -212,8 +230,10 @@ class Campaign(Part):
     @property
     def audience(self) -> Audience:
         part = self.audience_part
+        ours = part.card in [one.value for one in CardType] or part.card.startswith("dynamic_")
+        card = CardType(part.card) if ours else SmartProcess(part.card)
         return Audience(
-            part.card, part.contract_end, part.do_not_call, part.time_zone, self.fallback_user, part.where,
+            card, part.contract_end, part.do_not_call, part.time_zone, self.fallback_user, part.where,
             part.skip_when,
         )  # fmt: skip
 

@@ -23,6 +23,7 @@ _TEST = {
 }
 _NESTED = {"any": {"type": "array", "items": _MAP}, "none": {"type": "array", "items": _MAP}}
 
+CARD: dict[str, Any] = {"anyOf": [{"enum": ["contact", "deal", "lead", "company"]}, {"type": "string"}]}
 WHERE: dict[str, Any] = {
     **_MAP, "properties": _NESTED, "additionalProperties": _TEST,
     "examples": [{"Тариф": "Стандарт", "Сумма": {"at_least": 10000}}],

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
+from dialer.audience import CardType
 from dialer.campaign import Campaign
 from dialer.cancelling import cancel_targets, suppress
 from dialer.condition import why_outside, why_skipped
@@ -78,7 +79,7 @@ def _take_in(
     database: Database, c: sa.Connection, campaign: Campaign, people: Sequence[Contact], today: date, *, now: datetime
 ) -> Counter[str]:
     by_card = {person.card_id: person for person in people}
-    standing = _standing(c, campaign, sorted(by_card))
+    standing = _standing(c, campaign, people)
     _flag(database, c, campaign, [by_card[id] for id in sorted(by_card)], now=now)
     talked = talks_since(c, campaign, people, now=now)
     owed: list[_Owed] = []
@@ -140,13 +141,15 @@ def _why_talked(campaign: Campaign, person: Contact, phones: Sequence[PhoneNumbe
     return ""
 
 
-def _standing(c: sa.Connection, campaign: Campaign, card_ids: Sequence[int]) -> Mapping[int, list[Any]]:
-    """The campaign's targets of these cards, locked."""
-    found = defaultdict(list)
-    card_type = campaign.audience.card.value
+def _standing(c: sa.Connection, campaign: Campaign, people: Sequence[Contact]) -> Mapping[int, list[Any]]:
+    """The campaign's targets of these cards, all of one kind, locked."""
+    found = defaultdict[int, list[Any]](list)
+    if not people:
+        return found
+    card_type, card_ids = people[0].card_type.value, sorted({person.card_id for person in people})
     mine = (targets.c.campaign == campaign.name, targets.c.card_type == card_type, among(targets.c.card_id, "cards"))
     locked = sa.select(targets).where(*mine).order_by(targets.c.id).with_for_update()
-    for row in c.execute(locked, {"cards": list(card_ids)}):
+    for row in c.execute(locked, {"cards": card_ids}):
         found[row.card_id].append(row)
     return found
 
@@ -176,11 +179,10 @@ def _owe_new(
 ) -> Counter[str]:
     if not owed:
         return Counter()
-    card_type = campaign.audience.card.value
     rows = [
         {
-            "campaign": campaign.name, "card_type": card_type, "card_id": one.person.card_id, **one.reason,
-            **one.values, "seen_at": now, "position": 0, "state": "open" if one.phones else "left_out",
+            "campaign": campaign.name, "card_type": one.person.card_type.value, "card_id": one.person.card_id,
+            **one.reason, **one.values, "seen_at": now, "position": 0, "state": "open" if one.phones else "left_out",
             "reason": one.why, "plan_at": now if one.phones else None,
         }
         for one in owed
@@ -304,7 +306,7 @@ def usable_phones(campaign: Campaign, person: Contact) -> tuple[list[PhoneNumber
                 reasons[reason] = None
     if found:
         return list(found.values()), ""
-    if not person.contact_id:
+    if not person.contact_id and not (person.card_type is CardType.lead and person.phones):
         return [], "the card has no contact"
     return [], "; ".join(reasons) or "the card has no phone"
 

@@ -171,17 +171,18 @@ def _ask_crm(
     found = []
     for name, here in sorted(running.items()):
         audience = here.campaign.audience
-        if audience.card is not person.card_type:
-            why = f"this campaign calls {audience.card}s"
-        else:
-            try:
-                seen = crm(settings, Clock()).read_again(audience, [person.card_id]).get(person.card_id)
+        try:
+            portal = crm(settings, Clock())
+            if portal.card_type(audience) is not person.card_type:
+                why = f"this campaign calls another kind of card: {audience.card.said}"
+            else:
+                seen = portal.read_again(audience, [person.card_id]).get(person.card_id)
                 why = "the CRM has no such card, or its user may not read it"
                 if seen is not None:
                     told = decide(here.campaign, Memory(settings), settings, seen, now=now)
                     why = told.why_not or f"the next reading takes it in; it is rung not before {told.at:%d %b %H:%M}"
-            except DialerError as error:
-                why = f"the CRM cannot be asked: {error}"
+        except DialerError as error:
+            why = f"the CRM cannot be asked: {error}"
         found.append({"campaign": name, "why": why})
     return found
 

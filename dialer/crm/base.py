@@ -109,6 +109,9 @@ class Crm(Protocol):
     send_within: timedelta
     """An entry leaves within this after the `now` of `write`, or does not leave."""
 
+    def card_type(self, audience: Audience) -> CardType:
+        """Of the audience's cards, as targets keep it. Raises CrmError."""
+
     def examine(self, audience: Audience) -> list[Wrong]:
         """Everything that is wrong with the audience on this portal. Raises CrmError."""
 

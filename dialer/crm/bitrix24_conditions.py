@@ -11,7 +11,8 @@ from dialer.audience import Audience, CardType
 from dialer.condition import BOUNDS, DAYS, ITEMS, SPELLINGS, How, Line, Test, Value, amount, plain, spellings
 from dialer.crm.base import Wrong
 from dialer.crm.bitrix24_errors import Refused
-from dialer.crm.bitrix24_fields import ENTITY, LISTS, YES, CardField, Fields, day_of
+from dialer.crm.bitrix24_fields import LISTS, YES, CardField, Fields, day_of
+from dialer.crm.bitrix24_types import entity_of
 
 NUMBERS, DATES, FLAGS = ("integer", "double", "money"), ("date", "datetime"), ("boolean",)
 CHOSEN = (*LISTS, "crm_status", "crm_category")
@@ -28,16 +29,16 @@ class Asked:
     on_contact: bool
 
 
-def resolve_conditions(fields: Fields, audience: Audience) -> dict[str, Asked]:
+def resolve_conditions(fields: Fields, audience: Audience, card: CardType) -> dict[str, Asked]:
     """Raises Refused for the first mistake: a condition that can never hold would ring everybody, or nobody."""
     found: dict[str, Asked] = {}
-    for wrong in _resolve(fields, audience, found):
+    for wrong in _resolve(fields, audience, card, found):
         raise Refused(wrong.text)
     return found
 
 
-def examine_conditions(fields: Fields, audience: Audience) -> list[Wrong]:
-    return list(_resolve(fields, audience, {}))
+def examine_conditions(fields: Fields, audience: Audience, card: CardType) -> list[Wrong]:
+    return list(_resolve(fields, audience, card, {}))
 
 
 def values_of(asked: Mapping[str, Asked], card: Mapping[str, Any], person: Mapping[str, Any]) -> dict[str, Value]:
@@ -77,11 +78,11 @@ def _text(raw: Any, field: CardField) -> str:
     return str(raw)[:TEXT_MOST].strip()
 
 
-def _resolve(fields: Fields, audience: Audience, found: dict[str, Asked]) -> Iterator[Wrong]:
+def _resolve(fields: Fields, audience: Audience, card: CardType, found: dict[str, Asked]) -> Iterator[Wrong]:
     for key, line in audience.lines:
         path = ("audience", key, *line.path)
         try:
-            asked = found.get(line.field) or _find(fields, audience, line.field)
+            asked = found.get(line.field) or _find(fields, card, line.field)
         except Refused as error:
             yield Wrong(path, str(error).removeprefix("Bitrix24: "))
             continue
@@ -91,9 +92,9 @@ def _resolve(fields: Fields, audience: Audience, found: dict[str, Asked]) -> Ite
                 yield Wrong(path, text)
 
 
-def _find(fields: Fields, audience: Audience, name: str) -> Asked:
+def _find(fields: Fields, card: CardType, name: str) -> Asked:
     """On the card, else on the person's."""
-    card, on_contact = audience.card, False
+    on_contact = False
     found = fields.find(card, name)
     if found is None and card is not CardType.contact:
         found = fields.find(CardType.contact, name)
@@ -101,7 +102,7 @@ def _find(fields: Fields, audience: Audience, name: str) -> Asked:
     if found is None:
         fields.need(card, name, ())
         raise AssertionError(name)
-    of = ENTITY[CardType.contact if on_contact else card]
+    of = entity_of(CardType.contact if on_contact else card)
     if found.type == "crm_status" and found.status_type:
         found = replace(found, options=fields.lists.statuses(of, found.code, found.status_type))
     elif found.type == "crm_category":

@@ -13,13 +13,13 @@ from dialer.audience import CardType
 from dialer.crm.bitrix24_errors import Doubt, Refused
 from dialer.crm.bitrix24_lists import Lists
 from dialer.crm.bitrix24_rest import Rest
+from dialer.crm.bitrix24_types import entity_of
 
-ENTITY = {CardType.deal: 2, CardType.contact: 3}
 REMEMBERED = timedelta(minutes=10)
 YES = {"y", "1", "1.0", "true", "yes", "да"}
 NO = {"", "n", "0", "false", "no", "нет", "-"}
 LISTS, TEXTS = ("enumeration",), ("string", "text", "char")
-WITH_PHONES = (CardType.contact,)
+WITH_PHONES = (CardType.contact, CardType.lead, CardType.company)
 PARTS = ("PHONE", "EMAIL")
 
 # What people call fields whose label on the portal is longer, or another.
@@ -62,10 +62,10 @@ class Fields:
         with self._lock:
             at, fields = self._known.get(card, (None, {}))
             if at is None or self._clock() - at > REMEMBERED:
-                found = self._rest.call("crm.item.fields", {"entityTypeId": ENTITY[card]})
+                found = self._rest.call("crm.item.fields", {"entityTypeId": entity_of(card)})
                 told = found.get("fields") if isinstance(found, dict) else None
                 if not isinstance(told, dict) or not told:
-                    raise Doubt(f"Bitrix24 does not say which fields a {card} has")
+                    raise Doubt(f"Bitrix24 does not say which fields a {card.said} has")
                 fields = told
                 self._known[card] = (self._clock(), fields)
             return fields
@@ -87,16 +87,20 @@ class Fields:
             return CardField("fm", "text", part=usual)
         found = by_code[:1] or by_label or ([usual] if usual in fields else [])
         if len(found) > 1:
-            raise Refused(f"two fields of the {card} are called '{name}': name one by its code, {' or '.join(found)}")
+            raise Refused(
+                f"two fields of the {card.said} are called '{name}': name one by its code, {' or '.join(found)}"
+            )
         return None if not found else _field(found[0], fields[found[0]])
 
     def need(self, card: CardType, name: str, types: tuple[str, ...]) -> CardField:
         """Raises Refused, with a remedy."""
         found = self.find(card, name)
         if found is None:
-            raise Refused(f"the {card} has no field '{name}'{self._hint(card, name)}")
+            raise Refused(f"the {card.said} has no field '{name}'{self._hint(card, name)}")
         if found.type not in types:
-            raise Refused(f"the field '{name}' of the {card} is of type {found.type}; it must be {' or '.join(types)}")
+            raise Refused(
+                f"the field '{name}' of the {card.said} is of type {found.type}; it must be {' or '.join(types)}"
+            )
         return found
 
     def _hint(self, card: CardType, name: str) -> str:

@@ -194,6 +194,7 @@ class Portal:
             "crm.item.fields": cards.described,
             "crm.category.list": self.lists.category_list,
             "crm.status.list": self.lists.status_list,
+            "crm.enum.ownertype": self.lists.owner_types,
             "crm.activity.add": timeline.activity_add,
             "crm.activity.update": timeline.activity_update,
             "crm.activity.list": timeline.activity_list,

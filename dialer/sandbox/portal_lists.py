@@ -1,13 +1,23 @@
-"""The portal's pipelines and dictionaries: `crm.category.list`, `crm.status.list`."""
+"""The portal's kinds of cards, pipelines and dictionaries."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from dialer.sandbox.portal_cards import CONTACT, DEAL, RestError, as_int, as_list, mapping
+from dialer.sandbox.portal_cards import (
+    COMPANY,
+    CONTACT,
+    CONTRACT,
+    DEAL,
+    LEAD,
+    SMART_PROCESSES,
+    RestError,
+    as_int,
+    as_list,
+    mapping,
+)
 
-LEAD = 1
 PAGE = 50
 _STAGES = {
     "NEW": "Новая", "PREPARATION": "Подготовка документов", "EXECUTING": "В работе", "WON": "Сделка успешна",
@@ -19,10 +29,17 @@ class Lists:
     """`pipelines` by entity: id → name; `statuses` by dictionary: id → name."""
 
     def __init__(self) -> None:
-        self.pipelines: dict[int, dict[int, str]] = {DEAL: {0: "Общая", 1: "Продление"}, CONTACT: {0: "Контакты"}}
+        self.smart_processes = dict(SMART_PROCESSES)
+        self.pipelines: dict[int, dict[int, str]] = {
+            DEAL: {0: "Общая", 1: "Продление"},
+            CONTACT: {0: "Контакты"},
+            CONTRACT: {7: "Основная", 8: "Архив"},
+        }
         self.statuses: dict[str, dict[str, str]] = {
             "DEAL_STAGE": dict(_STAGES),
             "DEAL_STAGE_1": {f"C1:{id}": name for id, name in _STAGES.items()},
+            "DYNAMIC_1036_STAGE_7": {"DT1036_7:NEW": "Действует", "DT1036_7:FAIL": "Расторгнут"},
+            "DYNAMIC_1036_STAGE_8": {"DT1036_8:NEW": "В архиве"},
             "STATUS": {"NEW": "Не обработан", "IN_PROCESS": "В работе", "CONVERTED": "Качественный", "JUNK": "Спам"},
             "SOURCE": {"CALL": "Звонок", "WEB": "Веб-сайт"},
         }
@@ -38,6 +55,13 @@ class Lists:
             for id, name in self.pipelines[entity].items()
         ]
         return {"result": {"categories": found}, "total": len(found)}
+
+    def owner_types(self, p: Mapping[str, Any]) -> dict[str, Any]:
+        names = {LEAD: ("Лид", "LEAD"), DEAL: ("Сделка", "DEAL"), CONTACT: ("Контакт", "CONTACT"),
+                 COMPANY: ("Компания", "COMPANY")}  # fmt: skip
+        smart = {id: (name, f"DYNAMIC_{id}") for id, name in self.smart_processes.items()}
+        found = [{"ID": id, "NAME": name, "SYMBOL_CODE": code} for id, (name, code) in {**names, **smart}.items()]
+        return {"result": found}
 
     def status_list(self, p: Mapping[str, Any]) -> dict[str, Any]:
         """All values are text; what is asked for and is not there is an empty list."""

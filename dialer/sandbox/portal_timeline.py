@@ -6,9 +6,22 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from dialer.sandbox.portal_cards import CONTACT, DEAL, MOSCOW, PAGE, Cards, RestError, as_int, as_list, mapping
+from dialer.sandbox.portal_cards import (
+    COMPANY,
+    CONTACT,
+    CONTRACT,
+    DEAL,
+    LEAD,
+    MOSCOW,
+    PAGE,
+    Cards,
+    RestError,
+    as_int,
+    as_list,
+    mapping,
+)
 
-ENTITY_NAMES = {"contact": CONTACT, "deal": DEAL}
+ENTITY_NAMES = {"contact": CONTACT, "deal": DEAL, "lead": LEAD, "company": COMPANY, "dynamic_1036": CONTRACT}
 ACTIVITY_FIELDS = (
     "OWNER_ID",
     "OWNER_TYPE_ID",

@@ -95,11 +95,12 @@ def read_again(database: Database, crm: Crm, running: Running, *, now: datetime,
     rows = database.read(lambda c: c.execute(soon).all())
     if not rows:
         return 0
-    other = [row.id for row in rows if row.card_type != campaign.audience.card]
+    card_type = crm.card_type(campaign.audience)
+    other = [row.id for row in rows if row.card_type != card_type]
     if other:
-        reason = f"the campaign now calls {campaign.audience.card}s"
+        reason = f"the campaign now calls another kind of card: {card_type.said}"
         database.write(lambda c: cancel_targets(c, other, state="cancelled", reason=reason, now=now))
-        rows = [row for row in rows if row.card_type == campaign.audience.card]
+        rows = [row for row in rows if row.card_type == card_type]
     found = crm.read_again(campaign.audience, sorted({row.card_id for row in rows})) if rows else {}
     gone = [row for row in rows if row.card_id not in found]
     today = now.astimezone(ZoneInfo(campaign.time_zone)).date()

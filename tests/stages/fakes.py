@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
-from dialer.audience import Audience
+from dialer.audience import Audience, CardType
 from dialer.call import Progress
 from dialer.crm.base import Contact, Entry, Outcome, Result, Wrong
 from dialer.errors import ProviderUnavailable
@@ -29,6 +29,10 @@ class Portal:
     asked_for: list[list[int]] = field(default_factory=list)
     batch: int = 50
     send_within: timedelta = timedelta(seconds=5)
+
+    def card_type(self, audience: Audience) -> CardType:
+        assert isinstance(audience.card, CardType)
+        return audience.card
 
     def examine(self, audience: Audience) -> list[Wrong]:
         return []

@@ -72,7 +72,7 @@ def _bitrix24(settings: Settings, loaded: Loaded) -> Iterator[Finding]:
     for name, file in sorted(loaded.campaigns.items()):
         audience = file.campaign.audience
         # what keeps every card from being read has been said
-        if not wrong & {"Bitrix24", "Bitrix24 scope crm", f"Bitrix24 {audience.card}s"}:
+        if not wrong & {"Bitrix24", "Bitrix24 scope crm", f"Bitrix24 {audience.card.said}s"}:
             yield _fields(f"fields of {name}", portal, audience, file.path)
 
 
