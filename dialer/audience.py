@@ -56,6 +56,8 @@ class Audience:
     time_zone: str | None = None
     fallback_user: int | None = None
     """Stands in where a card's responsible person is dismissed."""
+    every_contact: bool = False
+    """All contacts of a card are called, not only its first."""
     where: Condition | None = None
     skip_when: SkipWhen | None = None
 

@@ -73,6 +73,8 @@ class AudiencePart(Part):
     card: Annotated[Text, AfterValidator(_kind_of_card), WithJsonSchema(CARD)]
     """Which cards of the CRM: contact, deal, lead, company, or the name of a smart process as people see it. Of a deal,
     a company and a smart process the contact is called; of a lead its contact, or the lead itself."""
+    contacts: Literal["primary", "all"] = "primary"
+    """Of a deal, lead, company or smart process the first contact is called; `all`: every contact, each number once."""
     contract_end: Text
     do_not_call: Text | None = None
     time_zone: Text | None = None
@@ -233,8 +235,8 @@ class Campaign(Part):
         ours = part.card in [one.value for one in CardType] or part.card.startswith("dynamic_")
         card = CardType(part.card) if ours else SmartProcess(part.card)
         return Audience(
-            card, part.contract_end, part.do_not_call, part.time_zone, self.fallback_user, part.where,
-            part.skip_when,
+            card, part.contract_end, part.do_not_call, part.time_zone, self.fallback_user, part.contacts == "all",
+            part.where, part.skip_when,
         )  # fmt: skip
 
     @property
@@ -323,6 +325,8 @@ class Campaign(Part):
         found: list[tuple[tuple[str | int, ...], str]] = []
         if self.starts is not None and self.ends is not None and self.ends < self.starts:
             found.append((("ends",), f"{self.ends} lies before starts, {self.starts}"))
+        if self.audience_part.contacts == "all" and self.audience_part.card == CardType.contact:
+            found.append((("audience", "contacts"), "a contact is one person; remove the line, or call another card"))
         if self.voicemail == "leave_message" and not self.machine_detection:
             found.append((("voicemail",), "leave_message needs machine_detection: yes"))
         if self.purpose == "advertising" and self.region == "RU":

@@ -102,6 +102,7 @@ class Memory:
             targets.c.campaign == campaign.name,
             targets.c.card_type == person.card_type.value,
             targets.c.card_id == person.card_id,
+            targets.c.person == person.person,
             targets.c.contract_end == person.contract_end,
             targets.c.touch == touch,
             targets.c.state == "done",

@@ -90,7 +90,7 @@ class Bitrix24:
     def read(self, audience: Audience, *, first: date, last: date) -> Iterator[list[Contact]]:
         return read_pages(self._source, audience, first, last)
 
-    def read_again(self, audience: Audience, card_ids: Sequence[int]) -> dict[int, Contact]:
+    def read_again(self, audience: Audience, card_ids: Sequence[int]) -> dict[int, tuple[Contact, ...]]:
         return read_by_id(self._source, audience, card_ids)
 
     def write(self, entries: Sequence[Entry], *, now: datetime) -> dict[int, Result]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import groupby
 from typing import Any
 
 from dialer.audience import Audience, CardType
@@ -20,7 +21,7 @@ from dialer.crm.bitrix24_talks import Talks, Whom
 from dialer.crm.bitrix24_types import Types, entity_of
 
 PAGE = 50
-PHONES_MOST, FACTS_MOST, FACT_LENGTH_MOST = 10, 60, 300
+CONTACTS_MOST, PHONES_MOST, FACTS_MOST, FACT_LENGTH_MOST = 50, 10, 60, 300
 NOT_DIALED = {"FAX", "PAGER"}
 DATES = ("date", "datetime")
 FLAGS = ("boolean", "integer", "double", *LISTS, *TEXTS)
@@ -113,12 +114,13 @@ def read_pages(source: Source, audience: Audience, first: date, last: date) -> I
         yield [one for one in people if one.contract_end is not None and first <= one.contract_end <= last]
 
 
-def read_by_id(source: Source, audience: Audience, ids: Sequence[int]) -> dict[int, Contact]:
+def read_by_id(source: Source, audience: Audience, ids: Sequence[int]) -> dict[int, tuple[Contact, ...]]:
     resolved = resolve(source, audience)
     talked = _talked(source.talks, audience)
     items = list(_by_id(source.rest, resolved.card, ids, resolved.select).values())
     resolved = _sure(source, resolved, items, resolved.codes)
-    return {one.card_id: one for one in _contacts(source, resolved, items, talked)}
+    by_card = groupby(_contacts(source, resolved, items, talked), key=lambda one: one.card_id)
+    return {card: tuple(people) for card, people in by_card}
 
 
 def _talked(talks: Talks, audience: Audience, *, anew: bool = False) -> Mapping[Whom, datetime]:
@@ -238,8 +240,8 @@ def _contacts(
 ) -> list[Contact]:
     if resolved.card is CardType.contact:
         return [_contact(resolved, item, item, talked) for item in items]
-    primary = {item["id"]: _primary(item) for item in items}
-    wanted = {id for id in primary.values() if id}
+    called = {item["id"]: _called(item, every=resolved.audience.every_contact) for item in items}
+    wanted = {id for ids in called.values() for id in ids}
     people = _by_id(source.rest, CardType.contact, sorted(wanted), ["*"]) if wanted else {}
     if are_many(len(wanted) - len(people), len(wanted)):
         source.rest.say(
@@ -247,38 +249,43 @@ def _contacts(
             f" are gone, or the webhook's user has lost the right to read them; nobody is rung for those cards"
         )
     resolved = _sure(source, resolved, list(people.values()), resolved.contact_codes)
-    return [
-        _contact(resolved, item, _person(resolved.card, item, primary[item["id"]], people), talked) for item in items
-    ]
-
-
-def _person(
-    card: CardType, item: Mapping[str, Any], primary: int | None, people: Mapping[int, Mapping[str, Any]]
-) -> Mapping[str, Any] | None:
-    """A lead of somebody who is no contact yet has a name and phones of its own."""
-    return item if card is CardType.lead and not primary else people.get(primary or 0)
+    found = []
+    for item in items:
+        for id in called[item["id"]]:
+            found.append(_contact(resolved, item, people.get(id), talked, person=id))
+        if not called[item["id"]]:
+            # a lead of somebody who is no contact yet has a name and phones of its own
+            found.append(_contact(resolved, item, item if resolved.card is CardType.lead else None, talked))
+    return found
 
 
 def _plural(card: CardType) -> str:
     return {CardType.company: "companies"}.get(card, f"{card.said}s")
 
 
-def _primary(deal: Mapping[str, Any]) -> int | None:
-    listed = deal.get("contactIds")
-    return whole(deal.get("contactId")) or (whole(listed[0]) if isinstance(listed, list) and listed else None)
+def _called(item: Mapping[str, Any], *, every: bool) -> list[int]:
+    """The contacts of a card who are called, the primary one first."""
+    listed = item.get("contactIds")
+    ids = [whole(item.get("contactId")), *map(whole, listed if isinstance(listed, list) else [])]
+    return list(dict.fromkeys(id for id in ids if id))[: CONTACTS_MOST if every else 1]
 
 
 def _contact(
-    resolved: Resolved, card: Mapping[str, Any], person: Mapping[str, Any] | None, talked: Mapping[Whom, datetime]
+    resolved: Resolved,
+    card: Mapping[str, Any],
+    human: Mapping[str, Any] | None,
+    talked: Mapping[Whom, datetime],
+    *,
+    person: int = 0,
 ) -> Contact:
-    known: Mapping[str, Any] = person or {}
-    contact = 0 if person is card and resolved.card is not CardType.contact else whole(known.get("id")) or 0
+    known: Mapping[str, Any] = human or {}
+    contact = 0 if human is card and resolved.card is not CardType.contact else whole(known.get("id")) or 0
     flag, zone = resolved.do_not_call, resolved.zone
     flagged = flag is not None and is_yes((known if resolved.flag_on_contact else card).get(flag.code), flag)
     named = None if zone is None else text_of((known if resolved.zone_on_contact else card).get(zone.code), zone)
     facts = _facts(card)
-    if person is not None and person is not card:
-        facts |= {f"contact_{code}": value for code, value in _facts(person).items()}
+    if human is not None and human is not card:
+        facts |= {f"contact_{code}": value for code, value in _facts(human).items()}
     return Contact(
         card_type=resolved.card,
         card_id=card["id"],
@@ -293,6 +300,7 @@ def _contact(
         facts=facts,
         values=values_of(resolved.asked, card, known),
         talked_at=_talked_at(talked, resolved.card, card["id"], contact),
+        person=person if resolved.audience.every_contact else 0,
     )
 
 

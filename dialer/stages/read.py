@@ -19,7 +19,7 @@ from dialer.condition import NOT_IN_AUDIENCE
 from dialer.crm.base import Crm, are_many
 from dialer.database import Database
 from dialer.errors import CrmUnavailable
-from dialer.intake import take_in_people
+from dialer.intake import in_portions, take_in_people
 from dialer.tables import attempts, readings, targets
 
 PEOPLE_AT_ONCE = 100
@@ -48,8 +48,8 @@ def read_campaign(database: Database, crm: Crm, running: Running, day: date, *, 
     try:
         for page in crm.read(campaign.audience, first=day, last=day + timedelta(days=max(campaign.touches))):
             people += len(page)
-            for start in range(0, len(page), PEOPLE_AT_ONCE):
-                tally += take_in_people(database, campaign, page[start : start + PEOPLE_AT_ONCE], day, now=now)
+            for some in in_portions(page, PEOPLE_AT_ONCE):
+                tally += take_in_people(database, campaign, some, day, now=now)
     except BaseException:
         database.write(lambda c: c.execute(sa.update(readings).where(mine).values(node=None)))
         raise
@@ -104,9 +104,9 @@ def read_again(database: Database, crm: Crm, running: Running, *, now: datetime,
     found = crm.read_again(campaign.audience, sorted({row.card_id for row in rows})) if rows else {}
     gone = [row for row in rows if row.card_id not in found]
     today = now.astimezone(ZoneInfo(campaign.time_zone)).date()
-    seen = list(found.values())
-    for start in range(0, len(seen), PEOPLE_AT_ONCE):
-        take_in_people(database, campaign, seen[start : start + PEOPLE_AT_ONCE], today, now=now)
+    seen = [person for of_card in found.values() for person in of_card]
+    for some in in_portions(seen, PEOPLE_AT_ONCE):
+        take_in_people(database, campaign, some, today, now=now)
     _cancel_gone(database, campaign, gone, asked=len(rows), now=now)
     return len(seen)
 

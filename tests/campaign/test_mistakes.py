@@ -40,8 +40,8 @@ def at(text: str, beginning: str) -> int:
         ("campaign:", "campaign: Продление", "campaign: 'Продление' is not a campaign's name; write small Latin"),
         ("campaign:", "campaign: [a]", "campaign: must be one word or text, not a list or a map"),
         ("language:", "language: de", "language: 'de' is none of: ru, en, es"),
-        ("  card:", "  card: contcat", "audience.card: 'contcat' is none of: contact, deal, lead, company; did you mean "
-         "'contact'?"),
+        ("  card:", "  card: contcat", "audience.card: 'contcat' is none of: contact, deal, lead, company; did you "
+         "mean 'contact'?"),
         ("  card:", "  card: Сделки", "did you mean 'deal'?"),
         ("  card:", "  card: smart_process", "write the name of the smart process, as people see it"),
         ("  contract_end:", "  contract_end:", "audience.contract_end: is empty"),

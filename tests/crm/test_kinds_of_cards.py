@@ -12,7 +12,7 @@ from dialer.condition import SkipWhen, read_where, why_outside
 from dialer.crm.base import Outcome
 from dialer.crm.bitrix24_types import entity_of
 from dialer.errors import CrmRefused
-from dialer.sandbox.portal_cards import COMPANY, CONTACT, CONTRACT, END, FLAG, LEAD
+from dialer.sandbox.portal_cards import COMPANY, CONTACT, CONTRACT, DEAL, END, FLAG, LEAD
 from tests.crm.scene import TODAY, Office, call, note, outcomes, people
 from tests.crm.test_talks import talk
 from tests.portal_on_loopback import OnLoopback
@@ -155,3 +155,28 @@ def test_no_kind_of_card_is_made_up(text: Any) -> None:
     assert CardType("dynamic_177") is CardType("dynamic_177")
     assert entity_of(CardType("dynamic_177")) == 177 and list(CardType) == ["contact", "deal", "lead", "company"]
     assert entity_of(CardType.contact) == CONTACT
+
+
+def test_every_contact_of_a_deal_is_read_the_primary_one_first() -> None:
+    with OnLoopback(people(20)) as on:
+        everybody = whom(CardType.deal, every_contact=True)
+        office = Office(on.webhook_url)
+        on.portal.cards.change(DEAL, 5, {"contactId": 6, "contactIds": [5, 6, 77]})
+        found = office.bitrix.read_again(everybody, [5, 22, 24])
+        assert {id: [(one.person, one.contact_id) for one in some] for id, some in found.items()} == {
+            5: [(6, 6), (5, 5), (77, 0)],  # one of them may not be read
+            22: [(1, 1), (2, 2)],
+            24: [(0, 0)],
+        }  # fmt: skip
+        assert [one.phones for one in found[5]] == [("8 916 0000006",), ("8 916 0000005",), ()]
+        read = [one for one in office.read(everybody) if one.card_id in (5, 22, 24)]
+        assert read == [one for some in found.values() for one in some]
+        alone = office.bitrix.read_again(whom(CardType.deal), [5])
+        assert [(one.person, one.contact_id) for one in alone[5]] == [(0, 6)]
+
+
+def test_a_card_with_hundreds_of_contacts_is_called_fifty_times_at_most() -> None:
+    with OnLoopback(people(200)) as on:
+        put(on, COMPANY, 7, list(range(1, 201)))
+        found = Office(on.webhook_url).bitrix.read_again(whom(CardType.company, every_contact=True), [7])
+        assert [one.contact_id for one in found[7]] == list(range(1, 51))

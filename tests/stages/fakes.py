@@ -48,10 +48,11 @@ class Portal:
             self.before()
             yield due[start : start + 50]
 
-    def read_again(self, audience: Audience, card_ids: Sequence[int]) -> dict[int, Contact]:
+    def read_again(self, audience: Audience, card_ids: Sequence[int]) -> dict[int, tuple[Contact, ...]]:
         self.before()
         self.asked_for.append(list(card_ids))
-        return {id: self.people[id] for id in card_ids if id in self.people}
+        found = {id: tuple(one for one in self.people.values() if one.card_id == id) for id in card_ids}
+        return {id: people for id, people in found.items() if people}
 
     def write(self, entries: Sequence[Entry], *, now: datetime) -> dict[int, Result]:
         self.requests.append(list(entries))
