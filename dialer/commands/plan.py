@@ -89,8 +89,8 @@ class Memory:
         return self._database.read(lambda c: dials_by_number(c, [number], now=now)).get(number, ())
 
     def talked(self, campaign: Campaign, person: Contact, now: datetime) -> Talks:
-        if self._database is None:
-            span = campaign.audience.talked_to
+        span = campaign.audience.talked_to
+        if self._database is None or span is None:
             return Talks(None if span is None else now - span)
         return self._database.read(lambda c: talks_since(c, campaign, [person], now=now))
 

@@ -122,8 +122,8 @@ class Crm(Protocol):
         together. Raises CrmError."""
 
     def read_again(self, audience: Audience, card_ids: Sequence[int]) -> dict[int, tuple[Contact, ...]]:
-        """The people of each card by its id: 2,500 cards a request, and one more where people stand on other cards. Who is missing is gone, or may
-        not be read any more. Raises CrmError."""
+        """The people of each card by its id: 2,500 cards a request, and one more where people stand on other cards. Who
+        is missing is gone, or may not be read any more. Raises CrmError."""
 
     def write(self, entries: Sequence[Entry], *, now: datetime) -> dict[int, Result]:
         """By entry id: written, later, refused, doubtful or gone. Never raises for a vendor's answer."""

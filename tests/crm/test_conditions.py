@@ -6,9 +6,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dialer.audience import Audience, CardType
 from dialer.condition import read_skip_when, read_where, why_outside, why_skipped
+from dialer.crm.bitrix24_conditions import value_of
+from dialer.crm.bitrix24_fields import CardField
 from dialer.errors import CrmRefused
 from dialer.sandbox.portal_cards import CITY, CONTACT, DEAL, field
 from tests.crm.scene import TODAY, Office, people
@@ -207,3 +211,20 @@ def test_a_field_of_the_card_goes_before_its_contacts_of_the_same_name() -> None
         assert scene.belongs({"Город": "Омск"})
         del on.portal.cards.fields[DEAL][CITY]
         assert Scene(on).belongs({"Город": "Казань"})
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(["1500|RUB", "42"]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["value", "typeId", "x"]), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+TYPES = ["boolean", "date", "datetime", "double", "money", "enumeration", "crm_status", "user", "text", "", "address"]
+
+
+@given(ANYTHING, st.sampled_from(TYPES), st.sampled_from(["", "EMAIL"]))
+def test_whatever_stands_in_a_field_has_a_value(raw: Any, type: str, part: str) -> None:
+    value = value_of(raw, CardField("x", type, {"41": "Да"}, part=part))
+    assert bool(value.texts) or not (value.numbers or value.days)
+    assert "" not in value.texts

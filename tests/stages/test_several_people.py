@@ -96,7 +96,7 @@ def test_a_deal_that_is_gone_takes_all_its_people_with_it(scene: Scene, portal: 
 
 def test_a_flag_is_one_persons(scene: Scene, portal: Portal) -> None:
     deal(portal, 7, (1, "+79161230001"), (2, "+79161230002"))
-    (first, second) = sorted(portal.people)
+    first = min(portal.people)
     portal.people[first] = replace(portal.people[first], do_not_call=True)
     for now in (NOON, NOON + HOUR):
         read(scene, portal, now)
