@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 from datetime import time, timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from dialer import words
-from dialer.audience import Audience, CardType
+from dialer.audience import NAMES, Audience, CardType, SmartProcess
 from dialer.call import Disposition
 from dialer.calling_window import Window, known_holidays, known_zone, zone_named
 from dialer.campaign_values import (
@@ -33,6 +45,8 @@ from dialer.campaign_values import (
     like,
     one_value,
 )
+from dialer.condition import Condition, SkipWhen, read_skip_when, read_where
+from dialer.condition_schema import CARD, SKIP_WHEN, WHERE
 from dialer.phone_number import is_region
 
 OPT_OUT = "do_not_call"
@@ -42,11 +56,35 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True)
 
 
+def _kind_of_card(text: str) -> str:
+    """One of ours, or a smart process, whose name only the portal knows."""
+    known = [one.value for one in CardType]
+    bare = text.strip().casefold()
+    if text in known or re.fullmatch(r"dynamic_[1-9][0-9]{0,8}", text):
+        return text
+    near = [NAMES[one] for one in difflib.get_close_matches(bare, NAMES, n=1, cutoff=0.75)]
+    if near or bare in ("smart_process", "smart process", "смарт-процесс"):
+        hint = f"did you mean '{near[0]}'?" if near else "write the name of the smart process, as people see it"
+        raise ValueError(f"'{text[:40]}' is none of: {', '.join(known)}; {hint}")
+    return text
+
+
 class AudiencePart(Part):
-    card: CardType
+    card: Annotated[Text, AfterValidator(_kind_of_card), WithJsonSchema(CARD)]
+    """Which cards of the CRM: contact, deal, lead, company, or the name of a smart process as people see it. Of a deal,
+    a company and a smart process the contact is called; of a lead its contact, or the lead itself."""
+    contacts: Literal["primary", "all"] = "primary"
+    """Of a deal, lead, company or smart process the first contact is called; `all`: every contact, each number once."""
     contract_end: Text
     do_not_call: Text | None = None
     time_zone: Text | None = None
+    where: Annotated[Condition | None, PlainValidator(read_where), WithJsonSchema(WHERE)] = None
+    """Who of these cards is called: a field by the label people see, and what it must be; every line must hold.
+    `Город: [Москва, Казань]`, `Сумма: {at_least: 10000}`, `E-mail: filled`; also `any:` and `none:` with lists of such
+    lines. A field that the card does not have is looked for on its contact."""
+    skip_when: Annotated[SkipWhen | None, PlainValidator(read_skip_when), WithJsonSchema(SKIP_WHEN)] = None
+    """Who is left out although the contract ends: lines as in `where`; whoever meets any of them is not called, and a
+    call that was planned is cancelled. `talked_to: 7 days` leaves out whom somebody has talked to by telephone."""
 
 
 class Pacing(Part):
@@ -194,7 +232,12 @@ class Campaign(Part):
     @property
     def audience(self) -> Audience:
         part = self.audience_part
-        return Audience(part.card, part.contract_end, part.do_not_call, part.time_zone, self.fallback_user)
+        ours = part.card in [one.value for one in CardType] or part.card.startswith("dynamic_")
+        card = CardType(part.card) if ours else SmartProcess(part.card)
+        return Audience(
+            card, part.contract_end, part.do_not_call, part.time_zone, self.fallback_user, part.contacts == "all",
+            part.where, part.skip_when,
+        )  # fmt: skip
 
     @property
     def rings_in(self) -> frozenset[str]:
@@ -282,6 +325,8 @@ class Campaign(Part):
         found: list[tuple[tuple[str | int, ...], str]] = []
         if self.starts is not None and self.ends is not None and self.ends < self.starts:
             found.append((("ends",), f"{self.ends} lies before starts, {self.starts}"))
+        if self.audience_part.contacts == "all" and self.audience_part.card == CardType.contact:
+            found.append((("audience", "contacts"), "a contact is one person; remove the line, or call another card"))
         if self.voicemail == "leave_message" and not self.machine_detection:
             found.append((("voicemail",), "leave_message needs machine_detection: yes"))
         if self.purpose == "advertising" and self.region == "RU":

@@ -44,7 +44,8 @@ def erase(
         phones = {person.number} if person.number is not None else _numbers(c, ids) | set(also)
         gone = _delete(c, ids)
         if forget_number and person.card_type is not None:
-            of_card = do_not_call.c.card.startswith(f"{person.card_type}:{person.card_id} ", autoescape=True)
+            named = [f"{person.card_type}:{person.card_id}{end}" for end in (" ", "/")]
+            of_card = sa.or_(*(do_not_call.c.card.startswith(one, autoescape=True) for one in named))
             gone += c.execute(sa.delete(do_not_call).where(of_card)).rowcount
         for number in sorted(phones):
             if forget_number:

@@ -39,6 +39,18 @@ def dials_by_number(c: sa.Connection, numbers: Collection[str], *, now: datetime
     return {number: tuple(moments) for number, moments in found.items()}
 
 
+def talks_by_number(c: sa.Connection, numbers: Collection[str], *, since: datetime) -> dict[str, datetime]:
+    """When each was last reached, by any campaign."""
+    rows = c.execute(
+        sa.select(attempts.c.number, sa.func.max(attempts.c.ended_at))
+        .where(among(attempts.c.number, "numbers"), attempts.c.disposition == Disposition.reached.value)
+        .where(attempts.c.claimed_at > sa.bindparam("since"), attempts.c.ended_at.is_not(None))
+        .group_by(attempts.c.number),
+        {"numbers": sorted(numbers), "since": since},
+    )
+    return {number: at for number, at in rows}
+
+
 def is_known(number: sa.ColumnElement[str], *, since: sa.ColumnElement[datetime]) -> sa.ColumnElement[bool]:
     """Do the two above say anything of this number?"""
     unwanted = sa.select(do_not_call.c.id).where(do_not_call.c.number == number)

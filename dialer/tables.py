@@ -96,11 +96,12 @@ class Target(SQLModel, table=True):
     """`state`: open, done, left_out, cancelled; `reason` says why, in words.
 
     `plan_at` is set while `plan` owes a decision. `seen_at` is when the CRM last confirmed the card.
+    `person`: of several people of one card, the contact; 0 is the card's first, whoever that is.
     `contact` holds names and facts for the words; `script` and `version_id` are pinned at the first dial.
     """
 
     __table_args__ = (
-        UniqueConstraint("card_type", "card_id", "campaign", "contract_end", "touch"),
+        UniqueConstraint("card_type", "card_id", "person", "campaign", "contract_end", "touch"),
         Index("target_to_plan", "campaign", "plan_at", sqlite_where=text("plan_at IS NOT NULL"),
               postgresql_where=text("plan_at IS NOT NULL")),
     )  # fmt: skip
@@ -108,6 +109,7 @@ class Target(SQLModel, table=True):
     campaign: str
     card_type: str
     card_id: int
+    person: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     contact_id: int
     contract_end: date
     touch: int

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import date, time, timedelta
 
 UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800}
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 Hours = tuple[tuple[time, time], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RelativeDay:
+    """`day`, or so many days `ahead` of today."""
+
+    day: date | None = None
+    ahead: int = 0
+
+    def of(self, today: date) -> date:
+        return self.day if self.day is not None else today + timedelta(days=self.ahead)
 
 
 def duration(text: str) -> timedelta:
@@ -74,6 +86,25 @@ def day(text: str) -> date:
         return date.fromisoformat(text.strip() if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text.strip()) else "")
     except ValueError:
         raise ValueError(f"'{text[:40]}' is not a date; write for example 2026-12-31") from None
+
+
+def relative_day(text: str) -> RelativeDay:
+    """`2026-12-31`, `today`, `30 days ago`, `in 2 weeks`."""
+    said = " ".join(text.lower().split())
+    if said in _NEAR_TODAY:
+        return RelativeDay(ahead=_NEAR_TODAY[said])
+    match = re.fullmatch(r"(in )?([0-9]{1,4}) (day|week)s?( ago)?", said)
+    if match is not None and (match[1] is None) is not (match[4] is None):
+        days = int(match[2]) * (7 if match[3] == "week" else 1)
+        return RelativeDay(ahead=days if match[1] is not None else -days)
+    try:
+        return RelativeDay(day(said))
+    except ValueError:
+        hint = "write for example 2026-12-31, today, 30 days ago, in 2 weeks"
+        raise ValueError(f"'{text[:40]}' is not a day; {hint}") from None
+
+
+_NEAR_TODAY = {"today": 0, "yesterday": -1, "tomorrow": 1}
 
 
 def yes_or_no(text: str) -> bool:

@@ -13,6 +13,7 @@ from dialer.campaign_files import CampaignFile, read_campaigns
 from dialer.clock import Clock
 from dialer.commands.looking import hindrances
 from dialer.commands.output import data, print_json
+from dialer.crm.base import Wrong
 from dialer.errors import DialerError, Mistake
 from dialer.permission import zones_of
 from dialer.phone_number import example_mobile
@@ -82,11 +83,11 @@ def _speaking_another_language(file: CampaignFile) -> list[Mistake]:
 
 def _on_the_portal(settings: Settings, file: CampaignFile) -> list[Mistake]:
     try:
-        lines = crm(settings, Clock()).examine(file.campaign.audience)
+        wrong = crm(settings, Clock()).examine(file.campaign.audience)
     except DialerError as error:
-        lines = [str(error)]
-    place = read_yaml(file.text, str(file.path)).place(("audience",))
-    return [Mistake(str(file.path), *place, f"audience: {line}") for line in lines]
+        wrong = [Wrong(("audience",), str(error))]
+    read = read_yaml(file.text, str(file.path))
+    return [Mistake(str(file.path), *read.place(one.path), f"{'.'.join(map(str, one.path))}: {one}") for one in wrong]
 
 
 def _hours(file: CampaignFile) -> str:

@@ -76,7 +76,7 @@ def _reason(c: sa.Connection, settings: Settings, here: Running | None, row: Any
     written = sa.select(entries).where(entries.c.target_id == row.id).order_by(entries.c.id)
     return {
         "campaign": row.campaign,
-        "card": f"{row.card_type} {row.card_id}",
+        "card": f"{row.card_type} {row.card_id}" + (f", contact {row.person}" if row.person else ""),
         "contract_end": row.contract_end,
         "touch": row.touch,
         "state": row.state,
@@ -168,21 +168,24 @@ def _ask_crm(
     """Of a card that no reading has brought: what each campaign would say of it."""
     if person.card_type is None:
         return []
-    found = []
+    found: list[dict[str, Any]] = []
     for name, here in sorted(running.items()):
         audience = here.campaign.audience
-        if audience.card is not person.card_type:
-            why = f"this campaign calls {audience.card}s"
-        else:
-            try:
-                seen = crm(settings, Clock()).read_again(audience, [person.card_id]).get(person.card_id)
-                why = "the CRM has no such card, or its user may not read it"
-                if seen is not None:
-                    told = decide(here.campaign, Memory(settings), settings, seen, now=now)
-                    why = told.why_not or f"the next reading takes it in; it is rung not before {told.at:%d %b %H:%M}"
-            except DialerError as error:
-                why = f"the CRM cannot be asked: {error}"
-        found.append({"campaign": name, "why": why})
+        try:
+            portal = crm(settings, Clock())
+            if portal.card_type(audience) is not person.card_type:
+                why = f"this campaign calls another kind of card: {audience.card.said}"
+            else:
+                seen = portal.read_again(audience, [person.card_id]).get(person.card_id, ())
+                why = "" if seen else "the CRM has no such card, or its user may not read it"
+                for one in seen:
+                    told = decide(here.campaign, Memory(settings), settings, one, now=now)
+                    said = told.why_not or f"the next reading takes it in; it is rung not before {told.at:%d %b %H:%M}"
+                    found.append({"campaign": name, "why": f"contact {one.person}: {said}" if one.person else said})
+        except DialerError as error:
+            why = f"the CRM cannot be asked: {error}"
+        if why:
+            found.append({"campaign": name, "why": why})
     return found
 
 

@@ -22,7 +22,7 @@ from dialer.commands.running import refuse_what_is_wrong
 from dialer.crm.base import Contact
 from dialer.database import Database
 from dialer.history import dials_by_number, why_not_to_call
-from dialer.intake import due_touch, usable_phones
+from dialer.intake import Talks, judge, talks_since
 from dialer.migrate import migrate
 from dialer.permission import Facts, ask_permission
 from dialer.settings import Settings
@@ -88,6 +88,12 @@ class Memory:
             return ()
         return self._database.read(lambda c: dials_by_number(c, [number], now=now)).get(number, ())
 
+    def talked(self, campaign: Campaign, person: Contact, now: datetime) -> Talks:
+        span = campaign.audience.talked_to
+        if self._database is None or span is None:
+            return Talks(None if span is None else now - span)
+        return self._database.read(lambda c: talks_since(c, campaign, [person], now=now))
+
     def settled(self, campaign: Campaign, person: Contact, touch: int) -> str | None:
         """What this very touch has come to already."""
         if self._database is None:
@@ -96,6 +102,7 @@ class Memory:
             targets.c.campaign == campaign.name,
             targets.c.card_type == person.card_type.value,
             targets.c.card_id == person.card_id,
+            targets.c.person == person.person,
             targets.c.contract_end == person.contract_end,
             targets.c.touch == touch,
             targets.c.state == "done",
@@ -106,14 +113,12 @@ class Memory:
 
 def decide(campaign: Campaign, memory: Memory, settings: Settings, person: Contact, *, now: datetime) -> Decision:
     today = now.astimezone(ZoneInfo(campaign.time_zone)).date()
-    touch = due_touch(campaign, person, today)
-    phones, why = usable_phones(campaign, person)
-    phone = phones[0] if phones else None
-    if person.do_not_call:
-        why = "do not call, says the CRM"
-    elif touch is None:
+    one = judge(campaign, person, today, memory.talked(campaign, person, now))
+    phone, touch = one.phones[0] if one.phones else None, one.touch
+    why = one.outside or one.why
+    if not why and touch is None:
         why = "no touch is due"
-    elif phone is not None:
+    elif not why and phone is not None and touch is not None:
         why = memory.settled(campaign, person, touch) or ""
     at, unclear = None, False
     if not why and phone is not None and person.contract_end is not None:

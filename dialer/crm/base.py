@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from dialer.audience import Audience, CardType
+from dialer.condition import Value
 from dialer.finding import Finding
 
 
@@ -16,8 +17,10 @@ from dialer.finding import Finding
 class Contact:
     """One person on one card. `phones` are as people typed them, in the card's order, faxes and pagers left out.
 
+    `person` tells the people of one card apart: the contact, or 0 where only one of them is called.
     `facts` hold what templates may say: every plain field of the card and of the person, by code (see the CRM).
-    `contract_end` is None when the card has none (any more).
+    `contract_end` is None when the card has none (any more). `values` are the fields that the audience's conditions
+    name, by the name in the file. `talked_at` is when somebody of the company last talked to them by telephone.
     """
 
     card_type: CardType
@@ -31,6 +34,20 @@ class Contact:
     first_name: str
     last_name: str
     facts: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, Value] = field(default_factory=dict)
+    talked_at: datetime | None = None
+    person: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """What a portal cannot do of a campaign's file, with its remedy; `path` is the key in the file."""
+
+    path: tuple[str | int, ...]
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
 
 
 class EntryKind(StrEnum):
@@ -94,15 +111,19 @@ class Crm(Protocol):
     send_within: timedelta
     """An entry leaves within this after the `now` of `write`, or does not leave."""
 
-    def examine(self, audience: Audience) -> list[str]:
-        """What is wrong with the audience on this portal, each line with its remedy. Raises CrmError."""
+    def card_type(self, audience: Audience) -> CardType:
+        """Of the audience's cards, as targets keep it. Raises CrmError."""
+
+    def examine(self, audience: Audience) -> list[Wrong]:
+        """Everything that is wrong with the audience on this portal. Raises CrmError."""
 
     def read(self, audience: Audience, *, first: date, last: date) -> Iterator[list[Contact]]:
-        """Everybody whose contract ends on `first` to `last`, both included, in pages. Raises CrmError."""
+        """Everybody whose contract ends on `first` to `last`, both included, in pages. The people of one card come
+        together. Raises CrmError."""
 
-    def read_again(self, audience: Audience, card_ids: Sequence[int]) -> dict[int, Contact]:
-        """By id: 2,500 cards a request, and one more where people stand on other cards. Who is missing is gone, or may
-        not be read any more. Raises CrmError."""
+    def read_again(self, audience: Audience, card_ids: Sequence[int]) -> dict[int, tuple[Contact, ...]]:
+        """The people of each card by its id: 2,500 cards a request, and one more where people stand on other cards. Who
+        is missing is gone, or may not be read any more. Raises CrmError."""
 
     def write(self, entries: Sequence[Entry], *, now: datetime) -> dict[int, Result]:
         """By entry id: written, later, refused, doubtful or gone. Never raises for a vendor's answer."""

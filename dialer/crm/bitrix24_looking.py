@@ -14,7 +14,7 @@ from dialer.crm.base import Entry, EntryKind, Outcome, Result, are_many
 from dialer.crm.bitrix24_errors import Doubt, Later
 from dialer.crm.bitrix24_reading import PAGE, whole
 from dialer.crm.bitrix24_rest import Batch, Command, Rest
-from dialer.crm.bitrix24_writing import ENTRIES_MOST, ORIGINATOR, again, ask_for_cards, gone, mark, missing_cards
+from dialer.crm.bitrix24_writing import ORIGINATOR, again, ask_for_cards, gone, mark, missing_cards, portions
 from dialer.errors import CrmError
 
 CLOCKS_DIFFER = timedelta(days=1)
@@ -23,8 +23,7 @@ PAGES_MOST = 20
 
 def look_for(rest: Rest, entries: Sequence[Entry], *, now: datetime) -> dict[int, Result]:
     results: dict[int, Result] = {}
-    for start in range(0, len(entries), ENTRIES_MOST):
-        some = entries[start : start + ENTRIES_MOST]
+    for some in portions(entries):
         try:
             results |= _look_for_some(rest, some, now)
         except CrmError as error:

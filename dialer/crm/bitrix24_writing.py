@@ -7,19 +7,19 @@ of the cards are there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from dialer.audience import CardType
 from dialer.crm.base import Entry, EntryKind, Outcome, Result
 from dialer.crm.bitrix24_errors import Doubt, Later, Refused
-from dialer.crm.bitrix24_fields import ENTITY
 from dialer.crm.bitrix24_reading import whole
 from dialer.crm.bitrix24_rest import COMMANDS_MOST, Batch, Command, Rest
+from dialer.crm.bitrix24_types import entity_of
 from dialer.crm.bitrix24_users import Users
 from dialer.errors import CrmError
 
-ENTRIES_MOST = COMMANDS_MOST - len(ENTITY)  # and one question for each kind of card
+ENTRIES_MOST = COMMANDS_MOST - 2  # and one question for each kind of card
 ORIGINATOR = "bitrix24-dialer"
 OUTGOING, CALL, PLAIN_TEXT = 2, 2, 1
 MENDED_AFTER = timedelta(minutes=5)
@@ -31,8 +31,8 @@ Card = tuple[CardType, int]
 def write(rest: Rest, users: Users, entries: Sequence[Entry], *, within: timedelta, now: datetime) -> dict[int, Result]:
     """`now` is when the entries were claimed; they leave `within` that, or not at all."""
     results: dict[int, Result] = {}
-    for start in range(0, len(entries), ENTRIES_MOST):
-        results |= _write_some(rest, users, entries[start : start + ENTRIES_MOST], until=now + within, now=now)
+    for some in portions(entries):
+        results |= _write_some(rest, users, some, until=now + within, now=now)
     return results
 
 
@@ -78,6 +78,19 @@ def _write_some(
     return results
 
 
+def portions(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
+    """As many as one request carries, with one question for each kind of card."""
+    some: list[Entry] = []
+    for one in entries:
+        kinds = {other.card_type for other in some} | {one.card_type}
+        if len(some) + 1 + len(kinds) > COMMANDS_MOST:
+            yield some
+            some = []
+        some.append(one)
+    if some:
+        yield some
+
+
 def mark(ref: str) -> str:
     """Stands in a comment's last line, and finds it again."""
     return f"#{ref}"
@@ -89,25 +102,27 @@ def ask_for_cards(cards: Iterable[Card]) -> dict[str, Command]:
     for card_type in sorted({kind for kind, _ in cards}):
         ids = sorted(id for kind, id in cards if kind is card_type)
         wanted = {"select": ["id"], "filter": {"@id": ids}, "order": {"id": "ASC"}, "start": -1}
-        commands[f"{card_type.value}s"] = (LISTING, {"entityTypeId": ENTITY[card_type], **wanted})
+        commands[f"{card_type.value}s"] = (LISTING, {"entityTypeId": entity_of(card_type), **wanted})
     return commands
 
 
 def missing_cards(commands: Mapping[str, Command], answer: Batch) -> set[Card]:
     """Of a kind that was not answered for nothing is said."""
     missing: set[Card] = set()
-    for card_type in CardType:
-        name = f"{card_type.value}s"
+    for name in commands:
+        if not name.endswith("s"):
+            continue
+        card_type = CardType(name.removesuffix("s"))
         told = answer.results.get(name)
         items = told.get("items") if isinstance(told, dict) else None
-        if name in commands and isinstance(items, list):
+        if isinstance(items, list):
             there = {whole(item.get("id")) for item in items if isinstance(item, dict)}
             missing |= {(card_type, id) for id in commands[name][1]["filter"]["@id"] if id not in there}
     return missing
 
 
 def gone(one: Entry) -> Result:
-    return Result(Outcome.gone, why=f"the {one.card_type} {one.card_id} is gone, or may not be read any more")
+    return Result(Outcome.gone, why=f"the {one.card_type.said} {one.card_id} is gone, or may not be read any more")
 
 
 def again(error: Exception, now: datetime) -> datetime | None:
@@ -130,9 +145,10 @@ def _command(entry: Entry, responsible: int | None) -> Command:
     }  # fmt: skip
     if entry.remote_id is not None:
         return "crm.activity.update", {"id": entry.remote_id, "fields": fields}
-    whom = {"VALUE": entry.number, "ENTITY_ID": entry.contact_id, "ENTITY_TYPE_ID": ENTITY[CardType.contact]}
+    met = (CardType.contact, entry.contact_id) if entry.contact_id else (entry.card_type, entry.card_id)
+    whom = {"VALUE": entry.number, "ENTITY_ID": met[1], "ENTITY_TYPE_ID": entity_of(met[0])}
     new = {
-        "OWNER_TYPE_ID": ENTITY[entry.card_type], "OWNER_ID": entry.card_id, "TYPE_ID": CALL, "DIRECTION": OUTGOING,
+        "OWNER_TYPE_ID": entity_of(entry.card_type), "OWNER_ID": entry.card_id, "TYPE_ID": CALL, "DIRECTION": OUTGOING,
         "RESPONSIBLE_ID": responsible, "ORIGINATOR_ID": ORIGINATOR, "ORIGIN_ID": entry.ref, "COMMUNICATIONS": [whom],
     }  # fmt: skip
     return "crm.activity.add", {"fields": {**fields, **new}}

@@ -15,6 +15,7 @@ from dialer.sandbox.faults import Faults
 from dialer.sandbox.people import Person
 from dialer.sandbox.portal_cards import MOSCOW, Cards, RestError, as_int, as_list, mapping
 from dialer.sandbox.portal_limits import BUDGET, Limits
+from dialer.sandbox.portal_lists import Lists
 from dialer.sandbox.portal_timeline import Timeline
 from dialer.sandbox.wire import Request, Response
 
@@ -34,6 +35,7 @@ class Portal:
 
     def __init__(self, people: Sequence[Person], *, secret: str, seed: int = 7) -> None:
         self.cards, self.limits, self.faults = Cards(people), Limits(), Faults(seed)
+        self.lists = Lists()
         self.secret, self.user, self.scopes = secret, 1, ["crm", "user_brief"]
         self.users = {1: True, 2: True, 3: True, 9: False}
         self._timeline = Timeline(self.cards, self.users)
@@ -190,6 +192,9 @@ class Portal:
             "crm.item.list": cards.page,
             "crm.item.get": cards.one,
             "crm.item.fields": cards.described,
+            "crm.category.list": self.lists.category_list,
+            "crm.status.list": self.lists.status_list,
+            "crm.enum.ownertype": self.lists.owner_types,
             "crm.activity.add": timeline.activity_add,
             "crm.activity.update": timeline.activity_update,
             "crm.activity.list": timeline.activity_list,

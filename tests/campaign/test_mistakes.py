@@ -40,7 +40,10 @@ def at(text: str, beginning: str) -> int:
         ("campaign:", "campaign: Продление", "campaign: 'Продление' is not a campaign's name; write small Latin"),
         ("campaign:", "campaign: [a]", "campaign: must be one word or text, not a list or a map"),
         ("language:", "language: de", "language: 'de' is none of: ru, en, es"),
-        ("  card:", "  card: lead", "audience.card: 'lead' is none of: contact, deal"),
+        ("  card:", "  card: contcat", "audience.card: 'contcat' is none of: contact, deal, lead, company; did you "
+         "mean 'contact'?"),
+        ("  card:", "  card: Сделки", "did you mean 'deal'?"),
+        ("  card:", "  card: smart_process", "write the name of the smart process, as people see it"),
         ("  contract_end:", "  contract_end:", "audience.contract_end: is empty"),
         ("  contract_end:", "  contract_ends: x", "audience.contract_ends: unknown key; did you mean 'contract_end'?"),
         ("call_days_before:", "call_days_before: {a: 1}", "must be one value, not a list or a map"),

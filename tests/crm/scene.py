@@ -51,7 +51,10 @@ class Office:
         return [one for page in self.bitrix.read(audience, first=first, last=last) for one in page]
 
     def again(self, *ids: int, audience: Audience = CONTACTS) -> dict[int, Contact]:
-        return self.bitrix.read_again(audience, ids)
+        """Of cards with one person each."""
+        found = self.bitrix.read_again(audience, ids)
+        assert all(len(people) == 1 for people in found.values())
+        return {id: people[0] for id, people in found.items()}
 
     def write(self, *entries: Entry) -> list[Result]:
         results = self.bitrix.write(entries, now=self.clock.now())

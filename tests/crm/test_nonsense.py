@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from dialer.audience import Audience, CardType
+from dialer.audience import Audience, CardType, SmartProcess
+from dialer.condition import SkipWhen, read_where
 from dialer.crm.base import Outcome
 from dialer.errors import CrmError
 from tests.crm.scene import LAST, TODAY, Office, call, note
@@ -65,3 +67,25 @@ def test_reading_ends_in_people_or_in_an_error(body: Any) -> None:
                 list(office(peer).bitrix.findings())
             except CrmError:
                 continue
+
+
+@THOROUGH
+@given(ANSWERS)
+def test_conditions_and_talks_end_in_people_or_in_an_error(body: Any) -> None:
+    stage = {"type": "crm_status", "title": "Стадия", "upperName": "STAGE_ID", "statusType": "DEAL_STAGE"}
+    end = {"type": "date", "title": "Конец", "upperName": "UF_CRM_1"}
+    known = {"result": {"fields": {"ufCrm_1": end, "stageId": stage, "contactIds": {"type": "crm_contact"}}}}
+    stages = {"result": {"result": {"s0": [{"STATUS_ID": "NEW", "NAME": "Новая"}]}, "result_error": []}}
+    pipelines = {"result": {"categories": [{"id": 0, "name": "Общая"}]}}
+    where, skip = read_where({"Стадия": "Новая"}), SkipWhen(talked_to=timedelta(days=7))
+    for card in (CardType.deal, SmartProcess("Договоры")):
+        audience = Audience(card, "Конец", where=where, skip_when=skip, every_contact=True)
+        for told in ([known], [known, pipelines], [known, pipelines, stages]):
+            with Peer(*map(answers, told), answers(body)) as peer:
+                try:
+                    office(peer).bitrix.examine(audience)
+                    office(peer).bitrix.read_again(audience, [1, 2])
+                    for page in office(peer).bitrix.read(audience, first=TODAY, last=LAST):
+                        assert all("Стадия" in one.values for one in page)
+                except CrmError:
+                    continue

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
-from dialer.audience import Audience
+from dialer.audience import Audience, CardType
 from dialer.call import Progress
-from dialer.crm.base import Contact, Entry, Outcome, Result
+from dialer.crm.base import Contact, Entry, Outcome, Result, Wrong
 from dialer.errors import ProviderUnavailable
 from dialer.finding import Finding
 from dialer.providers.base import Ability, Asked, Letter, News, Order, Placed, Reply, Webhook
@@ -30,7 +30,11 @@ class Portal:
     batch: int = 50
     send_within: timedelta = timedelta(seconds=5)
 
-    def examine(self, audience: Audience) -> list[str]:
+    def card_type(self, audience: Audience) -> CardType:
+        assert isinstance(audience.card, CardType)
+        return audience.card
+
+    def examine(self, audience: Audience) -> list[Wrong]:
         return []
 
     def findings(self) -> Iterator[Finding]:
@@ -44,10 +48,11 @@ class Portal:
             self.before()
             yield due[start : start + 50]
 
-    def read_again(self, audience: Audience, card_ids: Sequence[int]) -> dict[int, Contact]:
+    def read_again(self, audience: Audience, card_ids: Sequence[int]) -> dict[int, tuple[Contact, ...]]:
         self.before()
         self.asked_for.append(list(card_ids))
-        return {id: self.people[id] for id in card_ids if id in self.people}
+        found = {id: tuple(one for one in self.people.values() if one.card_id == id) for id in card_ids}
+        return {id: people for id, people in found.items() if people}
 
     def write(self, entries: Sequence[Entry], *, now: datetime) -> dict[int, Result]:
         self.requests.append(list(entries))

@@ -72,7 +72,7 @@ def _bitrix24(settings: Settings, loaded: Loaded) -> Iterator[Finding]:
     for name, file in sorted(loaded.campaigns.items()):
         audience = file.campaign.audience
         # what keeps every card from being read has been said
-        if not wrong & {"Bitrix24", "Bitrix24 scope crm", f"Bitrix24 {audience.card}s"}:
+        if not wrong & {"Bitrix24", "Bitrix24 scope crm", f"Bitrix24 {audience.card.said}s"}:
             yield _fields(f"fields of {name}", portal, audience, file.path)
 
 
@@ -82,7 +82,8 @@ def _fields(subject: str, portal: Crm, audience: Audience, path: Path) -> Findin
     except DialerError as error:
         return Finding(subject, False, str(error), "try again later")
     if wrong:
-        return Finding(subject, False, "; ".join(wrong), f"correct audience: in {path}, or the field in Bitrix24")
+        said = "; ".join(dict.fromkeys(map(str, wrong)))
+        return Finding(subject, False, said, f"correct audience: in {path}, or the field in Bitrix24")
     return Finding(subject, True, "are on the portal")
 
 
