@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import time, timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from dialer import words
 from dialer.audience import Audience, CardType
@@ -32,6 +32,7 @@ from dialer.campaign_values import (
     each,
     like,
     one_value,
+    whole_days,
 )
 from dialer.phone_number import is_region
 
@@ -71,6 +72,9 @@ class Attempts(Part):
     """`wait` by disposition; a disposition that is not named waits as `RETRIED` says, `never` is not tried again."""
 
     at_most: Annotated[Number, Field(ge=1, le=10)] = 3
+    least_gap: Annotated[Duration, between(SECOND, 30 * DAY)] | None = None
+    """The least time between any two calls for one reason, whatever `wait` says: for example `2 hours`. Without it
+    only `wait` counts."""
     wait: dict[str, timedelta | None] = {}
 
     @field_validator("wait", mode="before")
@@ -173,6 +177,9 @@ class Campaign(Part):
     zone_unclear: Literal["skip", "campaign", "intersection"] = "campaign"
     starts: Day | None = None
     ends: Day | None = None
+    not_useful_after: Annotated[Duration, AfterValidator(whole_days)] | None = None
+    """How many whole days after its own day a touch may still be rung: with `5 days` whoever was due on the 1st is
+    rung until the 6th, and then left out. Without the line until the next touch or the contract's end."""
     first_day_at_most: Annotated[Number, Field(ge=1)] | None = None
     trunk: Literal["twilio"] = "twilio"
     caller_id: PhoneText

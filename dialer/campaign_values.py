@@ -41,6 +41,12 @@ def between(least: timedelta, most: timedelta) -> AfterValidator:
     return AfterValidator(bounded)
 
 
+def whole_days(value: timedelta) -> timedelta:
+    if not timedelta(0) <= value <= 365 * DAY or value % DAY:
+        raise ValueError("must be 0 to 365 whole days, for example 5 days")
+    return value
+
+
 def like(pattern: str, what: str) -> AfterValidator:
     def matching(value: str) -> str:
         if re.fullmatch(pattern, value) is None:

@@ -18,8 +18,8 @@ from dialer.budgets import LEAD, Budget, Share, live_by_campaign, shares, slots_
 from dialer.campaign_store import Running
 from dialer.cancelling import LIVE
 from dialer.database import Database
-from dialer.history import dials_by_number, dials_by_target, why_not_to_call
-from dialer.permission import Facts, ask_permission
+from dialer.history import look_back
+from dialer.permission import ask_permission
 from dialer.script import Script, from_json, to_json
 from dialer.tables import attempts, campaigns, numbers, targets, trunks
 from dialer.templates import WordsError
@@ -138,7 +138,8 @@ def _lock_due(
     rows = c.execute(
         sa.select(
             attempts.c.id, attempts.c.target_id, attempts.c.campaign, attempts.c.number, targets.c.contract_end,
-            targets.c.zone, targets.c.contact, targets.c.script, targets.c.version_id, numbers.c.zones,
+            targets.c.touch, targets.c.card_type, targets.c.zone, targets.c.contact, targets.c.script,
+            targets.c.version_id, numbers.c.zones,
         )
         .join(targets, targets.c.id == attempts.c.target_id)
         .outerjoin(numbers, sa.and_(numbers.c.target_id == targets.c.id, numbers.c.number == attempts.c.number))
@@ -155,19 +156,13 @@ def _permitted(
     """Those who may be rung now, one a number; the others are put off or ended here and now."""
     if not due:
         return []
-    forbidden = why_not_to_call(c, {row.number for row in due})
-    dialed = dials_by_number(c, {row.number for row in due}, now=now)
-    dials = dials_by_target(c, {row.target_id for row in due})
+    past = look_back(c, {row.target_id for row in due}, {row.number for row in due}, now=now)
     allowed: list[Any] = []
     taken: set[str] = set()
     for row in due:
         if row.number in taken:
             continue
-        facts = Facts(
-            number=row.number, zones=tuple((row.zones or "").split()), zone=row.zone, contract_end=row.contract_end,
-            do_not_call=forbidden.get(row.number), dialed_at=dialed.get(row.number, ()),
-            dials=dials.get(row.target_id, 0), only=budget.only,
-        )  # fmt: skip
+        facts = past.facts(row.target_id, row, row.number, row.zones, only=budget.only)
         # a window may close, or a last day end, between the claim and the call
         for moment in (now, now + budget.send_within):
             verdict = ask_permission(running[row.campaign].campaign, facts, moment)

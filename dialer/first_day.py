@@ -14,8 +14,8 @@ from dialer.campaign import Campaign
 from dialer.campaign_store import Running
 from dialer.cancelling import cancel_targets
 from dialer.database import Database
-from dialer.history import dials_by_number, dials_by_target, why_not_to_call
-from dialer.permission import Facts, ask_permission
+from dialer.history import look_back
+from dialer.permission import ask_permission
 from dialer.tables import attempts, numbers, targets
 
 ANY_NUMBER = 1_000_000
@@ -71,14 +71,15 @@ def _put_some_off(database: Database, campaign: Campaign, *, now: datetime, only
         due = _lock_due(c, campaign, before=tomorrow)
         put_off: dict[tuple[datetime, str], list[int]] = defaultdict(list)
         over: dict[tuple[str, str], list[int]] = defaultdict(list)
-        facts = _facts(c, due, only=only, now=now)
+        past = look_back(c, {row.target_id for row in due}, {row.number for row in due}, now=now)
         for row in due:
-            verdict = ask_permission(campaign, facts[row.id], tomorrow)
+            facts = past.facts(row.target_id, row, row.number, row.zones, only=only)
+            verdict = ask_permission(campaign, facts, tomorrow)
             reason = "; ".join((why, *verdict.reasons))[:300]
             if verdict.at is not None:
                 put_off[verdict.at, reason].append(row.id)
             else:
-                over["done" if facts[row.id].dials else "left_out", reason].append(row.target_id)
+                over["done" if facts.tried else "left_out", reason].append(row.target_id)
         for (at, reason), ids in put_off.items():
             held = sa.update(attempts).where(attempts.c.id.in_(ids))
             c.execute(held.values(due_at=at, reason=reason, detail=why))
@@ -102,8 +103,8 @@ def _lock_due(c: sa.Connection, campaign: Campaign, *, before: datetime) -> Sequ
     ).scalars()
     return c.execute(
         sa.select(
-            attempts.c.id, attempts.c.target_id, attempts.c.number, targets.c.contract_end, targets.c.zone,
-            numbers.c.zones,
+            attempts.c.id, attempts.c.target_id, attempts.c.number, targets.c.contract_end, targets.c.touch,
+            targets.c.card_type, targets.c.zone, numbers.c.zones,
         )
         .join(targets, targets.c.id == attempts.c.target_id)
         .outerjoin(numbers, sa.and_(numbers.c.target_id == targets.c.id, numbers.c.number == attempts.c.number))
@@ -111,20 +112,6 @@ def _lock_due(c: sa.Connection, campaign: Campaign, *, before: datetime) -> Sequ
         .order_by(attempts.c.id)
         .with_for_update(skip_locked=True, of=attempts)
     ).all()  # fmt: skip
-
-
-def _facts(c: sa.Connection, due: Sequence[Any], *, only: tuple[str, ...], now: datetime) -> dict[int, Facts]:
-    phones = {row.number for row in due}
-    forbidden, dialed = why_not_to_call(c, phones), dials_by_number(c, phones, now=now)
-    dials = dials_by_target(c, {row.target_id for row in due})
-    return {
-        row.id: Facts(
-            number=row.number, zones=tuple((row.zones or "").split()), zone=row.zone, contract_end=row.contract_end,
-            do_not_call=forbidden.get(row.number), dialed_at=dialed.get(row.number, ()),
-            dials=dials.get(row.target_id, 0), only=only,
-        )
-        for row in due
-    }  # fmt: skip
 
 
 def _today(campaign: Campaign, now: datetime) -> date:

@@ -10,26 +10,29 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from dialer import words
 from dialer.calling_window import Zones, choose_zones, next_opening
 from dialer.campaign import Campaign
 
-ROUNDS = 6  # each rule can push the moment into another's way; a plan that does not settle is refused
+ROUNDS = 12  # each rule can push the moment into another's way; a plan that does not settle is refused
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """`dialed_at`: every dial of this number in the last 30 days, in any campaign. `dials`: this target's.
+    """`dialed_at`: every dial of this person in the last 30 days, in any campaign. `tried`: this target's, ever.
 
     `zones` are the number's, `zone` is what the campaign's field said. `only` is the rehearsal's list, empty for all.
+    `touch`: so many days before the contract's end; None for a test call, which is of no day.
     """
 
     number: str
     zones: tuple[str, ...]
     zone: str | None
     contract_end: date
+    touch: int | None = None
     do_not_call: str | None = None
     dialed_at: tuple[datetime, ...] = ()
-    dials: int = 0
+    tried: tuple[datetime, ...] = ()
     only: tuple[str, ...] = ()
 
 
@@ -118,8 +121,9 @@ def _forbidding(campaign: Campaign, facts: Facts) -> Iterator[Rule]:
     yield Rule("do_not_call", f"do not call: {no}" if no is not None else "")
     outside = facts.only and facts.number not in facts.only
     yield Rule("rehearsal", "rehearsal: the number is not in DIALER_ONLY_NUMBERS" if outside else "")
-    full = facts.dials >= campaign.at_most
-    yield Rule("at_most", f"rung {facts.dials} of at most {campaign.at_most} times" if full else "")
+    dials = len(facts.tried)
+    full = dials >= campaign.at_most
+    yield Rule("at_most", f"rung {dials} of at most {campaign.at_most} times" if full else "")
 
 
 def _ending(campaign: Campaign, facts: Facts, at: datetime, zones: Zones) -> Iterator[Rule]:
@@ -129,16 +133,27 @@ def _ending(campaign: Campaign, facts: Facts, at: datetime, zones: Zones) -> Ite
     yield Rule("contract_end", f"the contract's last day is {facts.contract_end}" if past else "")
     ended = campaign.ends is not None and day > campaign.ends
     yield Rule("ends", f"the campaign ends on {campaign.ends}" if ended else "")
+    useful = campaign.not_useful_after
+    if useful is not None and facts.touch is not None:
+        its_day = facts.contract_end - timedelta(days=facts.touch)
+        late = day - its_day > useful
+        why = f"its day was {its_day}, and a call is not useful {words.say_duration(useful)} later"
+        yield Rule("not_useful_after", why if late else "")
 
 
 def _resting(campaign: Campaign, facts: Facts, at: datetime, home: ZoneInfo) -> Iterator[Rule]:
-    """By the person's own calendar days."""
+    """By the person's own calendar days; a gap between two tries is counted by the clock."""
     start = campaign.starts
     if start is not None and at.astimezone(home).date() < start:
         at = _midnight(start, home)
         yield Rule("starts", f"the campaign starts on {start}", at)
     else:
         yield Rule("starts", "", at)
+    gap = campaign.attempts.least_gap
+    if gap is not None:
+        free = max(facts.tried) + gap if facts.tried else at
+        why = f"at least {words.say_duration(gap)} between two tries" if free > at else ""
+        yield Rule("least_gap", why, max(at, free))
     days = sorted(moment.astimezone(home).date() for moment in facts.dialed_at)
     today = at.astimezone(home).date()
     for span, most in campaign.caps:

@@ -19,9 +19,9 @@ from dialer.commands.plan import Memory, decide
 from dialer.database import Database
 from dialer.errors import DialerError
 from dialer.first_day import room
-from dialer.history import dials_by_number, why_not_to_call
+from dialer.history import look_back
 from dialer.pausing import ends_it
-from dialer.permission import Facts, Rule, each_rule
+from dialer.permission import Rule, each_rule
 from dialer.person import Person, read_person
 from dialer.settings import Settings
 from dialer.tables import attempts, campaigns, decisions, do_not_call, entries, numbers, targets, trunks, versions
@@ -124,14 +124,9 @@ def _rules(
         Rule("seen_lately", "" if fresh else f"last seen in the CRM at {row.seen_at:%d %b %H:%M}: read first", now),
     )
     phones = c.execute(sa.select(numbers).where(numbers.c.target_id == row.id).order_by(numbers.c.position)).all()
-    forbidden = why_not_to_call(c, {phone.number for phone in phones})
-    dialed = dials_by_number(c, {phone.number for phone in phones}, now=now)
+    past = look_back(c, [row.id], {phone.number for phone in phones}, now=now)
     for phone in phones:
-        facts = Facts(
-            number=phone.number, zones=tuple(phone.zones.split()), zone=row.zone, contract_end=row.contract_end,
-            do_not_call=forbidden.get(phone.number), dialed_at=dialed.get(phone.number, ()),
-            dials=sum(one.counts for one in tries), only=settings.only_numbers,
-        )  # fmt: skip
+        facts = past.facts(row.id, row, phone.number, phone.zones, only=settings.only_numbers)
         yield from ((phone.number, rule) for rule in each_rule(here.campaign, facts, now))
         busy = sa.select(attempts.c.id).where(attempts.c.number == phone.number, attempts.c.phase.in_(LIVE))
         rings = c.execute(busy.limit(1)).scalar()

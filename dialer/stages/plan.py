@@ -19,7 +19,7 @@ from dialer.campaign import Campaign
 from dialer.campaign_store import Running
 from dialer.cancelling import stop_others
 from dialer.database import Database, among
-from dialer.history import REMEMBERED, dials_by_number, is_known, why_not_to_call
+from dialer.history import REMEMBERED, Past, dials_by_number, is_known, look_back, touch_of, why_not_to_call
 from dialer.permission import Facts, Verdict, ask_permission
 from dialer.tables import attempts, numbers, targets
 
@@ -130,7 +130,8 @@ _waiting = (
 )
 _people = (
     sa.select(
-        targets.c.id, targets.c.position, targets.c.contract_end, targets.c.zone, numbers.c.zones, numbers.c.number,
+        targets.c.id, targets.c.position, targets.c.contract_end, targets.c.touch, targets.c.card_type,
+        targets.c.zone, numbers.c.zones, numbers.c.number,
         is_known(numbers.c.number, since=sa.bindparam("since")).label("known"),
     )
     .join(numbers, sa.and_(numbers.c.target_id == targets.c.id, numbers.c.position == targets.c.position))
@@ -164,13 +165,14 @@ def _verdict(
     only: tuple[str, ...],
     now: datetime,
 ) -> Verdict:
-    alike = (row.contract_end, row.zone, row.zones)
+    alike = (row.contract_end, row.touch, row.zone, row.zones)
     plain = not only and not row.known
     if plain and alike in memory:
         return memory[alike]
     facts = Facts(
         number=row.number, zones=tuple(row.zones.split()), zone=row.zone, contract_end=row.contract_end,
-        do_not_call=forbidden.get(row.number), dialed_at=dialed.get(row.number, ()), only=only,
+        touch=touch_of(row.card_type, row.touch), do_not_call=forbidden.get(row.number),
+        dialed_at=dialed.get(row.number, ()), only=only,
     )  # fmt: skip
     verdict = ask_permission(campaign, facts, now)
     if plain:
@@ -216,8 +218,7 @@ class _Known:
     """Of all people whose next try is decided together. `phones` by target, in the card's order."""
 
     phones: Mapping[int, Sequence[Any]]
-    forbidden: Mapping[str, str]
-    dialed: Mapping[str, tuple[datetime, ...]]
+    past: Past
     only: tuple[str, ...]
 
 
@@ -244,7 +245,7 @@ def _known(c: sa.Connection, ids: Sequence[int], *, now: datetime, only: tuple[s
     for row in c.execute(of_these):
         phones[row.target_id].append(row)
     all_numbers = {phone.number for of_target in phones.values() for phone in of_target}
-    return _Known(phones, why_not_to_call(c, all_numbers), dials_by_number(c, all_numbers, now=now), only)
+    return _Known(phones, look_back(c, ids, all_numbers, now=now), only)
 
 
 def _settle(
@@ -280,7 +281,8 @@ def _settle(
     if after is None or phone is None:
         finish("done", why if after is None else f"{why}, but there is none")
         return
-    verdict = ask_permission(campaign, _facts(target, phone, tries, known), after)
+    facts = known.past.facts(target.id, target, phone.number, phone.zones, only=known.only)
+    verdict = ask_permission(campaign, facts, after)
     if verdict.at is None:
         rung = any(one.counts for one in tries)
         held_up = tries[-1].detail if tries[-1].claimed_at is None else ""
@@ -326,11 +328,3 @@ def _try_again(
     if wait is None:
         return None, position, became.value
     return max(now, last.ended_at + wait), position, f"again after {became.value}"
-
-
-def _facts(target: Any, phone: Any, tries: Sequence[Any], known: _Known) -> Facts:
-    return Facts(
-        number=phone.number, zones=tuple(phone.zones.split()), zone=target.zone, contract_end=target.contract_end,
-        do_not_call=known.forbidden.get(phone.number), dialed_at=known.dialed.get(phone.number, ()),
-        dials=sum(one.counts for one in tries), only=known.only,
-    )  # fmt: skip
