@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from dialer import words
 from dialer.audience import Audience, CardType
 from dialer.call import Disposition
+from dialer.caller_ids import misplaced, pool, read_caller_ids
 from dialer.calling_window import Window, known_holidays, known_zone, zone_named
 from dialer.campaign_values import (
     DAY,
@@ -183,6 +184,9 @@ class Campaign(Part):
     first_day_at_most: Annotated[Number, Field(ge=1)] | None = None
     trunk: Literal["twilio"] = "twilio"
     caller_id: PhoneText
+    caller_ids: dict[str, tuple[str, ...]] = {}
+    """Other numbers to show, by the country of the person's number (`KZ`) or by how it begins (`"+7812"`; the longest
+    beginning counts). Of several the same person always sees the same. Everybody else sees `caller_id`."""
     ring_for: RingFor = timedelta(seconds=25)
     machine_detection: Yes = True
     voicemail: Literal["hang_up", "leave_message"] = "hang_up"
@@ -207,6 +211,15 @@ class Campaign(Part):
     def rings_in(self) -> frozenset[str]:
         """The countries whose numbers are rung."""
         return frozenset((self.region, *self.countries))
+
+    @property
+    def shows(self) -> frozenset[str]:
+        """Every number that anybody may see."""
+        return frozenset((self.caller_id, *(number for shown in self.caller_ids.values() for number in shown)))
+
+    def may_show(self, number: str) -> tuple[str, ...]:
+        """To this number; see `caller_ids.choose`."""
+        return pool(self.caller_ids, self.caller_id, number)
 
     @property
     def at_most(self) -> int:
@@ -275,6 +288,11 @@ class Campaign(Part):
         written = dict(enumerate(value if isinstance(value, list | tuple) else [value]))
         return tuple(each(written, lambda _, one: _country(one_value(one))).values())
 
+    @field_validator("caller_ids", mode="before")
+    @classmethod
+    def _read_caller_ids(cls, value: Any) -> Any:
+        return read_caller_ids(value)
+
     @field_validator("window", mode="before")
     @classmethod
     def _read_window(cls, value: Any) -> Any:
@@ -295,8 +313,9 @@ class Campaign(Part):
             why = "advertising by an automatic call is forbidden in Russia (38-FZ, article 18)"
             found.append((("purpose",), why))
         for key, choice in self.keys.items():
-            if choice.connect == self.caller_id:
+            if choice.connect in self.shows:
                 found.append((("script", "keys", key, "connect"), "is the caller_id itself; name the manager's number"))
+        found += [(("caller_ids", *below), text) for below, text in misplaced(self.caller_ids, self.rings_in)]
         if found:
             raise Several(found)
         return self

@@ -56,7 +56,7 @@ def like(pattern: str, what: str) -> AfterValidator:
     return AfterValidator(matching)
 
 
-def _e164(text: str) -> str:
+def e164(text: str) -> str:
     plain = re.sub(r"[ ()\u00a0-]", "", text)
     if not is_e164(plain):
         raise ValueError(f"'{text[:40]}' is not a number in international form; write for example +74951234567")
@@ -100,7 +100,7 @@ Decimal = Annotated[float, reader(words.number)]
 Yes = Annotated[bool, reader(words.yes_or_no)]
 Number = Annotated[int, reader(words.whole_number)]
 Text = Annotated[str, Field(min_length=1, max_length=200)]
-PhoneText = Annotated[str, AfterValidator(_e164)]
+PhoneText = Annotated[str, AfterValidator(e164)]
 Name = Annotated[
     str, like(r"[a-z][a-z0-9_]{0,29}", "a name; write small Latin letters, digits and _, for example renew")
 ]

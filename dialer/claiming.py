@@ -15,10 +15,11 @@ import sqlalchemy as sa
 
 from dialer import log
 from dialer.budgets import LEAD, Budget, Share, live_by_campaign, shares, slots_ahead
+from dialer.caller_ids import choose
 from dialer.campaign_store import Running
 from dialer.cancelling import LIVE
 from dialer.database import Database
-from dialer.history import look_back
+from dialer.history import look_back, shown_before
 from dialer.permission import ask_permission
 from dialer.script import Script, from_json, to_json
 from dialer.tables import attempts, campaigns, numbers, targets, trunks
@@ -207,6 +208,7 @@ def _take(
 ) -> list[Claim]:
     claims = []
     send_before = now + budget.send_within
+    shown = _shown(c, [row for row, _ in taken], running)
     for row, slot in taken:
         here = running[row.campaign]
         script = _pinned(c, row, here, now=now)
@@ -214,7 +216,7 @@ def _take(
             continue
         claims.append(
             Claim(
-                attempt=row.id, ref=f"{budget.key}-{row.id}", number=row.number, caller_id=here.campaign.caller_id,
+                attempt=row.id, ref=f"{budget.key}-{row.id}", number=row.number, caller_id=shown[row.id],
                 script=script, ring_for=here.campaign.ring_for, machine_detection=here.campaign.machine_detection,
                 claimed_at=now, slot=slot, send_before=send_before,
             )
@@ -242,6 +244,20 @@ def _take(
         if share.took:
             c.execute(sa.update(campaigns).where(campaigns.c.name == name).values(next_slot_at=share.next_slot_at))
     return claims
+
+
+def _shown(c: sa.Connection, rows: Sequence[Any], running: Mapping[str, Running]) -> dict[int, str]:
+    """By attempt: the number that the person sees, which is the one they have seen before."""
+    may = {row.id: running[row.campaign].campaign.may_show(row.number) for row in rows}
+    asked = [row for row in rows if len(may[row.id]) > 1]
+    by_number: Mapping[str, Sequence[str]] = {}
+    by_target: Mapping[int, Sequence[str]] = {}
+    if asked:
+        by_number, by_target = shown_before(c, {row.target_id for row in asked}, {row.number for row in asked})
+    return {
+        row.id: choose(may[row.id], row.number, (*by_number.get(row.number, ()), *by_target.get(row.target_id, ())))
+        for row in rows
+    }
 
 
 def _pinned(c: sa.Connection, row: Any, here: Running, *, now: datetime) -> Script | None:

@@ -109,6 +109,25 @@ _heard = (
 )  # fmt: skip
 
 
+def shown_before(
+    c: sa.Connection, ids: Collection[int], numbers: Collection[str]
+) -> tuple[dict[str, list[str]], dict[int, list[str]]]:
+    """Which of our numbers each of these numbers, and each of these targets, has seen, newest first."""
+    by_number: dict[str, list[str]] = defaultdict(list)
+    by_target: dict[int, list[str]] = defaultdict(list)
+    theirs = sa.or_(among(attempts.c.number, "numbers"), among(attempts.c.target_id, "ids"))
+    rows = c.execute(
+        sa.select(attempts.c.number, attempts.c.target_id, attempts.c.caller_id)
+        .where(theirs, attempts.c.counts)
+        .order_by(attempts.c.claimed_at.desc(), attempts.c.id.desc()),
+        {"numbers": sorted(numbers), "ids": sorted(ids)},
+    )
+    for number, target, shown in rows:
+        by_number[number].append(shown)
+        by_target[target].append(shown)
+    return by_number, by_target
+
+
 def is_known(number: sa.ColumnElement[str], *, since: sa.ColumnElement[datetime]) -> sa.ColumnElement[bool]:
     """Do the two above say anything of this number?"""
     unwanted = sa.select(do_not_call.c.id).where(do_not_call.c.number == number)

@@ -14,7 +14,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "dialer"
 
 NOUNS = {
-    "audience", "breaker", "call", "calling_window", "campaign", "campaign_files", "campaign_mistakes",
+    "audience", "breaker", "call", "caller_ids", "calling_window", "campaign", "campaign_files", "campaign_mistakes",
     "campaign_values", "errors", "finding", "permission", "phone_number", "proofreading", "script", "secrecy",
     "templates", "wording", "words", "yaml_places",
 }  # fmt: skip

@@ -93,8 +93,9 @@ def _reason(c: sa.Connection, settings: Settings, here: Running | None, row: Any
             for one in c.execute(ledger)
         ],
         "attempts": [
-            {"attempt": one.id, "number": one.number, "phase": one.phase, "due_at": one.due_at,
-             "claimed_at": one.claimed_at, "ended_at": one.ended_at, "disposition": one.disposition,
+            {"attempt": one.id, "number": one.number, "caller_id": one.caller_id, "phase": one.phase,
+             "due_at": one.due_at, "claimed_at": one.claimed_at, "ended_at": one.ended_at,
+             "disposition": one.disposition,
              "answer": one.answer, "is_a_dial": one.counts, "reason": one.reason, "detail": one.detail}
             for one in tries
         ],
@@ -213,7 +214,18 @@ def _tell_reason(one: Mapping[str, Any]) -> None:
         ("Why not, before", ("day", "verdict", "reason", "until"), one["decisions"]),
         (
             "Attempts",
-            ("attempt", "number", "phase", "due_at", "claimed_at", "disposition", "answer", "reason", "detail"),
+            (
+                "attempt",
+                "number",
+                "caller_id",
+                "phase",
+                "due_at",
+                "claimed_at",
+                "disposition",
+                "answer",
+                "reason",
+                "detail",
+            ),
             one["attempts"],
         ),
         ("Entries", ("kind", "ref", "state", "sent_at", "remote_id", "why"), one["entries"]),
