@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import time, timedelta
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
@@ -20,6 +20,7 @@ from dialer.campaign_values import (
     Day,
     Decimal,
     Duration,
+    Money,
     Name,
     Number,
     PhoneText,
@@ -89,10 +90,59 @@ class Attempts(Part):
 USUAL_CAPS = {1: 1, 7: 3, 30: 6}
 
 
+class CallLimits(Part):
+    """Calls of this campaign. Test calls are not counted."""
+
+    a_day: Annotated[Number, Field(ge=1)] | None = None
+    """Calls a day, by the campaign's own zone; whoever is due beyond them waits for the next day."""
+    in_all: Annotated[Number, Field(ge=1)] | None = None
+    """Calls in all, for as long as the campaign has this name; whoever is due beyond them is left out."""
+
+    @model_validator(mode="after")
+    def _names_one(self) -> Self:
+        return _one_of(self, self.a_day, self.in_all)
+
+
+class MoneyLimits(Part):
+    """Money of this campaign. A call is placed only where the longest that it can become still fits in."""
+
+    a_day: Money | None = None
+    """Money a day, by the campaign's own zone; whoever is due beyond it waits for the next day."""
+    in_all: Money | None = None
+    """Money in all, since this limit was first named; whoever is due beyond it is left out."""
+    currency: Annotated[str, like(r"[A-Z]{3}", "a currency; write three capital letters, for example USD")]
+    """The currency of your account with the provider: three letters."""
+    a_minute: Money
+    """The dearest price of a minute that you expect. A call counts with it until the provider says what it has cost."""
+
+    @model_validator(mode="after")
+    def _make_sense(self) -> Self:
+        _one_of(self, self.a_day, self.in_all)
+        least = min(most for most in (self.a_day, self.in_all) if most is not None)
+        if self.a_minute > least:
+            raise Several([(("a_minute",), "one minute costs more than may be spent; nobody would be rung")])
+        return self
+
+
+M = TypeVar("M", bound=Part)
+
+
+def _one_of(part: M, *limits: int | None) -> M:
+    if all(limit is None for limit in limits):
+        raise ValueError("limits nothing; name a_day, or in_all, or both")
+    return part
+
+
 class Limits(Part):
-    """Calls a person over all campaigns: days → at most. A span that the file does not name keeps its usual cap."""
+    """What one person, and what the campaign may be rung."""
 
     per_person: tuple[tuple[int, int], ...] = tuple(USUAL_CAPS.items())
+    """Calls a person over all campaigns, on all numbers of their card: days → at most. A span that the file does not
+    name keeps its usual cap."""
+    calls: CallLimits | None = None
+    """At most so many calls of this campaign, `a_day` and `in_all`."""
+    money: MoneyLimits | None = None
+    """At most so much money for this campaign, `a_day` and `in_all`."""
 
     @field_validator("per_person", mode="before")
     @classmethod

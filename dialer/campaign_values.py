@@ -97,6 +97,8 @@ Duration = Annotated[timedelta, reader(words.duration)]
 TimeOfDay = Annotated[time, reader(words.time_of_day)]
 Day = Annotated[date, reader(words.day)]
 Decimal = Annotated[float, reader(words.number)]
+Money = Annotated[int, reader(words.money)]
+"""In millionths, so that sums are exact."""
 Yes = Annotated[bool, reader(words.yes_or_no)]
 Number = Annotated[int, reader(words.whole_number)]
 Text = Annotated[str, Field(min_length=1, max_length=200)]

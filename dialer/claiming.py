@@ -16,10 +16,12 @@ import sqlalchemy as sa
 from dialer import log
 from dialer.budgets import LEAD, Budget, Share, live_by_campaign, shares, slots_ahead
 from dialer.caller_ids import choose
+from dialer.campaign import Campaign
 from dialer.campaign_store import Running
 from dialer.cancelling import LIVE
 from dialer.database import Database
 from dialer.history import look_back, shown_before
+from dialer.limits import reserve
 from dialer.permission import ask_permission
 from dialer.script import Script, from_json, to_json
 from dialer.tables import attempts, campaigns, numbers, targets, trunks
@@ -87,7 +89,7 @@ def claim_due(
         )
         if not slots:
             return []
-        open_to = shares(c, running, live, slots, only=scope.campaign, now=now)
+        open_to = shares(c, running, live, slots, only=scope.campaign, billed_at_most=budget.billed_at_most, now=now)
         due = _lock_due(c, budget, open_to, scope, now=now, most=len(slots))
         allowed = _permitted(c, due, running, budget, now=now)
         taken = list(_deal(allowed, slots, open_to))
@@ -206,7 +208,7 @@ def _take(
     node: str,
     now: datetime,
 ) -> list[Claim]:
-    claims = []
+    claims, costs = [], dict[int, int]()
     send_before = now + budget.send_within
     shown = _shown(c, [row for row, _ in taken], running)
     for row, slot in taken:
@@ -214,6 +216,11 @@ def _take(
         script = _pinned(c, row, here, now=now)
         if script is None:
             continue
+        share, cost = open_to[row.campaign], reserve(here.campaign, script, budget.billed_at_most)
+        if cost > share.money:
+            continue
+        share.money -= cost
+        costs[row.id] = cost
         claims.append(
             Claim(
                 attempt=row.id, ref=f"{budget.key}-{row.id}", number=row.number, caller_id=shown[row.id],
@@ -223,10 +230,8 @@ def _take(
         )  # fmt: skip
     if not claims:
         return []
-    c.execute(
-        sa.update(attempts).where(attempts.c.id == sa.bindparam("row")).values(caller_id=sa.bindparam("shown")),
-        [{"row": claim.attempt, "shown": claim.caller_id} for claim in claims],
-    )
+    campaign_of = {row.id: running[row.campaign].campaign for row, _ in taken}
+    c.execute(_held, [_hold(claim, campaign_of[claim.attempt], costs[claim.attempt]) for claim in claims])
     c.execute(
         sa.update(attempts)
         .where(attempts.c.id.in_([claim.attempt for claim in claims]))
@@ -244,6 +249,25 @@ def _take(
         if share.took:
             c.execute(sa.update(campaigns).where(campaigns.c.name == name).values(next_slot_at=share.next_slot_at))
     return claims
+
+
+_held = (
+    sa.update(attempts)
+    .where(attempts.c.id == sa.bindparam("row"))
+    .values(
+        caller_id=sa.bindparam("shown"), cost=sa.bindparam("reserved"), a_minute=sa.bindparam("price"),
+        currency=sa.bindparam("money"), cost_told=False, price_at=None,
+    )
+)  # fmt: skip
+
+
+def _hold(claim: Claim, campaign: Campaign, cost: int) -> dict[str, Any]:
+    """What is reserved is the most that the call may cost."""
+    money = campaign.limits.money
+    row = {"row": claim.attempt, "shown": claim.caller_id}
+    if money is None:
+        return {**row, "reserved": None, "price": None, "money": None}
+    return {**row, "reserved": cost, "price": money.a_minute, "money": money.currency}
 
 
 def _shown(c: sa.Connection, rows: Sequence[Any], running: Mapping[str, Running]) -> dict[int, str]:

@@ -8,8 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dialer.app import crm
-from dialer.campaign import Campaign
+from dialer.app import billed_at_most, crm
 from dialer.campaign_store import Running, Store
 from dialer.cancelling import LIVE
 from dialer.clock import Clock
@@ -18,8 +17,8 @@ from dialer.commands.output import data, print_json, print_table
 from dialer.commands.plan import Memory, decide
 from dialer.database import Database
 from dialer.errors import DialerError
-from dialer.first_day import room
 from dialer.history import look_back
+from dialer.limits import call_limits, money_limits, too_dear
 from dialer.pausing import ends_it
 from dialer.permission import Rule, each_rule
 from dialer.person import Person, read_person
@@ -118,7 +117,7 @@ def _rules(
     if here is None:
         yield "", Rule("campaign", "no version of it is in force that this program can read")
         return
-    yield from (("", rule) for rule in _rests(c, here.campaign, now=now))
+    yield from (("", rule) for rule in _rests(c, here, row, now=now))
     fresh = row.seen_at >= now - settings.fresh_for
     yield (
         "",
@@ -134,14 +133,16 @@ def _rules(
         yield phone.number, Rule("one_call_at_a_time", "" if rings is None else f"attempt {rings} is live", now)
 
 
-def _rests(c: sa.Connection, campaign: Campaign, *, now: datetime) -> Iterator[Rule]:
+def _rests(c: sa.Connection, here: Running, target: Any, *, now: datetime) -> Iterator[Rule]:
+    campaign = here.campaign
     row = c.execute(sa.select(campaigns).where(campaigns.c.name == campaign.name)).one()
     yield Rule("campaign_stopped", row.stopped or "", now)
     waits = row.next_slot_at > now + A_MOMENT
     yield Rule("campaign_waits", "its pacing, or a refusal of its caller_id" if waits else "", row.next_slot_at)
-    most = campaign.first_day_at_most
-    full = most is not None and room(c, campaign, now=now) <= 0
-    yield Rule("first_day_at_most", f"the {most} calls of its first day are made" if full else "", now)
+    dear = {one.name: one for one in too_dear(c, here, target, billed_at_most, now=now)}
+    for limit in (*call_limits(c, campaign, now=now), *money_limits(c, campaign, now=now)):
+        full = dear.get(limit.name, limit)
+        yield Rule(limit.name, full.full if limit.left <= 0 or limit.name in dear else "", limit.again)
     yield Rule("campaign_paused", _paused(row.paused, f"campaign={campaign.name}"), now)
     trunk = c.execute(sa.select(trunks).where(trunks.c.name == campaign.trunk)).first()
     if trunk is not None:
