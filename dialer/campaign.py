@@ -77,6 +77,9 @@ class Attempts(Part):
     least_gap: Annotated[Duration, between(SECOND, 30 * DAY)] | None = None
     """The least time between any two calls for one reason, whatever `wait` says: for example `2 hours`. Without it
     only `wait` counts."""
+    spread: Yes = False
+    """`yes`: each try in another part of the person's day, before 12:00, 12:00 to 16:00 or after 16:00, where the
+    window opens in several and there are days enough; `no`, which is the default: whenever `wait` is over."""
     wait: dict[str, timedelta | None] = {}
 
     @field_validator("wait", mode="before")

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from dialer import words
 from dialer.calling_window import Zones, choose_zones, next_opening
 from dialer.campaign import Campaign
+from dialer.day_parts import NAMES, fresh_parts, next_in, part_of
 
 ROUNDS = 12  # each rule can push the moment into another's way; a plan that does not settle is refused
 
@@ -65,7 +66,7 @@ def ask_permission(campaign: Campaign, facts: Facts, now: datetime) -> Verdict:
         return Verdict(None, None, tuple(forbidden), zones.unclear)
     at, reasons = now, dict[str, None]()
     for _ in range(ROUNDS):
-        rested, why = _rested(campaign, facts, at, ZoneInfo(zones.home))
+        rested, why = _rested(campaign, facts, at, zones)
         reasons.update(dict.fromkeys(why))
         opening = next_opening(zones, rested)
         if opening.at is None:
@@ -95,7 +96,7 @@ def each_rule(campaign: Campaign, facts: Facts, now: datetime) -> Iterator[Rule]
     zones = zones_of(campaign, facts.zones, facts.zone, now)
     yield from _forbidding(campaign, facts)
     yield from _ending(campaign, facts, now, zones)
-    yield from _resting(campaign, facts, now, ZoneInfo(zones.home))
+    yield from _resting(campaign, facts, now, zones)
     opening = next_opening(zones, now)
     yield Rule("window", "" if opening.at == now else opening.why, opening.at)
 
@@ -110,9 +111,9 @@ def _over(campaign: Campaign, facts: Facts, at: datetime, zones: Zones) -> list[
     return [rule.why for rule in _ending(campaign, facts, at, zones) if rule.why]
 
 
-def _rested(campaign: Campaign, facts: Facts, at: datetime, home: ZoneInfo) -> tuple[datetime, list[str]]:
+def _rested(campaign: Campaign, facts: Facts, at: datetime, zones: Zones) -> tuple[datetime, list[str]]:
     """The first moment from `at` on at which no cap on calls a person is full."""
-    rules = list(_resting(campaign, facts, at, home))
+    rules = list(_resting(campaign, facts, at, zones))
     return max((rule.at for rule in rules if rule.at is not None), default=at), [rule.why for rule in rules if rule.why]
 
 
@@ -141,8 +142,9 @@ def _ending(campaign: Campaign, facts: Facts, at: datetime, zones: Zones) -> Ite
         yield Rule("not_useful_after", why if late else "")
 
 
-def _resting(campaign: Campaign, facts: Facts, at: datetime, home: ZoneInfo) -> Iterator[Rule]:
+def _resting(campaign: Campaign, facts: Facts, at: datetime, zones: Zones) -> Iterator[Rule]:
     """By the person's own calendar days; a gap between two tries is counted by the clock."""
+    home = ZoneInfo(zones.home)
     start = campaign.starts
     if start is not None and at.astimezone(home).date() < start:
         at = _midnight(start, home)
@@ -164,6 +166,23 @@ def _resting(campaign: Campaign, facts: Facts, at: datetime, home: ZoneInfo) -> 
             yield Rule(name, f"at most {most} calls a person " + (f"in {span} days" if span > 1 else "a day"), free)
         else:
             yield Rule(name, "", at)
+    if campaign.attempts.spread:
+        yield _spread(campaign, facts, at, zones)
+
+
+def _spread(campaign: Campaign, facts: Facts, at: datetime, zones: Zones) -> Rule:
+    """Another part of the day than the tries before, if one comes before it is too late for this person."""
+    parts = fresh_parts(zones, facts.tried, at.date()) if facts.tried else frozenset[int]()
+    if part_of(at, ZoneInfo(zones.home)) in parts or not parts:
+        return Rule("spread", "", at)
+    then = next_in(zones, parts, at)
+    if then is None or any(rule.why for rule in _ending(campaign, facts, then, zones)):
+        return Rule("spread", "", at)
+    opening = next_opening(zones, at)
+    if opening.at == then:  # the window waits for it anyway
+        return Rule("spread", "", at)
+    others = " or ".join(NAMES[part] for part in sorted(parts))
+    return Rule("spread", f"the next try is {others}", then)
 
 
 def _midnight(day: date, home: ZoneInfo) -> datetime:

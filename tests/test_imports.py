@@ -15,8 +15,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "dialer"
 
 NOUNS = {
     "audience", "breaker", "call", "caller_ids", "calling_window", "campaign", "campaign_files", "campaign_mistakes",
-    "campaign_values", "cost", "errors", "finding", "permission", "phone_number", "proofreading", "script", "secrecy",
-    "templates", "wording", "words", "yaml_places",
+    "campaign_values", "cost", "day_parts", "errors", "finding", "permission", "phone_number", "proofreading", "script",
+    "secrecy", "templates", "wording", "words", "yaml_places",
 }  # fmt: skip
 SHAPES = {"crm.base", "providers.base"}
 MEMORY = {

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dialer.calling_window import choose_zones, known_zone, zone_named
+from dialer.calling_window import choose_zones, known_zone, next_opening, zone_named
 from dialer.campaign import Campaign
-from dialer.permission import Facts, Verdict, ask_permission, each_rule
+from dialer.day_parts import fresh_parts, part_of
+from dialer.permission import Facts, Verdict, ask_permission, each_rule, zones_of
 from dialer.phone_number import read_all
 
 MOSCOW = ZoneInfo("Europe/Moscow")
@@ -296,7 +297,11 @@ def questions(draw: st.DrawFn) -> tuple[Campaign, Facts, datetime]:
         time_zone=draw(st.sampled_from(ZONES)),
         zone_unclear=draw(st.sampled_from(["skip", "campaign", "intersection"])),
         limits={"per_person": {"1 day": str(draw(st.integers(1, 2))), "7 days": str(draw(st.integers(1, 4)))}},
-        attempts={"at_most": "6", "least_gap": draw(st.sampled_from(["1 second", "2 hours", "31 hours", "20 days"]))},
+        attempts={
+            "at_most": "6",
+            "least_gap": draw(st.sampled_from(["1 second", "2 hours", "31 hours", "20 days"])),
+            "spread": draw(st.sampled_from(["yes", "no"])),
+        },
         not_useful_after=draw(st.sampled_from(["0 days", "5 days", "30 days"])),
         **({"starts": str(day + timedelta(days=draw(st.integers(-5, 5))))} if draw(st.booleans()) else {}),
         **({"ends": str(day + timedelta(days=draw(st.integers(6, 30))))} if draw(st.booleans()) else {}),
@@ -358,10 +363,29 @@ def test_a_permitted_moment_breaks_no_rule_counted_by_hand(question: tuple[Campa
     assert (said.starts or today) <= today <= min(known.contract_end, said.ends or today)
     gap, useful = said.attempts.least_gap, said.not_useful_after
     assert all(moment - tried >= gap for tried in known.tried if gap is not None)
+    assert said.attempts.spread is False or is_spread(said, known, moment)
     assert useful is None or known.touch is None or today <= known.contract_end - timedelta(known.touch) + useful
     for span, most in said.caps:
         ages = [(today - dialed.astimezone(home).date()).days for dialed in known.dialed_at]
         assert sum(0 <= age < span for age in ages) < most
+
+
+def is_spread(said: Campaign, known: Facts, moment: datetime) -> bool:
+    """In a part of the day with the fewest tries, or so late that none comes any more: every quarter of an hour."""
+    zones = zones_of(said, known.zones, known.zone, moment)
+    home = ZoneInfo(zones.home)
+    parts = fresh_parts(zones, known.tried, moment.date())
+    if not parts or part_of(moment, home) in parts:
+        return True
+    last = min(known.contract_end, said.ends or known.contract_end)
+    if said.not_useful_after is not None and known.touch is not None:
+        last = min(last, known.contract_end - timedelta(known.touch) + said.not_useful_after)
+    later = (moment + timedelta(minutes=15 * n) for n in range(60 * 96))
+    return not any(
+        next_opening(zones, one).at == one and part_of(one, home) in parts
+        for one in later
+        if one.astimezone(home).date() <= last
+    )
 
 
 @pytest.mark.parametrize(
