@@ -80,6 +80,9 @@ class Attempts(Part):
     spread: Yes = False
     """`yes`: each try in another part of the person's day, before 12:00, 12:00 to 16:00 or after 16:00, where the
     window opens in several and there are days enough; `no`, which is the default: whenever `wait` is over."""
+    next_phone: Literal["after_bad_number", "after_each_try"] = "after_bad_number"
+    """When a person's next telephone is rung: `after_bad_number`, which is the default, only where one does not exist
+    or is blocked; `after_each_try` in turn, and from the first again."""
     wait: dict[str, timedelta | None] = {}
 
     @field_validator("wait", mode="before")
