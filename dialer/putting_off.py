@@ -47,11 +47,13 @@ def _has_limits(campaign: Campaign) -> bool:
 
 def _full(c: sa.Connection, here: Running, billed_at_most: BilledAtMost, *, now: datetime) -> Limit | None:
     """What is certainly full: a call that is being placed may be refused, and one that is live may cost less."""
+    first = c.execute(head(here.campaign, targets.c.card_type != "test")).first()
+    if first is None:
+        return None
     full = first_full(call_limits(c, here.campaign, now=now, certain=True))
     if full is not None or here.campaign.limits.money is None or not is_settled(c, here.campaign, now=now):
         return full
-    first = c.execute(head(here.campaign, targets.c.card_type != "test")).first()
-    return None if first is None else lasting_longest(too_dear(c, here, first, billed_at_most, now=now))
+    return lasting_longest(too_dear(c, here, first, billed_at_most, now=now))
 
 
 def _put_some_off(database: Database, campaign: Campaign, limit: Limit, *, now: datetime, only: tuple[str, ...]) -> int:
