@@ -15,6 +15,7 @@ from dialer.database import Database
 from dialer.migrate import installation_key, migrate
 from dialer.providers.base import Provider
 from dialer.providers.twilio import Twilio
+from dialer.providers.twilio.lasting import billed_at_most as billed_at_most
 from dialer.providers.twilio.voices import wrong_voice as wrong_voice
 from dialer.providers.twilio.webhooks import Webhooks
 from dialer.script import Script, from_json
@@ -100,6 +101,7 @@ def desk(settings: Settings, key: str) -> Desk:
         fresh_for=settings.fresh_for,
         only=settings.only_numbers,
         key=key,
+        billed_at_most=billed_at_most,
     )
     # a placement waits for its slot up to 0.3 s and for the provider's answer as long again
     most = settings.placements or min(max(4, math.ceil(settings.twilio_calls_per_second * 0.8) + 2), PLACEMENTS_MOST)

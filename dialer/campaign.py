@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from datetime import time, timedelta
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -22,6 +22,7 @@ from pydantic import (
 from dialer import words
 from dialer.audience import NAMES, Audience, CardType, SmartProcess
 from dialer.call import Disposition
+from dialer.caller_ids import misplaced, pool, read_caller_ids
 from dialer.calling_window import Window, known_holidays, known_zone, zone_named
 from dialer.campaign_values import (
     DAY,
@@ -31,6 +32,7 @@ from dialer.campaign_values import (
     Day,
     Decimal,
     Duration,
+    Money,
     Name,
     Number,
     PhoneText,
@@ -44,6 +46,7 @@ from dialer.campaign_values import (
     each,
     like,
     one_value,
+    whole_days,
 )
 from dialer.condition import Condition, SkipWhen, read_skip_when, read_where
 from dialer.condition_schema import CARD, SKIP_WHEN, WHERE
@@ -109,6 +112,15 @@ class Attempts(Part):
     """`wait` by disposition; a disposition that is not named waits as `RETRIED` says, `never` is not tried again."""
 
     at_most: Annotated[Number, Field(ge=1, le=10)] = 3
+    least_gap: Annotated[Duration, between(SECOND, 30 * DAY)] | None = None
+    """The least time between any two calls for one reason, whatever `wait` says: for example `2 hours`. Without it
+    only `wait` counts."""
+    spread: Yes = False
+    """`yes`: each try in another part of the person's day, before 12:00, 12:00 to 16:00 or after 16:00, where the
+    window opens in several and there are days enough; `no`, which is the default: whenever `wait` is over."""
+    next_phone: Literal["after_bad_number", "after_each_try"] = "after_bad_number"
+    """When a person's next telephone is rung: `after_bad_number`, which is the default, only where one does not exist
+    or is blocked; `after_each_try` in turn, and from the first again."""
     wait: dict[str, timedelta | None] = {}
 
     @field_validator("wait", mode="before")
@@ -122,10 +134,59 @@ class Attempts(Part):
 USUAL_CAPS = {1: 1, 7: 3, 30: 6}
 
 
+class CallLimits(Part):
+    """Calls of this campaign. Test calls are not counted."""
+
+    a_day: Annotated[Number, Field(ge=1)] | None = None
+    """Calls a day, by the campaign's own zone; whoever is due beyond them waits for the next day."""
+    in_all: Annotated[Number, Field(ge=1)] | None = None
+    """Calls in all, for as long as the campaign has this name; whoever is due beyond them is left out."""
+
+    @model_validator(mode="after")
+    def _names_one(self) -> Self:
+        return _one_of(self, self.a_day, self.in_all)
+
+
+class MoneyLimits(Part):
+    """Money of this campaign. A call is placed only where the longest that it can become still fits in."""
+
+    a_day: Money | None = None
+    """Money a day, by the campaign's own zone; whoever is due beyond it waits for the next day."""
+    in_all: Money | None = None
+    """Money in all, since this limit was first named; whoever is due beyond it is left out."""
+    currency: Annotated[str, like(r"[A-Z]{3}", "a currency; write three capital letters, for example USD")]
+    """The currency of your account with the provider: three letters."""
+    a_minute: Money
+    """The dearest price of a minute that you expect. A call counts with it until the provider says what it has cost."""
+
+    @model_validator(mode="after")
+    def _make_sense(self) -> Self:
+        _one_of(self, self.a_day, self.in_all)
+        least = min(most for most in (self.a_day, self.in_all) if most is not None)
+        if self.a_minute > least:
+            raise Several([(("a_minute",), "one minute costs more than may be spent; nobody would be rung")])
+        return self
+
+
+M = TypeVar("M", bound=Part)
+
+
+def _one_of(part: M, *limits: int | None) -> M:
+    if all(limit is None for limit in limits):
+        raise ValueError("limits nothing; name a_day, or in_all, or both")
+    return part
+
+
 class Limits(Part):
-    """Calls a person over all campaigns: days → at most. A span that the file does not name keeps its usual cap."""
+    """What one person, and what the campaign may be rung."""
 
     per_person: tuple[tuple[int, int], ...] = tuple(USUAL_CAPS.items())
+    """Calls a person over all campaigns, on all numbers of their card: days → at most. A span that the file does not
+    name keeps its usual cap."""
+    calls: CallLimits | None = None
+    """At most so many calls of this campaign, `a_day` and `in_all`."""
+    money: MoneyLimits | None = None
+    """At most so much money for this campaign, `a_day` and `in_all`."""
 
     @field_validator("per_person", mode="before")
     @classmethod
@@ -211,9 +272,15 @@ class Campaign(Part):
     zone_unclear: Literal["skip", "campaign", "intersection"] = "campaign"
     starts: Day | None = None
     ends: Day | None = None
+    not_useful_after: Annotated[Duration, AfterValidator(whole_days)] | None = None
+    """How many whole days after its own day a touch may still be rung: with `5 days` whoever was due on the 1st is
+    rung until the 6th, and then left out. Without the line until the next touch or the contract's end."""
     first_day_at_most: Annotated[Number, Field(ge=1)] | None = None
     trunk: Literal["twilio"] = "twilio"
     caller_id: PhoneText
+    caller_ids: dict[str, tuple[str, ...]] = {}
+    """Other numbers to show, by the country of the person's number (`KZ`) or by how it begins (`"+7812"`; the longest
+    beginning counts). Of several the same person always sees the same. Everybody else sees `caller_id`."""
     ring_for: RingFor = timedelta(seconds=25)
     machine_detection: Yes = True
     voicemail: Literal["hang_up", "leave_message"] = "hang_up"
@@ -243,6 +310,15 @@ class Campaign(Part):
     def rings_in(self) -> frozenset[str]:
         """The countries whose numbers are rung."""
         return frozenset((self.region, *self.countries))
+
+    @property
+    def shows(self) -> frozenset[str]:
+        """Every number that anybody may see."""
+        return frozenset((self.caller_id, *(number for shown in self.caller_ids.values() for number in shown)))
+
+    def may_show(self, number: str) -> tuple[str, ...]:
+        """To this number; see `caller_ids.choose`."""
+        return pool(self.caller_ids, self.caller_id, number)
 
     @property
     def at_most(self) -> int:
@@ -311,6 +387,11 @@ class Campaign(Part):
         written = dict(enumerate(value if isinstance(value, list | tuple) else [value]))
         return tuple(each(written, lambda _, one: _country(one_value(one))).values())
 
+    @field_validator("caller_ids", mode="before")
+    @classmethod
+    def _read_caller_ids(cls, value: Any) -> Any:
+        return read_caller_ids(value)
+
     @field_validator("window", mode="before")
     @classmethod
     def _read_window(cls, value: Any) -> Any:
@@ -333,8 +414,9 @@ class Campaign(Part):
             why = "advertising by an automatic call is forbidden in Russia (38-FZ, article 18)"
             found.append((("purpose",), why))
         for key, choice in self.keys.items():
-            if choice.connect == self.caller_id:
+            if choice.connect in self.shows:
                 found.append((("script", "keys", key, "connect"), "is the caller_id itself; name the manager's number"))
+        found += [(("caller_ids", *below), text) for below, text in misplaced(self.caller_ids, self.rings_in)]
         if found:
             raise Several(found)
         return self

@@ -234,11 +234,17 @@ def _numbers(checked: Checked, read: Read, file: str) -> list[Mistake]:
     if checked.is_right("caller_id"):
         shown = read_all(campaign.caller_id, region=campaign.region)
         found.append((("caller_id",), None if shown and shown[0].valid else NO_NUMBER))
+    for key, ours in campaign.caller_ids.items() if checked.is_right("caller_ids") else ():
+        for place, number in enumerate(ours):
+            known = read_all(number, region=campaign.region)
+            found.append((("caller_ids", key, place), None if known and known[0].valid else NO_NUMBER))
     for key, choice in campaign.keys.items():
         if choice.connect is not None:
             phones = read_all(choice.connect, region=campaign.region)
             found.append((("script", "keys", key, "connect"), why_not(phones[0]) if phones else NO_NUMBER))
-    return [Mistake(file, *read.place(path), f"{'.'.join(path)}: {why}") for path, why in found if why is not None]
+    return [
+        Mistake(file, *read.place(path), f"{'.'.join(map(str, path))}: {why}") for path, why in found if why is not None
+    ]
 
 
 NO_NUMBER = "is not a number that exists"

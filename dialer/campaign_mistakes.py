@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from dialer.campaign import Attempts, AudiencePart, Campaign, Key, Limits, Pacing, ScriptPart
+from dialer.campaign import Attempts, AudiencePart, CallLimits, Campaign, Key, Limits, MoneyLimits, Pacing, ScriptPart
 from dialer.campaign_values import Several
 from dialer.errors import Mistake
 from dialer.yaml_places import Path, Read
@@ -174,6 +174,7 @@ def _known_keys(path: Path) -> list[str]:
 
 _PARTS: dict[Any, Any] = {
     "audience": AudiencePart, "pacing": Pacing, "attempts": Attempts, "limits": Limits, "script": ScriptPart,
+    "calls": CallLimits, "money": MoneyLimits,
 }  # fmt: skip
 
 

@@ -41,6 +41,12 @@ def between(least: timedelta, most: timedelta) -> AfterValidator:
     return AfterValidator(bounded)
 
 
+def whole_days(value: timedelta) -> timedelta:
+    if not timedelta(0) <= value <= 365 * DAY or value % DAY:
+        raise ValueError("must be 0 to 365 whole days, for example 5 days")
+    return value
+
+
 def like(pattern: str, what: str) -> AfterValidator:
     def matching(value: str) -> str:
         if re.fullmatch(pattern, value) is None:
@@ -50,7 +56,7 @@ def like(pattern: str, what: str) -> AfterValidator:
     return AfterValidator(matching)
 
 
-def _e164(text: str) -> str:
+def e164(text: str) -> str:
     plain = re.sub(r"[ ()\u00a0-]", "", text)
     if not is_e164(plain):
         raise ValueError(f"'{text[:40]}' is not a number in international form; write for example +74951234567")
@@ -91,10 +97,12 @@ Duration = Annotated[timedelta, reader(words.duration)]
 TimeOfDay = Annotated[time, reader(words.time_of_day)]
 Day = Annotated[date, reader(words.day)]
 Decimal = Annotated[float, reader(words.number)]
+Money = Annotated[int, reader(words.money)]
+"""In millionths, so that sums are exact."""
 Yes = Annotated[bool, reader(words.yes_or_no)]
 Number = Annotated[int, reader(words.whole_number)]
 Text = Annotated[str, Field(min_length=1, max_length=200)]
-PhoneText = Annotated[str, AfterValidator(_e164)]
+PhoneText = Annotated[str, AfterValidator(e164)]
 Name = Annotated[
     str, like(r"[a-z][a-z0-9_]{0,29}", "a name; write small Latin letters, digits and _, for example renew")
 ]

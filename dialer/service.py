@@ -28,15 +28,16 @@ from dialer.crm.base import Crm
 from dialer.database import Database, in_one_line
 from dialer.erasing import erase_old
 from dialer.errors import CrmError, CrmUnavailable
-from dialer.first_day import put_off_the_rest
 from dialer.group_writer import GroupWriter
 from dialer.pausing import ends_it, paused
 from dialer.providers.base import Heard, TakenBack
+from dialer.putting_off import put_off_the_rest
 from dialer.schedule import claim_reading, reading_due
 from dialer.scheduler import Ticks
 from dialer.stages.chase import Chase, ask_about_silent, end_unwanted
 from dialer.stages.dial import PLACED, Desk, Dialer
 from dialer.stages.plan import plan_due
+from dialer.stages.price import Pricing, ask_prices
 from dialer.stages.read import read_again, read_campaign
 from dialer.stages.record import Timing, record
 from dialer.stages.write_back import Manners, look_for_doubtful, owe_entries, write_owed
@@ -62,6 +63,7 @@ BEATS = {
     "dial": timedelta(milliseconds=100),
     "chase": timedelta(milliseconds=500),
     "end": timedelta(milliseconds=300),
+    "prices": timedelta(seconds=5),
     "write back": timedelta(milliseconds=300),
     "heartbeat": timedelta(seconds=10),
     "erase": timedelta(hours=6),
@@ -113,6 +115,7 @@ class Service:
             parts.database, parts.desk.provider, parts.desk.budget.trunk, parts.key, self._writer, self._pool,
             self._ending, silent_after=parts.timing.silent_after, give_up_after=parts.give_up_after,
         )  # fmt: skip
+        self._pricing = Pricing(parts.database, parts.desk.provider, parts.desk.budget.trunk, self._pool)
         self._ticks, self._metrics = Ticks(), Metrics()
         self._stopping, self._closing = threading.Event(), threading.Event()
         self._wrong = ""
@@ -150,6 +153,7 @@ class Service:
             "dial": lambda: self._dialer.dial_due(parts.store.running(), scope=self._scope),
             "chase": lambda: ask_about_silent(self._chase, now=parts.clock.now()),
             "end": lambda: end_unwanted(self._chase, now=parts.clock.now()),
+            "prices": lambda: ask_prices(self._pricing, now=parts.clock.now()),
             "write back": self._write_back,
             "heartbeat": self._beat,
             "erase": self._erase_old,
@@ -297,9 +301,11 @@ class Service:
 
     def _plan(self) -> None:
         parts, running = self._parts, self._parts.store.running()
-        only = parts.desk.budget.only
-        plan_due(parts.database, running, now=parts.clock.now(), only=only)
-        put_off_the_rest(parts.database, running, now=parts.clock.now(), only=only)
+        budget = parts.desk.budget
+        plan_due(parts.database, running, now=parts.clock.now(), only=budget.only)
+        put_off_the_rest(
+            parts.database, running, now=parts.clock.now(), only=budget.only, billed_at_most=budget.billed_at_most
+        )
 
     def _write_back(self) -> None:
         parts = self._parts

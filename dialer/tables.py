@@ -6,14 +6,14 @@ target ───┬─ target_number             whom we owe a call, and where t
           ├─ attempt ── news           one dial, and every message about it
           ├─ entry                     one thing owed to the CRM
           └─ decision                  why they were not rung, of days gone by
-trunk · node · do_not_call · installation
+trunk · node · do_not_call · installation · erased
 """
 
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
-from sqlalchemy import Column, Index, Table, Text, UniqueConstraint, inspect, text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Table, Text, UniqueConstraint, false, inspect, text
 from sqlmodel import Field, SQLModel
 
 PAST = datetime(2000, 1, 1, tzinfo=UTC)
@@ -148,6 +148,9 @@ class Attempt(SQLModel, table=True):
     `counts`: is this one of the target's dials? `send_before`: no request may leave after it.
     `ask_at`, `plan_at`, `owes_at`: when chase, plan and write_back owe this attempt a look.
     `cancel`: unanswered, any; None when nothing is to be ended at the provider.
+
+    `cost`, in millionths: what it may cost at most while it is live, then what it has cost by our count, and with
+    `cost_told` by the provider's, who is asked at `price_at`. None where the campaign's money has no limit.
     """
 
     __table_args__ = (
@@ -167,6 +170,9 @@ class Attempt(SQLModel, table=True):
               postgresql_where=text("cancel IS NOT NULL")),
         Index("attempt_dialed", "campaign", "claimed_at", sqlite_where=text("claimed_at IS NOT NULL"),
               postgresql_where=text("claimed_at IS NOT NULL")),
+        Index("attempt_used", "campaign", "counts", "claimed_at", "currency", "cost"),
+        Index("attempt_to_price", "price_at", sqlite_where=text("price_at IS NOT NULL"),
+              postgresql_where=text("price_at IS NOT NULL")),
         Index("attempt_by_target", "target_id"),
         Index("attempt_by_number", "number", "claimed_at"),
         Index("attempt_by_call", "call_id", sqlite_where=text("call_id IS NOT NULL"),
@@ -208,6 +214,23 @@ class Attempt(SQLModel, table=True):
     owes_at: datetime | None = None
     cancel: str | None = None
     reason: str = ""
+    cost: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True))
+    a_minute: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True))
+    currency: str | None = None
+    cost_told: bool = Field(default=False, sa_column=Column(Boolean, nullable=False, server_default=false()))
+    price_at: datetime | None = None
+
+
+class Erased(SQLModel, table=True):
+    """What calls whose rows are gone had used of their campaign's limits; `last_at` is when the last was dialed."""
+
+    __table_args__ = (Index("erased_campaign", "campaign"),)
+    id: int | None = Field(default=None, primary_key=True)
+    campaign: str
+    last_at: datetime
+    calls: int
+    currency: str | None = None
+    cost: int = Field(sa_column=Column(BigInteger, nullable=False))
 
 
 class Decision(SQLModel, table=True):
@@ -304,6 +327,7 @@ readings = _table(Reading)
 targets = _table(Target)
 numbers = _table(TargetNumber)
 attempts = _table(Attempt)
+erased = _table(Erased)
 decisions = _table(Decision)
 news = _table(NewsRow)
 entries = _table(EntryRow)

@@ -128,6 +128,22 @@ def number(text: str) -> float:
     return float(text)
 
 
+def money(text: str) -> int:
+    """Millionths."""
+    match = re.fullmatch(r"([0-9]{1,7})(?:\.([0-9]{1,6}))?", text.strip())
+    found = 0 if match is None else int(match[1]) * 1_000_000 + int((match[2] or "").ljust(6, "0"))
+    if not found:
+        raise ValueError(f"'{text[:40]}' is not an amount of money; write for example 50 or 0.05")
+    return found
+
+
+def say_money(millionths: int) -> str:
+    """With two places, or as many as it takes."""
+    whole, rest = divmod(abs(millionths), 1_000_000)
+    places = f"{rest:06d}".rstrip("0").ljust(2, "0")
+    return f"{'-' if millionths < 0 else ''}{whole}.{places}"
+
+
 def _plain_dashes(text: str) -> str:
     """Text processors make dashes of hyphens."""
     return text.replace("–", "-").replace("—", "-").replace("−", "-")

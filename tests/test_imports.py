@@ -14,16 +14,15 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "dialer"
 
 NOUNS = {
-    "audience", "breaker", "call", "calling_window", "campaign", "campaign_files", "campaign_mistakes", "condition",
-    "condition_schema",
-    "campaign_values", "errors", "finding", "permission", "phone_number", "proofreading", "script", "secrecy",
-    "templates", "wording", "words", "yaml_places",
+    "audience", "breaker", "call", "caller_ids", "calling_window", "campaign", "campaign_files", "campaign_mistakes",
+    "campaign_values", "condition", "condition_schema", "cost", "day_parts", "errors", "finding", "permission",
+    "phone_number", "proofreading", "script", "secrecy", "templates", "wording", "words", "yaml_places",
 }  # fmt: skip
 SHAPES = {"crm.base", "providers.base"}
 MEMORY = {
-    "budgets", "campaign_store", "cancelling", "claiming", "clock", "database", "erasing", "first_day", "gauges",
-    "given_rows", "group_writer", "history", "leases", "log", "migrate", "migrations", "pausing", "person", "restoring",
-    "schedule", "slack", "tables",
+    "budgets", "campaign_store", "cancelling", "claiming", "clock", "database", "erasing", "gauges",
+    "given_rows", "group_writer", "history", "leases", "limits", "log", "migrate", "migrations", "pausing", "person",
+    "putting_off", "restoring", "schedule", "slack", "tables",
 }  # fmt: skip
 INTAKE = {"intake"}
 WAYS_IN = {"app", "cli", "commands", "ending", "scheduler", "service", "settings", "watched", "web"}

@@ -6,8 +6,9 @@ import sys
 from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from json import dumps as json_text
 
-from dialer.app import crm, wrong_voice
+from dialer.app import billed_at_most, crm, wrong_voice
 from dialer.calling_window import open_on
 from dialer.campaign_files import CampaignFile, read_campaigns
 from dialer.clock import Clock
@@ -15,11 +16,14 @@ from dialer.commands.looking import hindrances
 from dialer.commands.output import data, print_json
 from dialer.crm.base import Wrong
 from dialer.errors import DialerError, Mistake
+from dialer.limits import reserve, whole_minutes
 from dialer.permission import zones_of
 from dialer.phone_number import example_mobile
 from dialer.providers.base import Ability
 from dialer.settings import Settings
-from dialer.wording import TAGS
+from dialer.templates import WordsError, words_of
+from dialer.wording import TAGS, write_script
+from dialer.words import say_money
 from dialer.yaml_places import read_yaml
 
 
@@ -29,7 +33,7 @@ def check(settings: Settings, *, online: bool, json: bool) -> int:
     # a template that two campaigns share is wrong once
     wrong: set[Mistake] = set(loaded.mistakes)
     for file in loaded.campaigns.values():
-        wrong |= {*_lacking(file), *_speaking_another_language(file)}
+        wrong |= {*_lacking(file), *_speaking_another_language(file), *_too_dear(file)}
     if online and settings.bitrix24_webhook_url is not None:
         for file in loaded.campaigns.values():
             wrong |= set(_on_the_portal(settings, file))
@@ -79,6 +83,29 @@ def _speaking_another_language(file: CampaignFile) -> list[Mistake]:
     wrong = "" if campaign.voice is None else wrong_voice(TAGS[campaign.language], campaign.voice)
     place = read_yaml(file.text, str(file.path)).place(("voice",))
     return [Mistake(str(file.path), *place, f"voice: {wrong}")] if wrong else []
+
+
+def _too_dear(file: CampaignFile) -> list[Mistake]:
+    """Limits of money that not one call fits into."""
+    campaign, now = file.campaign, datetime.now(UTC)
+    money = campaign.limits.money
+    if money is None:
+        return []
+    words = words_of(tuple(sorted(file.templates.items())), campaign.template, campaign.language)
+    contact = json_text({"first_name": "", "last_name": "", "facts": {}})
+    end = now.date() + timedelta(days=max(campaign.touches))
+    try:
+        script = write_script(campaign, words, contact=contact, contract_end=end, now=now)
+    except WordsError:
+        return []  # the templates' own mistakes are told
+    cost, lasts = reserve(campaign, script, billed_at_most), whole_minutes(billed_at_most(script))
+    why = f"a call may last {lasts} minutes on all its lines and cost {say_money(cost)}: nobody would be rung"
+    read = read_yaml(file.text, str(file.path))
+    return [
+        Mistake(str(file.path), *read.place(("limits", "money", key)), f"limits.money.{key}: {why}")
+        for key, most in (("a_day", money.a_day), ("in_all", money.in_all))
+        if most is not None and most < cost
+    ]
 
 
 def _on_the_portal(settings: Settings, file: CampaignFile) -> list[Mistake]:

@@ -7,13 +7,14 @@ open · receive(webhook)    who it is about; then what it proves and what to ans
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
 from dialer.call import Progress
+from dialer.cost import Price
 from dialer.finding import Finding
 from dialer.script import Script
 
@@ -156,6 +157,10 @@ class Provider(Protocol):
 
     def cancel(self, call_id: str, *, talking_too: bool) -> None:
         """End a call that is queued or ringing; with `talking_too` any call. Raises ProviderUnavailable."""
+
+    def price(self, call_ids: Sequence[str], *, with_legs: bool) -> Price | None:
+        """What these ended calls have cost together, with their transfers; None while it is not known. Raises
+        ProviderUnavailable."""
 
     def open(self, webhook: Webhook) -> Letter:
         """Raises Forged, Malformed."""

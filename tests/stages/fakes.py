@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 
 from dialer.audience import Audience, CardType
 from dialer.call import Progress
+from dialer.cost import Price
 from dialer.crm.base import Contact, Entry, Outcome, Result, Wrong
 from dialer.errors import ProviderUnavailable
 from dialer.finding import Finding
@@ -97,6 +98,8 @@ class Exchange:
     placed: list[Order] = field(default_factory=list)
     asked: list[Asked] = field(default_factory=list)
     cancelled: list[tuple[str, bool]] = field(default_factory=list)
+    costs: Price | None = None
+    priced: list[tuple[list[str], bool]] = field(default_factory=list)
     name: str = "twilio"
     hook: str = "twilio"
     abilities: frozenset[Ability] = frozenset(Ability)
@@ -126,6 +129,12 @@ class Exchange:
         if self.down:
             raise ProviderUnavailable("connection refused")
         self.cancelled.append((call_id, talking_too))
+
+    def price(self, call_ids: Sequence[str], *, with_legs: bool) -> Price | None:
+        if self.down:
+            raise ProviderUnavailable("connection refused")
+        self.priced.append((list(call_ids), with_legs))
+        return self.costs
 
     def open(self, webhook: Webhook) -> Letter:
         raise NotImplementedError

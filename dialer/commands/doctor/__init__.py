@@ -92,7 +92,9 @@ def _provider(settings: Settings, loaded: Loaded) -> Iterator[Finding]:
     # the account can be asked without an address of our own
     account = provider(settings.model_copy(update={"public_url": None}), "")
     return account.findings(
-        {one.caller_id for one in campaigns}, {country for one in campaigns for country in one.rings_in}, Clock().now
+        {number for one in campaigns for number in one.shows},
+        {country for one in campaigns for country in one.rings_in},
+        Clock().now,
     )
 
 
