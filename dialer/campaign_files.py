@@ -16,8 +16,13 @@ from dialer.campaign_mistakes import Checked, check_values
 from dialer.errors import CampaignError, Mistake
 from dialer.phone_number import read_all, why_not
 from dialer.proofreading import Proof, Remark, proofread
-from dialer.templates import Words, WordsError, referenced, words_of
+from dialer.quoting import quoted
+from dialer.templates import TEMPLATE_MOST, Words, WordsError, referenced, words_of
+from dialer.text_file import read_text
 from dialer.yaml_places import BYTES_MOST, MISTAKES_MOST, Read, read_yaml
+
+TEMPLATE_BYTES_MOST = 2 * TEMPLATE_MOST
+"""In Cyrillic a character is two bytes."""
 
 Texts = tuple[tuple[str, str], ...]
 
@@ -103,16 +108,17 @@ def _is_ours(path: Path) -> bool:
 
 def _read_one(path: Path, texts: Texts, templates: Path, loaded: Loaded) -> None:
     file = str(path)
-    text, mistake = _text(path)
+    text, mistake = read_text(path, most=BYTES_MOST)
     if mistake is not None:
         # whose file it is may still stand in it; else nobody knows whether that campaign is gone
         name = _name_in(text)
         loaded.complete &= name is not None
-        loaded.refuse(name or path.stem, [mistake])
+        loaded.refuse(name or path.stem, quoted([mistake], {file: text}))
         return
     read = read_yaml(text, file)
     if not isinstance(read.values, dict):
-        loaded.refuse(_name_in(text) or path.stem, read.mistakes or [Mistake(file, 1, 1, NO_MAP)])
+        wrong = read.mistakes or [Mistake(file, 1, 1, NO_MAP)]
+        loaded.refuse(_name_in(text) or path.stem, quoted(wrong, {file: text}))
         return
     name = read.values.get("campaign", path.stem)
     name = name if isinstance(name, str) else path.stem
@@ -120,7 +126,7 @@ def _read_one(path: Path, texts: Texts, templates: Path, loaded: Loaded) -> None
     if others or name in loaded.broken:
         other = others[0] if others else loaded.broken[name].file
         why = f"{other} is the campaign '{name}' already; give one of them another name: campaign: …"
-        loaded.refuse(name, [Mistake(file, *read.place(("campaign",)), why)])
+        loaded.refuse(name, quoted([Mistake(file, *read.place(("campaign",)), why)], {file: text}))
         return
     found = _check(path.stem, text, file, texts, str(templates))
     if found.mistakes or found.campaign is None:
@@ -152,7 +158,10 @@ def _check(stem: str, text: str, file: str, texts: Texts, folder: str) -> _Found
             proof = _proof(checked, dict(texts))
             mistakes += [_remark(one, read, file, folder) for one in proof.mistakes]
             warnings += [_remark(one, read, file, folder) for one in proof.doubts]
-    return _Found(None if mistakes else checked.campaign, _some(mistakes), _some(warnings))
+    known = {file: text, **{str(Path(folder, name)): said for name, said in texts}}
+    return _Found(
+        None if mistakes else checked.campaign, quoted(_some(mistakes), known), quoted(_some(warnings), known)
+    )
 
 
 def _bare_hashes(text: str, file: str) -> list[Mistake]:
@@ -191,22 +200,6 @@ def _name_in(text: str) -> str | None:
     return found[1] if found is not None else None
 
 
-def _text(path: Path) -> tuple[str, Mistake | None]:
-    """With a mistake, whatever of the text could be read."""
-    try:
-        if not path.is_file():
-            return "", Mistake(str(path), 0, 0, "is not a file; move it out of this folder")
-        data = path.read_bytes()[: BYTES_MOST + 1]
-        if len(data) > BYTES_MOST:
-            return data.decode("utf-8", "replace"), Mistake(str(path), 0, 0, f"is over {BYTES_MOST // 1024} KB")
-        return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n"), None
-    except UnicodeDecodeError as error:
-        why = f"is not UTF-8 at byte {error.start}; save it as UTF-8"
-        return error.object.decode("utf-8", "replace"), Mistake(str(path), 0, 0, why)
-    except OSError as error:
-        return "", Mistake(str(path), 0, 0, f"cannot be read: {error.strerror or error}")
-
-
 def _changed_at(paths: Iterable[Path]) -> datetime:
     try:
         return datetime.fromtimestamp(max(path.stat().st_ctime for path in paths), UTC)
@@ -218,9 +211,9 @@ def _template_texts(folder: Path) -> tuple[Texts, list[Mistake]]:
     texts: dict[str, str] = {}
     mistakes: list[Mistake] = []
     for path in sorted(path for path in folder.glob("*.j2") if _is_ours(path)):
-        text, mistake = _text(path)
+        text, mistake = read_text(path, most=TEMPLATE_BYTES_MOST)
         if mistake is not None:
-            mistakes.append(mistake)
+            mistakes += quoted([mistake], {str(path): text})
         else:
             texts[path.name] = text
     return tuple(sorted(texts.items())), mistakes

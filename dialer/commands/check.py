@@ -17,6 +17,7 @@ from dialer.errors import DialerError, Mistake
 from dialer.permission import zones_of
 from dialer.phone_number import example_mobile
 from dialer.providers.base import Ability
+from dialer.quoting import quoted, shown
 from dialer.settings import Settings
 from dialer.wording import TAGS
 from dialer.yaml_places import read_yaml
@@ -28,10 +29,10 @@ def check(settings: Settings, *, online: bool, json: bool) -> int:
     # a template that two campaigns share is wrong once
     wrong: set[Mistake] = set(loaded.mistakes)
     for file in loaded.campaigns.values():
-        wrong |= {*_lacking(file), *_speaking_another_language(file)}
+        wrong |= {*_lacking(file), *_of_file(file, _speaking_another_language(file))}
     if online and settings.bitrix24_webhook_url is not None:
         for file in loaded.campaigns.values():
-            wrong |= set(_on_the_portal(settings, file))
+            wrong |= set(_of_file(file, _on_the_portal(settings, file)))
     warnings = [*loaded.warnings, *hindrances(settings, loaded)]
     if json:
         print_json(
@@ -55,15 +56,19 @@ def _tell(
     online: bool,
 ) -> None:
     for mistake in sorted(wrong):
-        print(mistake, file=sys.stderr)
+        print(shown(mistake), file=sys.stderr)
     for warning in warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+        print(f"warning: {shown(warning)}", file=sys.stderr)
     for name, file in sorted(campaigns.items()):
         data.print(f"{name}: read, {_hours(file)}")
     if not campaigns and not wrong:
         print(f"{settings.campaigns}: there are no campaigns here; `dialer init` writes one", file=sys.stderr)
     if online and settings.bitrix24_webhook_url is None:
         print("Bitrix24 was not asked: DIALER_BITRIX24_WEBHOOK_URL is not set", file=sys.stderr)
+
+
+def _of_file(file: CampaignFile, mistakes: list[Mistake]) -> list[Mistake]:
+    return quoted(mistakes, {str(file.path): file.text})
 
 
 def _lacking(file: CampaignFile) -> list[Mistake]:
@@ -103,4 +108,10 @@ def _hours(file: CampaignFile) -> str:
 
 
 def _row(mistake: Mistake) -> dict[str, object]:
-    return {"file": mistake.file, "line": mistake.line, "column": mistake.column, "text": mistake.text}
+    return {
+        "file": mistake.file,
+        "line": mistake.line,
+        "column": mistake.column,
+        "text": mistake.text,
+        "source": mistake.source,
+    }

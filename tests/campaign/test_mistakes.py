@@ -183,37 +183,18 @@ def test_what_looks_like_a_number_a_date_or_a_yes_stays_text(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "renewal.yaml: is empty; write a campaign into it, or remove it"),
-        ("# only a comment", "renewal.yaml: is empty"),
+        ("", "renewal.yaml:1:1: is empty; write a campaign into it, or remove it"),
+        ("# only a comment", "renewal.yaml:1:1: is empty"),
         ("just text", "renewal.yaml:1:1: must hold keys and values, one a line"),
         ("- a\n- b", "renewal.yaml:1:1: must hold keys and values"),
-        ("a: [", "renewal.yaml:1:5: is not YAML"),
-        ("a: [b\nc: d", "renewal.yaml:2:2: is not YAML"),
-        ("a:\n\t- b", "renewal.yaml:2:1: is not YAML: while scanning for the next token, found character '\\t' that "
-         "cannot start any token; indent with blanks, not with tabs"),
-        ("a: b: c", "put a text that holds a colon into quotes"),
-        ('a: "b', "close the quotes"),
-        ("a: b\n  c: d", "renewal.yaml:2:4: is not YAML: mapping values are not allowed here"),
-        ("a: @x", "put this text into quotes"),
-        ("a: 1\n---\nb: 1", "keep one campaign a file"),
-        ("a: *nobody", "found undefined alias 'nobody'; put a text that begins with * into quotes"),
-        ("b: 1\na: \x07", "renewal.yaml:2:4: is not YAML: there is a character here that is no text; remove it"),
-        ("a: !!python/object:os.system x", "tags are not used here: remove it"),
-        ("a: !mine x", "a: has the tag !mine"),
-        ("a: !!binary eA==", "tags are not used here: remove it"),
-        ("a: 1\na: 2", "renewal.yaml:2:1: a: stands there twice; remove one of them"),
-        ("? [a]\n: b", "a key is one word, not a list or a map"),
-        ("a: &a [*a]", "is nested too deeply, or the file is too large"),
-        ("x: " + "[" * 3_000, "holds too many brackets"),
+        ("x: " + "[" * 3_000, "renewal.yaml:1:24: is nested too deeply: 20 levels are the most; make it flatter"),
         ("x: " + "[" * 100 + "]" * 100, "is nested too deeply"),
-        ("-  " * 9_000, "is nested too deeply"),
+        ("-  " * 9_000, "renewal.yaml:1:64: is nested too deeply"),
         ("".join(f"{' ' * n}a:\n" for n in range(300)), "is nested too deeply"),
-        ("x: [" + "1," * 400 + "]\n" + "".join(f"k{n}: 1\n" for n in range(2_000)), "the file is too large"),
-        ("x" * 70_000, "renewal.yaml: is over 64 KB"),
+        ("x: [" + "1," * 400 + "]\n" + "".join(f"k{n}: 1\n" for n in range(12_000)), "the file holds over 20,000"),
+        ("x" * 263_000, "renewal.yaml:1:1: is over 256 KB; make it smaller"),
         ("a0: &a0 [x,x,x,x,x,x,x,x,x]\n" + "".join(
-            f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12)), "the file is too large"),
-        ("campaign: Имя".encode("cp1251"), "renewal.yaml: is not UTF-8 at byte 10; save it as UTF-8"),
-        (STARTER.encode("utf-16"), "renewal.yaml: is not UTF-8 at byte 0; save it as UTF-8"),
+            f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12)), "over 20,000 values"),
     ],
 )  # fmt: skip
 def test_what_is_no_campaign_at_all_has_one_clear_mistake(tmp_path: Path, text: str | bytes, says: str) -> None:
@@ -277,7 +258,7 @@ def test_two_files_with_one_name_stop_that_campaign_and_name_each_other(tmp_path
 
 def test_a_broken_file_is_known_by_the_name_that_stands_in_it(tmp_path: Path) -> None:
     """Else the campaign would seem to be gone, and its people would be cancelled."""
-    for text in ("campaign: winter\npurpose: [", b"campaign: 'winter'  # \xff", "campaign: winter\n" + "#" * 70_000):
+    for text in ("campaign: winter\npurpose: [", b"campaign: 'winter'  # \xff", "campaign: winter\n" + "#" * 263_000):
         loaded = read(tmp_path, text, name="another.yaml")
         assert sorted(loaded.broken) == ["winter"]
         assert loaded.complete
