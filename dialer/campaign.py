@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import time, timedelta
 from typing import Annotated, Any, Literal, Self
 
@@ -10,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 from dialer import words
 from dialer.audience import Audience, CardType
 from dialer.call import Disposition
-from dialer.calling_window import Window, known_holidays, known_zone, zone_named
+from dialer.calling_window import Window, known_holidays, known_zone, near_zone, zone_named
 from dialer.campaign_values import (
     DAY,
     MINUTE,
@@ -237,9 +238,12 @@ class Campaign(Part):
         days: list[int] = []
 
         def touch(_place: int, text: Any) -> None:
-            day = words.whole_number(one_value(text))
+            written = one_value(text).strip()
+            if re.fullmatch("[-−–][0-9]+", written) and written.lstrip("-−–").strip("0"):
+                raise ValueError(f"'{written[:40]}' lies after the contract's end, when nobody is rung; write 0 to 365")
+            day = words.whole_number(written)
             if day > 365:
-                raise ValueError("must be 0 to 365 days")
+                raise ValueError("must be 0 to 365 days: nobody is read whose contract ends later")
             if day in days:
                 raise ValueError(f"{day} stands there twice")
             days.append(day)
@@ -253,7 +257,7 @@ class Campaign(Part):
     @classmethod
     def _is_zone(cls, value: str) -> str:
         if not known_zone(value):
-            named = zone_named(value) or "Europe/Moscow"
+            named = zone_named(value) or near_zone(value) or "Europe/Moscow"
             raise ValueError(f"'{value[:80]}' is not a time zone; write for example {named}")
         return value
 
@@ -297,8 +301,17 @@ class Campaign(Part):
 
 def _country(text: str) -> str:
     if not is_region(text):
-        raise ValueError(f"'{text[:80]}' is not a country; write two letters, for example RU")
+        meant = _COUNTRIES.get(text.strip().casefold(), text.strip().upper())
+        example = meant if is_region(meant) else "for example RU"
+        raise ValueError(f"'{text[:80]}' is not a country; write two letters, {example}")
     return text
+
+
+_COUNTRIES = {
+    "russia": "RU", "россия": "RU", "рф": "RU", "rus": "RU", "7": "RU", "+7": "RU", "казахстан": "KZ",
+    "kazakhstan": "KZ", "беларусь": "BY", "belarus": "BY", "spain": "ES", "españa": "ES", "испания": "ES", "uk": "GB",
+    "united kingdom": "GB", "england": "GB", "usa": "US", "united states": "US", "сша": "US",
+}  # fmt: skip
 
 
 def read_window(value: dict[str, Any]) -> Window:
@@ -327,7 +340,9 @@ def read_window(value: dict[str, Any]) -> Window:
 
 def _holidays(text: str) -> str:
     if not known_holidays(text):
-        raise ValueError(f"the holidays of '{text[:40]}' are not known; write for example RU or ES-MD, or none")
+        meant = _COUNTRIES.get(text.strip().casefold(), text.strip().upper())
+        example = meant if known_holidays(meant) else "for example RU or ES-MD"
+        raise ValueError(f"the holidays of '{text[:40]}' are not known; write {example}, or none")
     return text
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dialer.campaign import Campaign
+from dialer.campaign_meaning import doubts, senseless, unreachable
 from dialer.campaign_mistakes import Checked, check_values
 from dialer.errors import CampaignError, Mistake
 from dialer.phone_number import read_all, why_not
@@ -154,10 +155,16 @@ def _check(stem: str, text: str, file: str, texts: Texts, folder: str) -> _Found
     mistakes, warnings = [*read.mistakes, *checked.mistakes], _bare_hashes(text, file)
     if checked.campaign is not None:
         mistakes += _numbers(checked, read, file)
+        mistakes += [_said(one, read, file) for one in senseless(checked.campaign, checked.is_right)]
+        warnings += [_said(one, read, file) for one in doubts(checked.campaign, checked.is_right)]
         if checked.is_right("template"):
             proof = _proof(checked, dict(texts))
             mistakes += [_remark(one, read, file, folder) for one in proof.mistakes]
             warnings += [_remark(one, read, file, folder) for one in proof.doubts]
+        if not checked.wrong:
+            name = checked.campaign.template
+            unheard = unreachable(checked.campaign, dict(texts).get(name, ""))
+            warnings += [Mistake(str(Path(folder, name)), line, 1, why) for line, why in unheard]
     known = {file: text, **{str(Path(folder, name)): said for name, said in texts}}
     return _Found(
         None if mistakes else checked.campaign, quoted(_some(mistakes), known), quoted(_some(warnings), known)
@@ -184,6 +191,11 @@ def _proof(checked: Checked, texts: Mapping[str, str]) -> Proof:
     assert checked.campaign is not None
     speaks = all(checked.is_right(key) for key in ("script", "language", "voicemail", "call_days_before"))
     return proofread(checked.campaign, texts, with_script=speaks)
+
+
+def _said(one: tuple[tuple[str | int, ...], str], read: Read, file: str) -> Mistake:
+    path, text = one
+    return Mistake(file, *read.place(path), f"{'.'.join(map(str, path))}: {text}")
 
 
 def _remark(one: Remark, read: Read, file: str, folder: str) -> Mistake:

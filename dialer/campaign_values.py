@@ -53,7 +53,10 @@ def like(pattern: str, what: str) -> AfterValidator:
 def _e164(text: str) -> str:
     plain = re.sub(r"[ ()\u00a0-]", "", text)
     if not is_e164(plain):
-        raise ValueError(f"'{text[:40]}' is not a number in international form; write for example +74951234567")
+        digits = re.sub(r"\D", "", text)
+        meant = "+" + ("7" + digits[1:] if digits[:1] == "8" and len(digits) == 11 else digits.removeprefix("00"))
+        example = meant if digits[:1] in ("7", "8") and len(digits) == 11 else "for example +74951234567"
+        raise ValueError(f"'{text[:40]}' is not a number in international form; write {example}")
     return plain
 
 

@@ -14,9 +14,10 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "dialer"
 
 NOUNS = {
-    "audience", "breaker", "call", "calling_window", "campaign", "campaign_files", "campaign_mistakes",
-    "campaign_shape", "campaign_values", "errors", "finding", "permission", "phone_number", "proofreading", "quoting",
-    "script", "secrecy", "spelling", "templates", "text_file", "wording", "words", "yaml_mistakes", "yaml_places",
+    "audience", "breaker", "call", "calling_window", "campaign", "campaign_files", "campaign_meaning",
+    "campaign_mistakes", "campaign_shape", "campaign_values", "errors", "finding", "permission", "phone_number",
+    "proofreading", "quoting", "script", "secrecy", "spelling", "templates", "text_file", "wording", "words",
+    "yaml_mistakes", "yaml_places",
 }  # fmt: skip
 SHAPES = {"crm.base", "providers.base"}
 MEMORY = {
