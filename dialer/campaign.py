@@ -6,9 +6,17 @@ import re
 from datetime import time, timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
-from dialer import words
+from dialer import words, yaml_schema
 from dialer.audience import Audience, CardType
 from dialer.call import Disposition
 from dialer.calling_window import Window, known_holidays, known_zone, near_zone, zone_named
@@ -45,16 +53,22 @@ class Part(BaseModel):
 
 class AudiencePart(Part):
     card: CardType
+    """`contact`, or `deal` (its primary contact is rung)."""
     contract_end: Text
+    """A date field of that card."""
     do_not_call: Text | None = None
+    """A field that says who is never rung: yes/no, a list with an item "Да", or a text."""
     time_zone: Text | None = None
+    """A text or list field with a city (`Омск`), a zone (`Asia/Omsk`) or `UTC+6`."""
 
 
 class Pacing(Part):
     """Within the trunk's own."""
 
     lines: Annotated[Number, Field(ge=1, le=10_000)] | None = None
+    """Calls at once of this campaign, within the trunk's. Without the line the trunk's."""
     calls_per_second: Annotated[Decimal, Field(gt=0, le=1_000)] | None = None
+    """Calls started a second, within the trunk's; `0.5` is one in two seconds. Without the line the trunk's."""
 
 
 RETRIED = {
@@ -72,7 +86,12 @@ class Attempts(Part):
     """`wait` by disposition; a disposition that is not named waits as `RETRIED` says, `never` is not tried again."""
 
     at_most: Annotated[Number, Field(ge=1, le=10)] = 3
-    wait: dict[str, timedelta | None] = {}
+    """Dials for one reason, 1 to 10; a refusal of the provider is none."""
+    wait: Annotated[
+        dict[str, timedelta | None], WithJsonSchema(yaml_schema.waits(tuple(one.value for one in MAY_BE_RETRIED)))
+    ] = {}
+    """How long after which outcome it is tried again, 1 second to 30 days, or `never`; the others wait as
+    usual."""
 
     @field_validator("wait", mode="before")
     @classmethod
@@ -88,7 +107,9 @@ USUAL_CAPS = {1: 1, 7: 3, 30: 6}
 class Limits(Part):
     """Calls a person over all campaigns: days → at most. A span that the file does not name keeps its usual cap."""
 
-    per_person: tuple[tuple[int, int], ...] = tuple(USUAL_CAPS.items())
+    per_person: Annotated[tuple[tuple[int, int], ...], WithJsonSchema(yaml_schema.CAPS)] = tuple(USUAL_CAPS.items())
+    """Calls to one number over **all** campaigns: whole days, 1 to 30, and 1 to 100 calls. A span that is not named
+    keeps its usual cap. Default `{1 day: 1, 7 days: 3, 30 days: 6}`."""
 
     @field_validator("per_person", mode="before")
     @classmethod
@@ -116,15 +137,22 @@ class Key(Part):
     """`say` names a block of the template; without it the block `after_<answer>` is said."""
 
     answer: Name
+    """Your own word for the choice, for example `renew`; each once. `do_not_call` is the opt-out."""
     say: Name | None = None
+    """The block of the template that is said then. Default `after_<answer>`, else `after_answer`."""
     connect: PhoneText | None = None
+    """A number to put the person through to."""
     ring_for: Annotated[Duration, between(5 * SECOND, RING_MOST)] = timedelta(seconds=20)
+    """How long that number rings: 5 seconds to 2 minutes."""
 
 
 class ScriptPart(Part):
     wait: Annotated[Duration, between(SECOND, MINUTE)] = timedelta(seconds=6)
+    """How long a key is waited for, 1 second to 1 minute."""
     ask: Annotated[Number, Field(ge=1, le=5)] = 2
+    """How often the menu is said, 1 to 5."""
     keys: dict[TelephoneKey, Key]
+    """Keys 0 to 9, `"*"` and `"#"` (these two in quotes)."""
 
     @field_validator("keys")
     @classmethod
@@ -160,37 +188,74 @@ class Campaign(Part):
             "a campaign's name; write small Latin letters, digits, - and _, for example  campaign: renewal",
         ),
     ]
+    """The name: small Latin letters, digits, `-`, `_`. Default the file's name without `.yaml`."""
     purpose: Literal["service", "advertising", "collections"]
+    """Why you ring: `service`, `advertising` or `collections`."""
     language: Literal["ru", "en", "es"] = "ru"
+    """`ru`, `en`, `es`: of the words, the dates and the voice."""
     owner: Text | None = None
+    """Who answers for it; for people to read."""
     audience_part: Annotated[AudiencePart, Field(alias="audience")]
-    touches: Annotated[tuple[int, ...], Field(alias="call_days_before")]
+    """Whom you ring: cards whose contract is about to end."""
+    touches: Annotated[tuple[int, ...], Field(alias="call_days_before"), WithJsonSchema(yaml_schema.TOUCHES)]
+    """Days before the contract's last day, 0 to 365, at most once each."""
     read_at: TimeOfDay = time(7, 0)
+    """When the portal is read every day, in the campaign's zone."""
     if_missed: Literal["run_late", "skip"] = "run_late"
-    time_zone: str
-    region: str = "RU"
-    countries: tuple[str, ...] = ()
-    window: Window
+    """What to do when nothing ran at `read_at` and an hour has gone by: `run_late` reads as soon as something runs,
+    `skip` waits for the next day's hour. Either way `status` names the missed days of the last week."""
+    time_zone: Annotated[str, WithJsonSchema(yaml_schema.TIME_ZONE)]
+    """The campaign's zone, for example `Europe/Moscow`."""
+    region: Annotated[str, WithJsonSchema(yaml_schema.COUNTRY)] = "RU"
+    """The country of numbers without a country code: two letters."""
+    countries: Annotated[tuple[str, ...], WithJsonSchema(yaml_schema.COUNTRIES)] = ()
+    """More countries whose numbers are rung, for example `[KZ, BY]`; without it only those of `region`."""
+    window: Annotated[Window, WithJsonSchema(yaml_schema.WINDOW)]
+    """When you ring, by the clock of the person who is rung; see below."""
     zone_unclear: Literal["skip", "campaign", "intersection"] = "campaign"
+    """Where nobody knows in which zone a person is: `campaign` takes the campaign's and cuts an hour from both ends of
+    the day, `intersection` rings only while it is open in all zones, `skip` does not ring."""
     starts: Day | None = None
+    """The first day; it counts."""
     ends: Day | None = None
+    """The last day; it counts."""
     first_day_at_most: Annotated[Number, Field(ge=1)] | None = None
+    """Calls on the first day on which anybody is rung; whoever is due beyond them waits for the next day's opening, and
+    `status` says so. Test calls are not counted and not held up. Default no limit."""
     trunk: Literal["twilio"] = "twilio"
+    """The provider: `twilio`."""
     caller_id: PhoneText
+    """The number shown, in international form; it must be yours or verified."""
     ring_for: RingFor = timedelta(seconds=25)
+    """How long it rings: 15 seconds to 2 minutes."""
     machine_detection: Yes = True
+    """`yes` or `no`: tell a machine from a human."""
     voicemail: Literal["hang_up", "leave_message"] = "hang_up"
+    """To a machine: `hang_up` or `leave_message` (needs `machine_detection: yes`)."""
     heard_after: Annotated[Duration, between(timedelta(0), MINUTE)] = timedelta(seconds=8)
+    """Whoever listened this long counts as reached without a key: up to 1 minute."""
     pacing: Pacing | None = None
+    """How much of what the provider's account may do this campaign takes."""
     attempts: Attempts = Attempts()
+    """How often it is tried for one reason, and after how long again."""
     limits: Limits = Limits()
+    """What one person may be rung at most."""
     template: Annotated[
         str,
         like(r"[A-Za-z0-9_.-]{1,80}\.j2", "the name of a file of the templates folder, for example renewal.ru.j2"),
     ]
+    """The words: a file of `templates/`, for example `renewal.ru.j2`."""
     voice: Annotated[str, like(r"[A-Za-z0-9_.-]{1,80}", "a voice's name, for example Polly.Tatyana")] | None = None
-    script: Annotated[ScriptPart | None, BeforeValidator(lambda value: None if value == "none" else value)]
+    """A voice of the provider that speaks the language, for example `Polly.Tatyana`. Default one for the language."""
+    script: Annotated[
+        ScriptPart | None,
+        BeforeValidator(
+            lambda value: None if value == "none" else value, json_schema_input_type=ScriptPart | Literal["none"]
+        ),
+    ]
+    """The menu, or `none` for a message without keys."""
     fallback_user: Annotated[Number, Field(ge=1)] | None = None
+    """Number of the Bitrix24 employee who gets the entries of dismissed ones. Default the webhook's own."""
 
     @property
     def audience(self) -> Audience:

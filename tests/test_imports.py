@@ -15,9 +15,9 @@ PACKAGE = Path(__file__).resolve().parents[1] / "dialer"
 
 NOUNS = {
     "audience", "breaker", "call", "calling_window", "campaign", "campaign_files", "campaign_meaning",
-    "campaign_mistakes", "campaign_shape", "campaign_values", "errors", "finding", "permission", "phone_number",
-    "proofreading", "quoting", "script", "secrecy", "spelling", "templates", "text_file", "wording", "words",
-    "yaml_mistakes", "yaml_places",
+    "campaign_mistakes", "campaign_schema", "campaign_shape", "campaign_values", "errors", "finding", "permission",
+    "phone_number", "proofreading", "quoting", "script", "secrecy", "spelling", "templates", "text_file", "wording",
+    "words", "yaml_mistakes", "yaml_places", "yaml_schema",
 }  # fmt: skip
 SHAPES = {"crm.base", "providers.base"}
 MEMORY = {

@@ -116,9 +116,10 @@ UNHEARD = [
     ({}, "voicemail", "with voicemail: hang_up a machine hears nothing; write  voicemail: leave_message"),
     ({"machine_detection": "no"}, "voicemail", "with machine_detection: no nobody knows that a machine answers"),
     ({"script": "none"}, "silent", "with script: none there are no keys"),
-    ({"script": "{keys: {1: {answer: renew}, 2: {answer: talk}, 9: {answer: do_not_call}}}"}, "nobody_free", "no key connects to anybody"),
-    ({"script": "{keys: {1: {answer: renew, say: after_talk}, 2: {answer: talk}, 9: {answer: do_not_call}}}"}, "after_renew",
-     "the key 1 says the block 'after_talk' instead"),
+    ({"script": "{keys: {1: {answer: renew}, 2: {answer: talk}, 9: {answer: do_not_call}}}"}, "nobody_free",
+     "no key connects to anybody"),
+    ({"script": "{keys: {1: {answer: renew, say: after_talk}, 2: {answer: talk}, 9: {answer: do_not_call}}}"},
+     "after_renew", "the key 1 says the block 'after_talk' instead"),
 ]  # fmt: skip
 
 
