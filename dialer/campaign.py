@@ -90,8 +90,8 @@ class Attempts(Part):
     wait: Annotated[
         dict[str, timedelta | None], WithJsonSchema(yaml_schema.waits(tuple(one.value for one in MAY_BE_RETRIED)))
     ] = {}
-    """How long after which outcome it is tried again, 1 second to 30 days, or `never`; the others wait as
-    usual."""
+    """How long after which outcome it is tried again, 1 second to 30 days, or `never`. Default the usual
+    waits, see below."""
 
     @field_validator("wait", mode="before")
     @classmethod
