@@ -116,7 +116,7 @@ def _read_one(path: Path, texts: Texts, templates: Path, loaded: Loaded) -> None
         loaded.complete &= name is not None
         loaded.refuse(name or path.stem, quoted([mistake], {file: text}))
         return
-    read = read_yaml(text, file)
+    read = _read_yaml(text, file)
     if not isinstance(read.values, dict):
         wrong = read.mistakes or [Mistake(file, 1, 1, NO_MAP)]
         loaded.refuse(_name_in(text) or path.stem, quoted(wrong, {file: text}))
@@ -150,7 +150,7 @@ class _Found:
 @lru_cache(maxsize=200)
 def _check(stem: str, text: str, file: str, texts: Texts, folder: str) -> _Found:
     """Remembered, because the service looks at its files all the time."""
-    read = read_yaml(text, file)
+    read = _read_yaml(text, file)
     checked = check_values({"campaign": stem, **read.values}, read, file)
     mistakes, warnings = [*read.mistakes, *checked.mistakes], _bare_hashes(text, file)
     if checked.campaign is not None:
@@ -169,6 +169,12 @@ def _check(stem: str, text: str, file: str, texts: Texts, folder: str) -> _Found
     return _Found(
         None if mistakes else checked.campaign, quoted(_some(mistakes), known), quoted(_some(warnings), known)
     )
+
+
+@lru_cache(maxsize=2)
+def _read_yaml(text: str, file: str) -> Read:
+    """Once for the name, and once for all else."""
+    return read_yaml(text, file)
 
 
 def _bare_hashes(text: str, file: str) -> list[Mistake]:
