@@ -19,6 +19,7 @@ from dialer.phone_number import example_mobile
 from dialer.providers.base import Ability
 from dialer.quoting import quoted, shown
 from dialer.settings import Settings
+from dialer.templates.facts import facts_said, why_no_fact
 from dialer.wording import TAGS
 from dialer.yaml_places import read_yaml
 
@@ -32,7 +33,7 @@ def check(settings: Settings, *, online: bool, json: bool) -> int:
         wrong |= {*_lacking(file), *_of_file(file, _speaking_another_language(file))}
     if online and settings.bitrix24_webhook_url is not None:
         for file in loaded.campaigns.values():
-            wrong |= set(_of_file(file, _on_the_portal(settings, file)))
+            wrong |= {*_of_file(file, _on_the_portal(settings, file)), *_facts_on_the_portal(settings, file)}
     warnings = [*loaded.warnings, *hindrances(settings, loaded)]
     if json:
         print_json(
@@ -92,6 +93,25 @@ def _on_the_portal(settings: Settings, file: CampaignFile) -> list[Mistake]:
         lines = [str(error)]
     place = read_yaml(file.text, str(file.path)).place(("audience",))
     return [Mistake(str(file.path), *place, f"audience: {line}") for line in lines]
+
+
+def _facts_on_the_portal(settings: Settings, file: CampaignFile) -> list[Mistake]:
+    """Fields that the templates say and no card has."""
+    said = {name: list(facts_said(text)) for name, text in file.templates.items()}
+    if not any(said.values()):
+        return []
+    try:
+        known = crm(settings, Clock()).fact_names(file.campaign.audience)
+    except DialerError:
+        return []  # told of the audience
+    folder = settings.templates
+    found = [
+        Mistake(str(folder / name), fact.line, fact.column, why)
+        for name, facts in said.items()
+        for fact in facts
+        if (why := why_no_fact(fact.name, known)) is not None
+    ]
+    return quoted(found, {str(folder / name): text for name, text in file.templates.items()})
 
 
 def _hours(file: CampaignFile) -> str:

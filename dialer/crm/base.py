@@ -97,6 +97,9 @@ class Crm(Protocol):
     def examine(self, audience: Audience) -> list[str]:
         """What is wrong with the audience on this portal, each line with its remedy. Raises CrmError."""
 
+    def fact_names(self, audience: Audience) -> Mapping[str, str]:
+        """What `facts` may hold: the label people see, by the name a template says. Raises CrmError."""
+
     def read(self, audience: Audience, *, first: date, last: date) -> Iterator[list[Contact]]:
         """Everybody whose contract ends on `first` to `last`, both included, in pages. Raises CrmError."""
 

@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 
-from dialer.audience import Audience
+from dialer.audience import Audience, CardType
 from dialer.crm.base import Contact, Entry, Result
 from dialer.crm.bitrix24_errors import Refused
-from dialer.crm.bitrix24_fields import ENTITY, Fields
+from dialer.crm.bitrix24_fields import ENTITY, Fields, fact_names
 from dialer.crm.bitrix24_looking import look_for
 from dialer.crm.bitrix24_reading import DATES, read_by_id, read_pages, resolve_flag, resolve_zone
 from dialer.crm.bitrix24_rest import ANSWER_WITHIN, Rest
@@ -63,6 +63,13 @@ class Bitrix24:
             except Refused as error:
                 wrong.append(str(error))
         return list(dict.fromkeys(wrong))
+
+    def fact_names(self, audience: Audience) -> dict[str, str]:
+        known = fact_names(self._fields.all(audience.card))
+        if audience.card is CardType.contact:
+            return known
+        person = fact_names(self._fields.all(CardType.contact))
+        return known | {f"contact_{code}": label for code, label in person.items()}
 
     def read(self, audience: Audience, *, first: date, last: date) -> Iterator[list[Contact]]:
         return read_pages(self._rest, self._fields, audience, first, last)
