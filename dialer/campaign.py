@@ -391,8 +391,8 @@ def read_window(value: dict[str, Any]) -> Window:
             days = dict(enumerate(said if isinstance(said, list) else [said]))
             other[key] = frozenset(each(days, lambda _, day: words.day(one_value(day))).values())
         else:
-            spans = words.hours(", ".join(map(one_value, said)) if isinstance(said, list) else one_value(said))
-            for weekday in words.weekdays(key):
+            spans, weekdays = _hours_and_days(key, said)
+            for weekday in weekdays:
                 if weekday in by_day:
                     raise ValueError(f"{words.DAYS[weekday]} has hours already")
                 by_day[weekday] = spans
@@ -401,6 +401,24 @@ def read_window(value: dict[str, Any]) -> Window:
     if not any(by_day.values()):
         raise ValueError("never opens; write for example  mon-fri: 10:00-19:00")
     return Window(tuple(by_day.get(weekday, ()) for weekday in range(7)), other["holidays"], other["closed"])
+
+
+def _hours_and_days(key: str, said: Any) -> tuple[words.Hours, tuple[int, ...]]:
+    """Both may be wrong. Raises Several."""
+    found: list[tuple[tuple[str | int, ...], str]] = []
+    spans: words.Hours = ()
+    days: tuple[int, ...] = ()
+    try:
+        spans = words.hours(", ".join(map(one_value, said)) if isinstance(said, list) else one_value(said))
+    except ValueError as error:
+        found.append(((), str(error)))
+    try:
+        days = words.weekdays(key)
+    except ValueError as error:
+        found.append(((), str(error)))
+    if found:
+        raise Several(found)
+    return spans, days
 
 
 def _holidays(text: str) -> str:

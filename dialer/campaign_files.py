@@ -127,7 +127,7 @@ def _read_one(path: Path, texts: Texts, templates: Path, loaded: Loaded) -> None
     if others or name in loaded.broken:
         other = others[0] if others else loaded.broken[name].file
         why = f"{other} is the campaign '{name}' already; give one of them another name: campaign: …"
-        loaded.refuse(name, quoted([Mistake(file, *read.place(("campaign",)), why)], {file: text}))
+        loaded.refuse(name, quoted([Mistake(file, *read.place_for(("campaign",), why), why)], {file: text}))
         return
     found = _check(path.stem, text, file, texts, str(templates))
     if found.mistakes or found.campaign is None:
@@ -201,13 +201,13 @@ def _proof(checked: Checked, texts: Mapping[str, str]) -> Proof:
 
 def _said(one: tuple[tuple[str | int, ...], str], read: Read, file: str) -> Mistake:
     path, text = one
-    return Mistake(file, *read.place(path), f"{'.'.join(map(str, path))}: {text}")
+    return Mistake(file, *read.place_for(path, text), f"{'.'.join(map(str, path))}: {text}")
 
 
 def _remark(one: Remark, read: Read, file: str, folder: str) -> Mistake:
     if one.template is not None and one.line:
         return Mistake(str(Path(folder, one.template)), one.line, 1, one.text)
-    return Mistake(file, *read.place((one.key,)), f"{one.key}: {one.text}")
+    return Mistake(file, *read.place_for((one.key,), one.text), f"{one.key}: {one.text}")
 
 
 def _name_in(text: str) -> str | None:
@@ -249,7 +249,9 @@ def _numbers(checked: Checked, read: Read, file: str) -> list[Mistake]:
         if choice.connect is not None:
             phones = read_all(choice.connect, region=campaign.region)
             found.append((("script", "keys", key, "connect"), why_not(phones[0]) if phones else NO_NUMBER))
-    return [Mistake(file, *read.place(path), f"{'.'.join(path)}: {why}") for path, why in found if why is not None]
+    return [
+        Mistake(file, *read.place_for(path, why), f"{'.'.join(path)}: {why}") for path, why in found if why is not None
+    ]
 
 
 NO_NUMBER = "is not a number that exists"

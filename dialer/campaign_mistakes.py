@@ -76,9 +76,11 @@ def check_values(values: dict[str, Any], read: Read, file: str) -> Checked:
 def _note(one: Any, checked: Checked, values: dict[str, Any], rest: dict[str, Any], read: Read, file: str) -> bool:
     """Returns whether there was anything to take out."""
     changed = False
-    for path, text in _said(one, values, hint=len(checked.mistakes) < HINTED_MOST):
-        # what was taken out is not missed, nor is what is around it judged
-        if not checked.touches(path):
+    said = list(_said(one, values, hint=len(checked.mistakes) < HINTED_MOST))
+    # what was taken out is not missed, nor is what is around it judged; two things may be wrong at one place
+    known = {path for path, _ in said if checked.touches(path)}
+    for path, text in said:
+        if path not in known:
             checked.mistakes.append(_mistake(read, file, path, text))
         missing = one["type"] == "missing" or (path not in checked.wrong and _value(rest, path) is None)
         checked.spoil(path)
@@ -254,4 +256,4 @@ def _value(values: Any, path: Path) -> Any:
 
 def _mistake(read: Read, file: str, path: Path, text: str) -> Mistake:
     where = ".".join(str(part) for part in path)[:200]
-    return Mistake(file, *read.place(path), f"{where}: {text}" if where else text)
+    return Mistake(file, *read.place_for(path, text), f"{where}: {text}" if where else text)

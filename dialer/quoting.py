@@ -26,13 +26,21 @@ def shown(mistake: Mistake) -> str:
     part = mistake.source[first : first + SHOWN_MOST]
     before, after = "…" if first else "", "…" if len(mistake.source) > first + SHOWN_MOST else ""
     place = mistake.column - 1 - first
-    word = re.match(r"[^\W_][\w-]*|.", part[place:])
-    mark = "^" * max(1, _wide(word[0]) if word else 1)
+    mark = "^" * max(1, _wide(_marked(mistake, part[place:])))
     number = str(mistake.line)
     return (
         f"{mistake}\n  {number} | {before}{_plain(part)}{after}"
         f"\n  {' ' * len(number)} | {' ' * (len(before) + _wide(part[:place]))}{mark}"
     )
+
+
+def _marked(mistake: Mistake, rest: str) -> str:
+    """What the message names, where it stands here; else a word."""
+    named = re.search("'([^']+)'", mistake.text)
+    if named is not None and rest.startswith(named[1]):
+        return named[1]
+    word = re.match(r"[^\W_][\w-]*|.", rest)
+    return word[0] if word is not None else ""
 
 
 def _quoted(mistake: Mistake, lines: list[str]) -> Mistake:

@@ -42,6 +42,20 @@ _TAGS = {"!", "?"} | {
 _NO_TEXT = re.compile("[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]|[\u2028\u2029]")
 
 
+# What is said of a key, whatever its value is.
+_OF_THE_KEY = re.compile("^(unknown key|is no outcome|is empty|is missing|is the same as|is no day)|has hours already")
+
+
+@dataclass(frozen=True, slots=True)
+class _Scalar:
+    """`plain`: the text stands there as it is, on one line."""
+
+    line: int
+    column: int
+    text: str
+    plain: bool
+
+
 @dataclass(slots=True)
 class Read:
     """`values` is None where the text is no YAML. `places` are (line, column) from 1, by path."""
@@ -51,6 +65,20 @@ class Read:
     mistakes: list[Mistake] = field(default_factory=list)
     unknown: set[Path] = field(default_factory=set)
     """Where a reference leads nowhere, which is told already."""
+
+    scalars: dict[Path, _Scalar] = field(default_factory=dict)
+    """Values that are not empty."""
+
+    def place_for(self, path: Path, text: str) -> tuple[int, int]:
+        """Of the part that a mistake is about: of the value, where it is one; else of the key."""
+        scalar = self.scalars.get(path)
+        if scalar is None or _OF_THE_KEY.search(text) is not None:
+            return self.place(path)
+        named = re.match("'([^']+)'", text)
+        if named is not None and named[1] not in scalar.text and named[1] in str(path[-1]):
+            return self.place(path)
+        within = scalar.text.find(named[1]) if named is not None and scalar.plain else 0
+        return scalar.line, scalar.column + max(within, 0)
 
     def place(self, path: Path) -> tuple[int, int]:
         """Of the path, or of the nearest thing around it."""
@@ -155,6 +183,12 @@ class _Builder:
         if tag and str(tag) not in _TAGS:
             self._complain(event, path, f"has the tag {_tag(str(tag))}; tags are not used here: remove it")
         if isinstance(event, ScalarEvent):
+            line, column = event.start_mark.line + 1, event.start_mark.column + 1
+            if event.value:
+                plain = event.style is None and event.end_mark.line == event.start_mark.line
+                # with a tag or an anchor the value stands behind it
+                plain &= event.tag is None and event.anchor is None
+                self._read.scalars[path] = _Scalar(line, column, str(event.value), plain)
             if event.style in ("'", '"') and event.end_mark.line != event.start_mark.line:
                 self.quotes.append(event.start_mark)
             return str(event.value)

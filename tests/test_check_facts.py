@@ -22,7 +22,7 @@ FIELDS = {END: "Дата окончания договора", FLAG: "Не зв�
     ("said", "says"),
     [
         ('facts.ufCrm_1700000099|default("?")', "there are "),
-        (f"facts.{CITY.replace('ufCrm', 'UF_CRM')}", f"did you mean facts.{CITY} (Город)?"),
+        (f"facts.{CITY.replace('ufCrm', 'UF_CRM')}|default('?')", f"did you mean facts.{CITY} (Город)?"),
         ('facts["Город"]|default("?")', f"facts.Город: the card has no such field; did you mean facts.{CITY} (Город)?"),
         ("facts.get('town')", "facts.town: the card has no such field; there are "),
         (f'facts.{CITY}|default("?")', None),

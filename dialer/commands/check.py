@@ -82,7 +82,7 @@ def _lacking(file: CampaignFile) -> list[Mistake]:
 def _speaking_another_language(file: CampaignFile) -> list[Mistake]:
     campaign = file.campaign
     wrong = "" if campaign.voice is None else wrong_voice(TAGS[campaign.language], campaign.voice)
-    place = read_yaml(file.text, str(file.path)).place(("voice",))
+    place = read_yaml(file.text, str(file.path)).place_for(("voice",), wrong)
     return [Mistake(str(file.path), *place, f"voice: {wrong}")] if wrong else []
 
 

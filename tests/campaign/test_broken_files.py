@@ -159,6 +159,32 @@ def test_a_key_below_a_telephone_key_is_told_too(tmp_path: Path) -> None:
     assert line.startswith(f"renewal.yaml:{STARTER[: STARTER.index('    1:')].count(chr(10)) + 1}:24: ")
 
 
+PLACES = [
+    ("purpose:", "purpose:   servise", "servise"),
+    ("purpose:", "purpose: 'servise'", "'servise'"),
+    ("ring_for:", "ring_for: 5 seconds", "5 seconds"),
+    ("  mon-fri:", "  mon-fri: 10:00-13:00, 14-19:00", "14-"),
+    ("call_days_before:", "call_days_before: [30, x]", "x]"),
+    ("  contract_end:", "  contract_end:", "contract_end"),
+    ("    busy:", "    busi: 1 day", "busi"),
+    ("    1:", "    1: {answer: Renew!}", "Renew!"),
+    ("    1:", "    12: {answer: renew}", "12"),
+    ("    1:", "    1: renew", "renew"),
+    ("# owner:", "owner: [a, b]", "owner"),
+    ("template:", "template: renwal.ru.j2", "renwal"),
+    ("caller_id:", "caller_id: +7495000", "+7495000"),
+]
+
+
+@pytest.mark.parametrize(("before", "after", "at"), PLACES, ids=[one[1].strip() for one in PLACES])
+def test_the_place_is_that_of_what_is_wrong_the_key_or_the_value(
+    tmp_path: Path, before: str, after: str, at: str
+) -> None:
+    text = changed(before, after)
+    found = [one for one in read(tmp_path, text).mistakes if one.source == after]
+    assert [one.column for one in found] == [after.index(at) + 1]
+
+
 def test_a_mistake_is_shown_with_its_line_and_a_mark_below_the_place(tmp_path: Path) -> None:
     [mistake] = read(tmp_path, changed("  at_most:", "  at_mots: 3")).mistakes
     number = mistake.line

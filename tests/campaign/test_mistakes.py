@@ -128,7 +128,8 @@ def test_all_mistakes_are_told_at_once_whatever_kind_they_are(tmp_path: Path) ->
         "purpose: advertising by an automatic call", "purpose: stands there twice", "language: 'de' is none of",
         "ends: 2026-01-01 lies before starts", "voicemail: leave_message needs machine_detection: yes",
         "caller_id: '+74951' is not", "time_zone: is missing; write it", "window.mon-tue: mon has hours already",
-        "window.foo: '1' is not a span", "window.holidays: the holidays of 'XX'", "window.closed.0: '2026-02-30'",
+        "window.foo: '1' is not a span", "window.foo: 'foo' is not a day",
+        "window.holidays: the holidays of 'XX'", "window.closed.0: '2026-02-30'",
         "window.closed.1: 'x'", "attempts.at_most: must be at least 1", "attempts.wait.busy: 'x'",
         "attempts.wait.nobody: is no outcome", "limits.per_person.1 day: must be 1 to 100",
         "limits.per_person.40 days: must be 1 to 30", "limits.per_person.1 week: 'x'", "call_days_before.1: 'x'",
@@ -138,7 +139,7 @@ def test_all_mistakes_are_told_at_once_whatever_kind_they_are(tmp_path: Path) ->
         "script.keys.1.answer: is missing", "script.keys.2.connect: '+7' is not", "foo: unknown key",
     ):  # fmt: skip
         assert sum(f": {says}" in line for line in lines) == 1, (says, lines)
-    assert len(lines) == 30
+    assert len(lines) == 31
     assert lines == sorted(lines, key=lambda line: [int(part) for part in line.split(":")[1:3]])
     assert not [line for line in lines if JARGON.search(line)]
 
@@ -146,8 +147,8 @@ def test_all_mistakes_are_told_at_once_whatever_kind_they_are(tmp_path: Path) ->
 def test_a_key_that_is_missing_does_not_hide_keys_that_contradict_each_other(tmp_path: Path) -> None:
     lines = told(read(tmp_path, starter(purpose=None, starts="2027-01-01", ends="2026-01-01")))
     assert [line.partition(": ")[2] for line in lines] == [
-        "ends: 2026-01-01 lies before starts, 2027-01-01",
         "purpose: is missing; write it",
+        "ends: 2026-01-01 lies before starts, 2027-01-01",
     ]
 
 
@@ -252,7 +253,7 @@ def test_two_files_with_one_name_stop_that_campaign_and_name_each_other(tmp_path
     loaded = read(tmp_path, STARTER, name="b.yml")
     assert sorted(loaded.campaigns) == ["other"]
     (line,) = told(loaded)
-    assert line.startswith(f"b.yml:{at(STARTER, 'campaign:')}:1: ")
+    assert line.startswith(f"b.yml:{at(STARTER, 'campaign:')}:11: ")
     assert "a.yaml is the campaign 'renewal' already; give one of them another name" in line
 
 
