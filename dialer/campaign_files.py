@@ -207,7 +207,15 @@ def _said(one: tuple[tuple[str | int, ...], str], read: Read, file: str) -> Mist
 def _remark(one: Remark, read: Read, file: str, folder: str) -> Mistake:
     if one.template is not None and one.line:
         return Mistake(str(Path(folder, one.template)), one.line, 1, one.text)
-    return Mistake(file, *read.place_for((one.key,), one.text), f"{one.key}: {one.text}")
+    path = _naming(one, read)
+    return Mistake(file, *read.place_for(path, one.text), f"{'.'.join(map(str, path))}: {one.text}")
+
+
+def _naming(one: Remark, read: Read) -> tuple[str | int, ...]:
+    """Where the file names a block that is not there; else its key."""
+    block = re.match(r"there is no block '(\w+)'", one.text)
+    named = (path for path, value in read.scalars.items() if block is not None and value.text == block[1])
+    return next((path for path in named if path[-1] in ("say", "nobody", "voicemail")), (one.key,))
 
 
 def _name_in(text: str) -> str | None:

@@ -63,6 +63,8 @@ def check_values(values: dict[str, Any], read: Read, file: str) -> Checked:
         checked.spoil(path)
         _take_out(rest, path)
         checked.mistakes.append(_mistake(read, file, path, _hint_for_empty(path)))
+        if _glued(path):
+            checked.spoil((*path[:-1], str(path[-1]).partition(":")[0]))
     for _ in range(ROUNDS_MOST):
         try:
             checked.campaign = Campaign.model_validate({**_stand_ins(checked, rest), **rest})
@@ -126,6 +128,9 @@ def _plain(one: Any, path: Path, value: Any, *, hint: bool) -> str:
         return str(more["error"])
     if kind == "string_type" and isinstance(value, list | dict):
         return "must be one word or text, not a list or a map"
+    if kind.startswith("model_"):
+        below = known_keys((*path, ""))
+        return "must hold keys and values" + (f"; its keys are {', '.join(below)}" if below else "")
     if kind in _PLAIN:
         return _PLAIN[kind].format(**more)
     return f"cannot be read ({kind})"
@@ -174,8 +179,6 @@ _MEANT = {
 _PLAIN = {
     "missing": "is missing; write it",
     "dict_type": "must hold keys and values",
-    "model_type": "must hold keys and values",
-    "model_attributes_type": "must hold keys and values",
     "string_type": "must be one word or text, not a list or a map",
     "string_too_long": "is longer than {max_length} characters",
     "string_too_short": "is empty; give it a value, or remove the line",
@@ -228,8 +231,17 @@ def _hint_for_empty(path: Path) -> str:
     if path[0] == "window" and len(path) == 2 and re.match(r"\s*[0-9]", str(path[1])):
         # in braces a comma begins the next key
         return 'is no day; put hours with a comma into quotes: {mon-fri: "10:00-13:00, 14:00-19:00"}'
+    if _glued(path):
+        key, _, value = str(path[-1]).partition(":")
+        return f"a blank is missing after the colon; write  {key}: {value[:80]}"
     required = len(path) == 1 and path[0] in _REQUIRED
     return "is empty; give it a value" + ("" if required else ", or remove the line")
+
+
+def _glued(path: Path) -> bool:
+    """In braces  answer:renew  is a key without a value."""
+    key, colon, value = str(path[-1]).partition(":")
+    return bool(colon and value) and key in known_keys(path)
 
 
 def _take_out(values: Any, path: Path) -> bool:
@@ -256,4 +268,6 @@ def _value(values: Any, path: Path) -> Any:
 
 def _mistake(read: Read, file: str, path: Path, text: str) -> Mistake:
     where = ".".join(str(part) for part in path)[:200]
+    # a text over several lines would make several of the message
+    where, text = (re.sub(r"[\x00-\x1f\x7f]+", " ", one) for one in (where, text))
     return Mistake(file, *read.place_for(path, text), f"{where}: {text}" if where else text)

@@ -81,6 +81,14 @@ def _e164(text: str) -> str:
     return plain
 
 
+def _one_line(text: str) -> str:
+    if re.search(r"[\x00-\x1f\x7f-\x9f]", text.rstrip("\n")):
+        raise ValueError("holds a line's end or a control character; write plain text on one line")
+    if not text.strip():
+        raise ValueError("is empty; give it a value, or remove the line")
+    return text.strip()
+
+
 def _telephone_key(key: str) -> str:
     if len(key) != 1 or key not in "0123456789*#":
         raise ValueError(f"'{key[:40]}' is not a key of a telephone; keys are 0 to 9, * and #")
@@ -117,7 +125,7 @@ Day = Annotated[date, reader(words.day)]
 Decimal = Annotated[float, reader(words.number)]
 Yes = Annotated[bool, reader(words.yes_or_no)]
 Number = Annotated[int, reader(words.whole_number)]
-Text = Annotated[str, Field(min_length=1, max_length=200)]
+Text = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_one_line)]
 PhoneText = Annotated[str, AfterValidator(_e164), WithJsonSchema(yaml_schema.PHONE)]
 Name = Annotated[
     str, like(r"[a-z][a-z0-9_]{0,29}", "a name; write small Latin letters, digits and _, for example renew")

@@ -32,6 +32,8 @@ def said_plainly(error: Any, lines: Sequence[str], quotes: Iterable[Place]) -> S
         return _told(_bracket(lines, at, around or at, problem))
     if "<block end>" in problem or "<document start>" in problem or "another document" in problem:
         return _told(_wrong_indent(lines, at, around, problem, quotes))
+    if "cannot start any token" in problem and _line(lines, at[0])[at[1] : at[1] + 1] == "\t":
+        return _told((*at, "a tab stands here; write a blank"))
     why = next((hint for part, hint in _HINTS.items() if part in problem), None)
     return _told((*at, why or f"{problem[:100] or 'it cannot be read'}; look at this line and the one above"))
 

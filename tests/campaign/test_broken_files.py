@@ -42,6 +42,7 @@ NO_YAML: list[tuple[str, int, int, str]] = [
     ("a service\nb: 1", 1, 1, "a colon is missing after the key"),
     ("x: 1\na:b\nc: d", 2, 3, "a blank is missing after the colon; write  key: value"),
     ("a:b\nc: d", 1, 3, "a blank is missing after the colon"),
+    ("a:\tb", 1, 3, "a tab stands here; write a blank"),
     ("a: @x", 1, 4, "put it into quotes"),
     ("a: `x", 1, 4, "put it into quotes"),
     ("a: %x", 1, 4, "put it into quotes"),

@@ -37,6 +37,17 @@ VALUES = [
     ("call_days_before:", "call_days_before: [30, -3]", "'-3' lies after the contract's end, when nobody is rung"),
     ("call_days_before:", "call_days_before: [400]", "nobody is read whose contract ends later"),
     ("caller_id:", "caller_id: 84950000000", "write +74950000000"),
+    ("call_days_before:", "call_days_before: 30, 14, 3", "'30, 14, 3' is no list; write [30, 14, 3]"),
+    ("call_days_before:", "call_days_before: [30 days]", "it is days anyway: write 30"),
+    ("  contract_end:", '  contract_end: "a\\nb"', "holds a line's end or a control character; write plain text"),
+    ("  contract_end:", '  contract_end: "  "', "is empty; give it a value"),
+    ("    1:", "    1: {answer:renew}", "a blank is missing after the colon; write  answer: renew"),
+    ("    1:", "    1: renew", "must hold keys and values; its keys are answer, say, connect, ring_for"),
+    (
+        "    1:",
+        "    1: {answer: renew, say: nothing}",
+        "script.keys.1.say: there is no block 'nothing'; write {% block",
+    ),
     ("# voice:", "voice: ~", "voice: is empty; give it a value, or remove the line"),
     ("# owner:", "owner: null", "owner: is empty"),
 ]
