@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, get_args, get_origin
+from typing import Any, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel
 
@@ -43,6 +43,8 @@ def keys_of(model: type[BaseModel] = Campaign, before: tuple[str, ...] = ()) -> 
         for way, inner in _inside(info.annotation):
             if inner is not model:
                 yield from keys_of(inner, (*path, *way))
+    for way, inner in _inside(_others(model)):
+        yield from keys_of(inner, (*before, *way))
 
 
 def known_keys(path: Sequence[str | int]) -> list[str]:
@@ -68,10 +70,18 @@ def homes() -> Mapping[str, tuple[str, ...]]:
     return {name: tuple(sorted(where)) for name, where in found.items()}
 
 
+def _others(model: type[BaseModel]) -> Any:
+    """Of a map that also holds keys of people's own."""
+    if model.model_config.get("extra") != "allow":
+        return None
+    return get_type_hints(model).get("__pydantic_extra__")
+
+
 def _step(annotation: Any, part: str | int) -> Iterator[Any]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         fields = annotation.model_fields.items()
-        yield from (info.annotation for name, info in fields if (info.alias or name) == part)
+        named = [info.annotation for name, info in fields if (info.alias or name) == part]
+        yield from named or _step(_others(annotation), part)
         return
     arguments, origin = get_args(annotation), get_origin(annotation)
     if origin in _MAPS:

@@ -21,7 +21,7 @@ SCHEMA = HERE.parent / "campaigns" / FILE
 
 _PLACE = re.compile(r"<!-- keys: (.*?) -->")
 _REST = re.compile(r"<!-- other keys: (.*?) -->\n\n")
-_DEFAULT = re.compile(r"(?:^|(?<=\. ))(?:Default|Without (?:the line|it)) ([^\n]*?)\.?$")
+_DEFAULT = re.compile(r"(?:^|(?<=\. ))(?:Default:?|Without (?:the line|it)) ([^\n]*?)\.?$")
 
 
 def page(frame: str) -> str:

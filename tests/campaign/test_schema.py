@@ -19,6 +19,7 @@ from ruamel.yaml import YAML
 from dialer.call import Disposition
 from dialer.campaign_files import read_campaigns
 from dialer.campaign_schema import FILE, FIRST_LINE, _Yaml, campaign_schema
+from dialer.campaign_shape import keys_of
 from dialer.campaign_values import Day, Decimal, Duration, Number, PhoneText, Text, TimeOfDay, Yes
 from dialer.commands.init import init
 from tests.campaign.folder import ROOT, STARTER, changed, starter
@@ -211,3 +212,15 @@ def test_the_starter_in_a_checkout_has_its_schema_beside_it() -> None:
 
 def test_the_first_line_is_a_comment_to_everybody_else() -> None:
     assert STARTER.startswith("# ")
+
+
+def test_keys_of_peoples_own_beside_known_ones_are_walked_too() -> None:
+    class Both(Part):
+        model_config = ConfigDict(extra="allow")
+        __pydantic_extra__: dict[str, Inner] = Field(init=False)  # type: ignore[assignment]
+
+        field: Text
+        """Which one says it."""
+
+    assert [key.name for key in keys_of(Both)] == ["field", "<name>.title", "<name>.within"]
+    assert Both.model_json_schema(schema_generator=_Yaml)["additionalProperties"]
