@@ -22,8 +22,7 @@ def quoted(mistakes: Iterable[Mistake], texts: Mapping[str, str]) -> list[Mistak
 def shown(mistake: Mistake) -> str:
     if not mistake.source.strip():
         return str(mistake)
-    first = max(0, mistake.column - 1 - SHOWN_MOST * 3 // 4)
-    part = mistake.source[first : first + SHOWN_MOST]
+    first, part = _part(mistake)
     before, after = "…" if first else "", "…" if len(mistake.source) > first + SHOWN_MOST else ""
     place = mistake.column - 1 - first
     mark = "^" * max(1, _wide(_marked(mistake, part[place:])))
@@ -32,6 +31,16 @@ def shown(mistake: Mistake) -> str:
         f"{mistake}\n  {number} | {before}{_plain(part)}{after}"
         f"\n  {' ' * len(number)} | {' ' * (len(before) + _wide(part[:place]))}{mark}"
     )
+
+
+def excerpt(mistake: Mistake) -> str:
+    """The line, or of a long one what is around the place."""
+    return _part(mistake)[1] if len(mistake.source) > 2 * SHOWN_MOST else mistake.source
+
+
+def _part(mistake: Mistake) -> tuple[int, str]:
+    first = max(0, mistake.column - 1 - SHOWN_MOST * 3 // 4)
+    return first, mistake.source[first : first + SHOWN_MOST]
 
 
 def _marked(mistake: Mistake, rest: str) -> str:

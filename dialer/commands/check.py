@@ -17,7 +17,7 @@ from dialer.errors import DialerError, Mistake
 from dialer.permission import zones_of
 from dialer.phone_number import example_mobile
 from dialer.providers.base import Ability
-from dialer.quoting import quoted, shown
+from dialer.quoting import excerpt, quoted, shown
 from dialer.settings import Settings
 from dialer.templates.facts import facts_said, why_no_fact
 from dialer.wording import TAGS
@@ -133,5 +133,5 @@ def _row(mistake: Mistake) -> dict[str, object]:
         "line": mistake.line,
         "column": mistake.column,
         "text": mistake.text,
-        "source": mistake.source,
+        "source": excerpt(mistake),
     }
