@@ -6,6 +6,7 @@ to the second and half open: at the closing time it is closed.
 
 from __future__ import annotations
 
+import difflib
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
@@ -105,6 +106,13 @@ def zone_named(text: str) -> str | None:
 
 def known_zone(name: str) -> bool:
     return name in _zones()
+
+
+def near_zone(name: str) -> str | None:
+    """The one that was meant, most likely."""
+    by_plain = {zone.casefold(): zone for zone in _zones()}
+    near = difflib.get_close_matches(name[:60].casefold().replace(" ", "_"), by_plain, n=1, cutoff=0.75)
+    return by_plain[near[0]] if near else None
 
 
 def known_holidays(text: str) -> bool:

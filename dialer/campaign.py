@@ -19,11 +19,11 @@ from pydantic import (
     model_validator,
 )
 
-from dialer import words
+from dialer import words, yaml_schema
 from dialer.audience import NAMES, Audience, CardType, SmartProcess
 from dialer.call import Disposition
 from dialer.caller_ids import misplaced, pool, read_caller_ids
-from dialer.calling_window import Window, known_holidays, known_zone, zone_named
+from dialer.calling_window import Window, known_holidays, known_zone, near_zone, zone_named
 from dialer.campaign_values import (
     DAY,
     MINUTE,
@@ -79,8 +79,11 @@ class AudiencePart(Part):
     contacts: Literal["primary", "all"] = "primary"
     """Of a deal, lead, company or smart process the first contact is called; `all`: every contact, each number once."""
     contract_end: Text
+    """A date field of that card."""
     do_not_call: Text | None = None
+    """A field that says who is never rung: yes/no, a list with an item "Да", or a text."""
     time_zone: Text | None = None
+    """A text or list field with a city (`Омск`), a zone (`Asia/Omsk`) or `UTC+6`."""
     where: Annotated[Condition | None, PlainValidator(read_where), WithJsonSchema(WHERE)] = None
     """Who of these cards is called: a field by the label people see, and what it must be; every line must hold.
     `Город: [Москва, Казань]`, `Сумма: {at_least: 10000}`, `E-mail: filled`; also `any:` and `none:` with lists of such
@@ -94,7 +97,9 @@ class Pacing(Part):
     """Within the trunk's own."""
 
     lines: Annotated[Number, Field(ge=1, le=10_000)] | None = None
+    """Calls at once of this campaign, within the trunk's. Without the line the trunk's."""
     calls_per_second: Annotated[Decimal, Field(gt=0, le=1_000)] | None = None
+    """Calls started a second, within the trunk's; `0.5` is one in two seconds. Without the line the trunk's."""
 
 
 RETRIED = {
@@ -112,6 +117,7 @@ class Attempts(Part):
     """`wait` by disposition; a disposition that is not named waits as `RETRIED` says, `never` is not tried again."""
 
     at_most: Annotated[Number, Field(ge=1, le=10)] = 3
+    """Dials for one reason, 1 to 10; a refusal of the provider is none."""
     least_gap: Annotated[Duration, between(SECOND, 30 * DAY)] | None = None
     """The least time between any two calls for one reason, whatever `wait` says: for example `2 hours`. Without it
     only `wait` counts."""
@@ -121,7 +127,11 @@ class Attempts(Part):
     next_phone: Literal["after_bad_number", "after_each_try"] = "after_bad_number"
     """When a person's next telephone is rung: `after_bad_number`, which is the default, only where one does not exist
     or is blocked; `after_each_try` in turn, and from the first again."""
-    wait: dict[str, timedelta | None] = {}
+    wait: Annotated[
+        dict[str, timedelta | None], WithJsonSchema(yaml_schema.waits(tuple(one.value for one in MAY_BE_RETRIED)))
+    ] = {}
+    """How long after which outcome it is tried again, 1 second to 30 days, or `never`. Default the usual
+    waits, see below."""
 
     @field_validator("wait", mode="before")
     @classmethod
@@ -180,9 +190,9 @@ def _one_of(part: M, *limits: int | None) -> M:
 class Limits(Part):
     """What one person, and what the campaign may be rung."""
 
-    per_person: tuple[tuple[int, int], ...] = tuple(USUAL_CAPS.items())
-    """Calls a person over all campaigns, on all numbers of their card: days → at most. A span that the file does not
-    name keeps its usual cap."""
+    per_person: Annotated[tuple[tuple[int, int], ...], WithJsonSchema(yaml_schema.CAPS)] = tuple(USUAL_CAPS.items())
+    """Calls a person over **all** campaigns, on all numbers of their card: whole days, 1 to 30, and 1 to 100 calls. A
+    span that is not named keeps its usual cap. Default `{1 day: 1, 7 days: 3, 30 days: 6}`."""
     calls: CallLimits | None = None
     """At most so many calls of this campaign, `a_day` and `in_all`."""
     money: MoneyLimits | None = None
@@ -214,15 +224,22 @@ class Key(Part):
     """`say` names a block of the template; without it the block `after_<answer>` is said."""
 
     answer: Name
+    """Your own word for the choice, for example `renew`; each once. `do_not_call` is the opt-out."""
     say: Name | None = None
+    """The block of the template that is said then. Default `after_<answer>`, else `after_answer`."""
     connect: PhoneText | None = None
+    """A number to put the person through to."""
     ring_for: Annotated[Duration, between(5 * SECOND, RING_MOST)] = timedelta(seconds=20)
+    """How long that number rings: 5 seconds to 2 minutes."""
 
 
 class ScriptPart(Part):
     wait: Annotated[Duration, between(SECOND, MINUTE)] = timedelta(seconds=6)
+    """How long a key is waited for, 1 second to 1 minute."""
     ask: Annotated[Number, Field(ge=1, le=5)] = 2
+    """How often the menu is said, 1 to 5."""
     keys: dict[TelephoneKey, Key]
+    """Keys 0 to 9, `"*"` and `"#"` (these two in quotes)."""
 
     @field_validator("keys")
     @classmethod
@@ -258,43 +275,80 @@ class Campaign(Part):
             "a campaign's name; write small Latin letters, digits, - and _, for example  campaign: renewal",
         ),
     ]
+    """The name: small Latin letters, digits, `-`, `_`. Default the file's name without `.yaml`."""
     purpose: Literal["service", "advertising", "collections"]
+    """Why you ring: `service`, `advertising` or `collections`."""
     language: Literal["ru", "en", "es"] = "ru"
+    """`ru`, `en`, `es`: of the words, the dates and the voice."""
     owner: Text | None = None
+    """Who answers for it; for people to read."""
     audience_part: Annotated[AudiencePart, Field(alias="audience")]
-    touches: Annotated[tuple[int, ...], Field(alias="call_days_before")]
+    """Whom you ring: cards whose contract is about to end."""
+    touches: Annotated[tuple[int, ...], Field(alias="call_days_before"), WithJsonSchema(yaml_schema.TOUCHES)]
+    """Days before the contract's last day, 0 to 365, at most once each."""
     read_at: TimeOfDay = time(7, 0)
+    """When the portal is read every day, in the campaign's zone."""
     if_missed: Literal["run_late", "skip"] = "run_late"
-    time_zone: str
-    region: str = "RU"
-    countries: tuple[str, ...] = ()
-    window: Window
+    """What to do when nothing ran at `read_at` and an hour has gone by: `run_late` reads as soon as something runs,
+    `skip` waits for the next day's hour. Either way `status` names the missed days of the last week."""
+    time_zone: Annotated[str, WithJsonSchema(yaml_schema.TIME_ZONE)]
+    """The campaign's zone, for example `Europe/Moscow`."""
+    region: Annotated[str, WithJsonSchema(yaml_schema.COUNTRY)] = "RU"
+    """The country of numbers without a country code: two letters."""
+    countries: Annotated[tuple[str, ...], WithJsonSchema(yaml_schema.COUNTRIES)] = ()
+    """More countries whose numbers are rung, for example `[KZ, BY]`; without it only those of `region`."""
+    window: Annotated[Window, WithJsonSchema(yaml_schema.WINDOW)]
+    """When you ring, by the clock of the person who is rung; see below."""
     zone_unclear: Literal["skip", "campaign", "intersection"] = "campaign"
+    """Where nobody knows in which zone a person is: `campaign` takes the campaign's and cuts an hour from both ends of
+    the day, `intersection` rings only while it is open in all zones, `skip` does not ring."""
     starts: Day | None = None
+    """The first day; it counts."""
     ends: Day | None = None
+    """The last day; it counts."""
     not_useful_after: Annotated[Duration, AfterValidator(whole_days)] | None = None
     """How many whole days after its own day a touch may still be rung: with `5 days` whoever was due on the 1st is
     rung until the 6th, and then left out. Without the line until the next touch or the contract's end."""
     first_day_at_most: Annotated[Number, Field(ge=1)] | None = None
+    """Calls on the first day on which anybody is rung; whoever is due beyond them waits for the next day's opening, and
+    `status` says so. Test calls are not counted and not held up. Default no limit."""
     trunk: Literal["twilio"] = "twilio"
+    """The provider: `twilio`."""
     caller_id: PhoneText
-    caller_ids: dict[str, tuple[str, ...]] = {}
+    """The number shown, in international form; it must be yours or verified."""
+    caller_ids: Annotated[dict[str, tuple[str, ...]], WithJsonSchema(yaml_schema.CALLER_IDS)] = {}
     """Other numbers to show, by the country of the person's number (`KZ`) or by how it begins (`"+7812"`; the longest
     beginning counts). Of several the same person always sees the same. Everybody else sees `caller_id`."""
     ring_for: RingFor = timedelta(seconds=25)
+    """How long it rings: 15 seconds to 2 minutes."""
     machine_detection: Yes = True
+    """`yes` or `no`: tell a machine from a human."""
     voicemail: Literal["hang_up", "leave_message"] = "hang_up"
+    """To a machine: `hang_up` or `leave_message` (needs `machine_detection: yes`)."""
     heard_after: Annotated[Duration, between(timedelta(0), MINUTE)] = timedelta(seconds=8)
+    """Whoever listened this long counts as reached without a key: up to 1 minute."""
     pacing: Pacing | None = None
+    """How much of what the provider's account may do this campaign takes."""
     attempts: Attempts = Attempts()
+    """How often it is tried for one reason, and after how long again."""
     limits: Limits = Limits()
+    """What one person may be rung at most."""
     template: Annotated[
         str,
         like(r"[A-Za-z0-9_.-]{1,80}\.j2", "the name of a file of the templates folder, for example renewal.ru.j2"),
     ]
+    """The words: a file of `templates/`, for example `renewal.ru.j2`."""
     voice: Annotated[str, like(r"[A-Za-z0-9_.-]{1,80}", "a voice's name, for example Polly.Tatyana")] | None = None
-    script: Annotated[ScriptPart | None, BeforeValidator(lambda value: None if value == "none" else value)]
+    """A voice of the provider that speaks the language, for example `Polly.Tatyana`. Default one for the language."""
+    script: Annotated[
+        ScriptPart | None,
+        BeforeValidator(
+            lambda value: None if value == "none" else value, json_schema_input_type=ScriptPart | Literal["none"]
+        ),
+    ]
+    """The menu, or `none` for a message without keys."""
     fallback_user: Annotated[Number, Field(ge=1)] | None = None
+    """Number of the Bitrix24 employee who gets the entries of dismissed ones. Default the webhook's own."""
 
     @property
     def audience(self) -> Audience:
@@ -356,14 +410,25 @@ class Campaign(Part):
         days: list[int] = []
 
         def touch(_place: int, text: Any) -> None:
-            day = words.whole_number(one_value(text))
+            written = one_value(text).strip()
+            if re.fullmatch("[-−–][0-9]+", written) and written.lstrip("-−–").strip("0"):
+                raise ValueError(f"'{written[:40]}' lies after the contract's end, when nobody is rung; write 0 to 365")
+            numbers = re.findall("[0-9]+", written)
+            if len(numbers) > 1 and re.fullmatch(r"[0-9\s,;/-]+", written):
+                raise ValueError(f"'{written[:40]}' is no list; write [{', '.join(numbers[:9])}]")
+            if re.fullmatch(r"[0-9]+ *[^\W\d]+\.?", written):
+                raise ValueError(f"'{written[:40]}' is not a whole number; it is days anyway: write {numbers[0]}")
+            day = words.whole_number(written)
             if day > 365:
-                raise ValueError("must be 0 to 365 days")
+                raise ValueError("must be 0 to 365 days: nobody is read whose contract ends later")
             if day in days:
                 raise ValueError(f"{day} stands there twice")
             days.append(day)
 
-        each(dict(enumerate(value if isinstance(value, list) else [value])), touch)
+        if isinstance(value, list):
+            each(dict(enumerate(value)), touch)
+        else:
+            touch(0, value)
         if not days:
             raise ValueError("is empty; write for example [30, 14, 3]")
         return tuple(sorted(days, reverse=True))
@@ -372,7 +437,7 @@ class Campaign(Part):
     @classmethod
     def _is_zone(cls, value: str) -> str:
         if not known_zone(value):
-            named = zone_named(value) or "Europe/Moscow"
+            named = zone_named(value) or near_zone(value) or "Europe/Moscow"
             raise ValueError(f"'{value[:80]}' is not a time zone; write for example {named}")
         return value
 
@@ -424,8 +489,17 @@ class Campaign(Part):
 
 def _country(text: str) -> str:
     if not is_region(text):
-        raise ValueError(f"'{text[:80]}' is not a country; write two letters, for example RU")
+        meant = _COUNTRIES.get(text.strip().casefold(), text.strip().upper())
+        example = meant if is_region(meant) else "for example RU"
+        raise ValueError(f"'{text[:80]}' is not a country; write two letters, {example}")
     return text
+
+
+_COUNTRIES = {
+    "russia": "RU", "россия": "RU", "рф": "RU", "rus": "RU", "7": "RU", "+7": "RU", "казахстан": "KZ",
+    "kazakhstan": "KZ", "беларусь": "BY", "belarus": "BY", "spain": "ES", "españa": "ES", "испания": "ES", "uk": "GB",
+    "united kingdom": "GB", "england": "GB", "usa": "US", "united states": "US", "сша": "US",
+}  # fmt: skip
 
 
 def read_window(value: dict[str, Any]) -> Window:
@@ -440,8 +514,8 @@ def read_window(value: dict[str, Any]) -> Window:
             days = dict(enumerate(said if isinstance(said, list) else [said]))
             other[key] = frozenset(each(days, lambda _, day: words.day(one_value(day))).values())
         else:
-            spans = words.hours(", ".join(map(one_value, said)) if isinstance(said, list) else one_value(said))
-            for weekday in words.weekdays(key):
+            spans, weekdays = _hours_and_days(key, said)
+            for weekday in weekdays:
                 if weekday in by_day:
                     raise ValueError(f"{words.DAYS[weekday]} has hours already")
                 by_day[weekday] = spans
@@ -452,9 +526,29 @@ def read_window(value: dict[str, Any]) -> Window:
     return Window(tuple(by_day.get(weekday, ()) for weekday in range(7)), other["holidays"], other["closed"])
 
 
+def _hours_and_days(key: str, said: Any) -> tuple[words.Hours, tuple[int, ...]]:
+    """Both may be wrong. Raises Several."""
+    found: list[tuple[tuple[str | int, ...], str]] = []
+    spans: words.Hours = ()
+    days: tuple[int, ...] = ()
+    try:
+        spans = words.hours(", ".join(map(one_value, said)) if isinstance(said, list) else one_value(said))
+    except ValueError as error:
+        found.append(((), str(error)))
+    try:
+        days = words.weekdays(key)
+    except ValueError as error:
+        found.append(((), str(error)))
+    if found:
+        raise Several(found)
+    return spans, days
+
+
 def _holidays(text: str) -> str:
     if not known_holidays(text):
-        raise ValueError(f"the holidays of '{text[:40]}' are not known; write for example RU or ES-MD, or none")
+        meant = _COUNTRIES.get(text.strip().casefold(), text.strip().upper())
+        example = meant if known_holidays(meant) else "for example RU or ES-MD"
+        raise ValueError(f"the holidays of '{text[:40]}' are not known; write {example}, or none")
     return text
 
 

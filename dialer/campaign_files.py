@@ -12,12 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from dialer.campaign import Campaign
+from dialer.campaign_meaning import doubts, senseless, unreachable
 from dialer.campaign_mistakes import Checked, check_values
 from dialer.errors import CampaignError, Mistake
 from dialer.phone_number import read_all, why_not
 from dialer.proofreading import Proof, Remark, proofread
-from dialer.templates import Words, WordsError, referenced, words_of
+from dialer.quoting import quoted
+from dialer.templates import TEMPLATE_MOST, Words, WordsError, referenced, words_of
+from dialer.text_file import read_text
 from dialer.yaml_places import BYTES_MOST, MISTAKES_MOST, Read, read_yaml
+
+TEMPLATE_BYTES_MOST = 2 * TEMPLATE_MOST
+"""In Cyrillic a character is two bytes."""
 
 Texts = tuple[tuple[str, str], ...]
 
@@ -103,16 +109,17 @@ def _is_ours(path: Path) -> bool:
 
 def _read_one(path: Path, texts: Texts, templates: Path, loaded: Loaded) -> None:
     file = str(path)
-    text, mistake = _text(path)
+    text, mistake = read_text(path, most=BYTES_MOST)
     if mistake is not None:
         # whose file it is may still stand in it; else nobody knows whether that campaign is gone
         name = _name_in(text)
         loaded.complete &= name is not None
-        loaded.refuse(name or path.stem, [mistake])
+        loaded.refuse(name or path.stem, quoted([mistake], {file: text}))
         return
-    read = read_yaml(text, file)
+    read = _read_yaml(text, file)
     if not isinstance(read.values, dict):
-        loaded.refuse(_name_in(text) or path.stem, read.mistakes or [Mistake(file, 1, 1, NO_MAP)])
+        wrong = read.mistakes or [Mistake(file, 1, 1, NO_MAP)]
+        loaded.refuse(_name_in(text) or path.stem, quoted(wrong, {file: text}))
         return
     name = read.values.get("campaign", path.stem)
     name = name if isinstance(name, str) else path.stem
@@ -120,7 +127,7 @@ def _read_one(path: Path, texts: Texts, templates: Path, loaded: Loaded) -> None
     if others or name in loaded.broken:
         other = others[0] if others else loaded.broken[name].file
         why = f"{other} is the campaign '{name}' already; give one of them another name: campaign: …"
-        loaded.refuse(name, [Mistake(file, *read.place(("campaign",)), why)])
+        loaded.refuse(name, quoted([Mistake(file, *read.place_for(("campaign",), why), why)], {file: text}))
         return
     found = _check(path.stem, text, file, texts, str(templates))
     if found.mistakes or found.campaign is None:
@@ -143,16 +150,31 @@ class _Found:
 @lru_cache(maxsize=200)
 def _check(stem: str, text: str, file: str, texts: Texts, folder: str) -> _Found:
     """Remembered, because the service looks at its files all the time."""
-    read = read_yaml(text, file)
+    read = _read_yaml(text, file)
     checked = check_values({"campaign": stem, **read.values}, read, file)
     mistakes, warnings = [*read.mistakes, *checked.mistakes], _bare_hashes(text, file)
     if checked.campaign is not None:
         mistakes += _numbers(checked, read, file)
+        mistakes += [_said(one, read, file) for one in senseless(checked.campaign, checked.is_right)]
+        warnings += [_said(one, read, file) for one in doubts(checked.campaign, checked.is_right)]
         if checked.is_right("template"):
             proof = _proof(checked, dict(texts))
             mistakes += [_remark(one, read, file, folder) for one in proof.mistakes]
             warnings += [_remark(one, read, file, folder) for one in proof.doubts]
-    return _Found(None if mistakes else checked.campaign, _some(mistakes), _some(warnings))
+        if not checked.wrong:
+            name = checked.campaign.template
+            unheard = unreachable(checked.campaign, dict(texts).get(name, ""))
+            warnings += [Mistake(str(Path(folder, name)), line, 1, why) for line, why in unheard]
+    known = {file: text, **{str(Path(folder, name)): said for name, said in texts}}
+    return _Found(
+        None if mistakes else checked.campaign, quoted(_some(mistakes), known), quoted(_some(warnings), known)
+    )
+
+
+@lru_cache(maxsize=2)
+def _read_yaml(text: str, file: str) -> Read:
+    """Once for the name, and once for all else."""
+    return read_yaml(text, file)
 
 
 def _bare_hashes(text: str, file: str) -> list[Mistake]:
@@ -177,10 +199,23 @@ def _proof(checked: Checked, texts: Mapping[str, str]) -> Proof:
     return proofread(checked.campaign, texts, with_script=speaks)
 
 
+def _said(one: tuple[tuple[str | int, ...], str], read: Read, file: str) -> Mistake:
+    path, text = one
+    return Mistake(file, *read.place_for(path, text), f"{'.'.join(map(str, path))}: {text}")
+
+
 def _remark(one: Remark, read: Read, file: str, folder: str) -> Mistake:
     if one.template is not None and one.line:
         return Mistake(str(Path(folder, one.template)), one.line, 1, one.text)
-    return Mistake(file, *read.place((one.key,)), f"{one.key}: {one.text}")
+    path = _naming(one, read)
+    return Mistake(file, *read.place_for(path, one.text), f"{'.'.join(map(str, path))}: {one.text}")
+
+
+def _naming(one: Remark, read: Read) -> tuple[str | int, ...]:
+    """Where the file names a block that is not there; else its key."""
+    block = re.match(r"there is no block '(\w+)'", one.text)
+    named = (path for path, value in read.scalars.items() if block is not None and value.text == block[1])
+    return next((path for path in named if path[-1] in ("say", "nobody", "voicemail")), (one.key,))
 
 
 def _name_in(text: str) -> str | None:
@@ -189,22 +224,6 @@ def _name_in(text: str) -> str | None:
         r"^campaign[ \t]*:[ \t]*[\"']?([a-z0-9][a-z0-9_-]{0,39})[\"']?[ \t]*(#.*)?\r?$", text, re.MULTILINE
     )
     return found[1] if found is not None else None
-
-
-def _text(path: Path) -> tuple[str, Mistake | None]:
-    """With a mistake, whatever of the text could be read."""
-    try:
-        if not path.is_file():
-            return "", Mistake(str(path), 0, 0, "is not a file; move it out of this folder")
-        data = path.read_bytes()[: BYTES_MOST + 1]
-        if len(data) > BYTES_MOST:
-            return data.decode("utf-8", "replace"), Mistake(str(path), 0, 0, f"is over {BYTES_MOST // 1024} KB")
-        return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n"), None
-    except UnicodeDecodeError as error:
-        why = f"is not UTF-8 at byte {error.start}; save it as UTF-8"
-        return error.object.decode("utf-8", "replace"), Mistake(str(path), 0, 0, why)
-    except OSError as error:
-        return "", Mistake(str(path), 0, 0, f"cannot be read: {error.strerror or error}")
 
 
 def _changed_at(paths: Iterable[Path]) -> datetime:
@@ -218,9 +237,9 @@ def _template_texts(folder: Path) -> tuple[Texts, list[Mistake]]:
     texts: dict[str, str] = {}
     mistakes: list[Mistake] = []
     for path in sorted(path for path in folder.glob("*.j2") if _is_ours(path)):
-        text, mistake = _text(path)
+        text, mistake = read_text(path, most=TEMPLATE_BYTES_MOST)
         if mistake is not None:
-            mistakes.append(mistake)
+            mistakes += quoted([mistake], {str(path): text})
         else:
             texts[path.name] = text
     return tuple(sorted(texts.items())), mistakes
@@ -243,7 +262,9 @@ def _numbers(checked: Checked, read: Read, file: str) -> list[Mistake]:
             phones = read_all(choice.connect, region=campaign.region)
             found.append((("script", "keys", key, "connect"), why_not(phones[0]) if phones else NO_NUMBER))
     return [
-        Mistake(file, *read.place(path), f"{'.'.join(map(str, path))}: {why}") for path, why in found if why is not None
+        Mistake(file, *read.place_for(path, why), f"{'.'.join(map(str, path))}: {why}")
+        for path, why in found
+        if why is not None
     ]
 
 

@@ -101,6 +101,18 @@ def check(
 
 
 @app.command()
+def schema() -> None:
+    """Print the JSON Schema of campaign files, for editors.
+
+    `init` writes it beside the campaigns, which name it in their first line: so an editor that knows YAML completes
+    keys and values and marks what is wrong. After an upgrade: dialer schema > campaigns/campaign.schema.json
+    """
+    from dialer.campaign_schema import schema_text
+
+    sys.stdout.write(schema_text())
+
+
+@app.command()
 def plan(campaign: OneCampaign = None, json: Json = False) -> None:
     """Say who would be rung today and when, who not, and why.
 

@@ -21,7 +21,11 @@ _TEST = {
         },
     ]
 }
-_NESTED = {"any": {"type": "array", "items": _MAP}, "none": {"type": "array", "items": _MAP}}
+_MAPS: dict[str, Any] = {"type": "array", "items": _MAP, "minItems": 1}
+_NESTED = {
+    "any": {**_MAPS, "description": "Lists of lines as here; all lines of one of them must hold."},
+    "none": {**_MAPS, "description": "Lists of lines as here; no one of them may hold."},
+}
 
 CARD: dict[str, Any] = {"anyOf": [{"enum": ["contact", "deal", "lead", "company"]}, {"type": "string"}]}
 WHERE: dict[str, Any] = {
@@ -29,6 +33,10 @@ WHERE: dict[str, Any] = {
     "examples": [{"Тариф": "Стандарт", "Сумма": {"at_least": 10000}}],
 }  # fmt: skip
 SKIP_WHEN: dict[str, Any] = {
-    **_MAP, "properties": {**_NESTED, "talked_to": {"type": "string", "examples": ["7 days"]}},
+    **_MAP,
+    "properties": {
+        **_NESTED,
+        "talked_to": {"type": "string", "examples": ["7 days"], "description": "Somebody has talked to them."},
+    },
     "additionalProperties": _TEST, "examples": [{"Продлён": "yes", "talked_to": "7 days"}],
 }  # fmt: skip

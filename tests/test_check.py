@@ -64,7 +64,7 @@ def test_the_mistakes_of_all_campaigns_are_told_and_a_template_they_share_is_wro
     ]  # fmt: skip
     ran = run(tmp_path)
     assert ran.returncode == 1
-    assert ran.stderr.startswith("campaigns/third.yaml:1:11: is not YAML: ")
+    assert ran.stderr.startswith("campaigns/third.yaml:1:10: is not YAML: ")
     assert "\ntemplates/renewal.ru.j2:" in ran.stderr
     assert "Traceback" not in ran.stderr
 
@@ -100,3 +100,14 @@ def test_a_voice_of_the_language_or_one_that_nobody_knows_is_none(
 ) -> None:
     read(tmp_path, starter(voice=voice))
     assert told(tmp_path, capsys, 0)["mistakes"] == []
+
+
+def test_a_mistake_in_a_very_long_line_is_told_with_a_part_of_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    read(tmp_path, "a: '" + "x" * 200_000 + "' [")
+    [mistake] = told(tmp_path, capsys, 1)["mistakes"]
+    assert mistake["column"] == 200_007
+    assert mistake["source"].endswith("xxx' [")
+    assert len(mistake["source"]) <= 100
+    assert len(run(tmp_path).stderr) < 1_000

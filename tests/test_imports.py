@@ -14,9 +14,11 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "dialer"
 
 NOUNS = {
-    "audience", "breaker", "call", "caller_ids", "calling_window", "campaign", "campaign_files", "campaign_mistakes",
-    "campaign_values", "condition", "condition_schema", "cost", "day_parts", "errors", "finding", "permission",
-    "phone_number", "proofreading", "script", "secrecy", "templates", "wording", "words", "yaml_places",
+    "audience", "breaker", "call", "caller_ids", "calling_window", "campaign", "campaign_files", "campaign_meaning",
+    "campaign_mistakes", "campaign_schema", "campaign_shape", "campaign_values", "condition", "condition_schema",
+    "cost", "day_parts", "errors", "finding", "permission", "phone_number", "proofreading", "quoting", "script",
+    "secrecy", "spelling", "templates", "text_file", "wording", "words", "yaml_mistakes", "yaml_places",
+    "yaml_schema",
 }  # fmt: skip
 SHAPES = {"crm.base", "providers.base"}
 MEMORY = {

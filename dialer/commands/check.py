@@ -20,8 +20,10 @@ from dialer.limits import reserve, whole_minutes
 from dialer.permission import zones_of
 from dialer.phone_number import example_mobile
 from dialer.providers.base import Ability
+from dialer.quoting import excerpt, quoted, shown
 from dialer.settings import Settings
 from dialer.templates import WordsError, words_of
+from dialer.templates.facts import facts_said, why_no_fact
 from dialer.wording import TAGS, write_script
 from dialer.words import say_money
 from dialer.yaml_places import read_yaml
@@ -33,10 +35,11 @@ def check(settings: Settings, *, online: bool, json: bool) -> int:
     # a template that two campaigns share is wrong once
     wrong: set[Mistake] = set(loaded.mistakes)
     for file in loaded.campaigns.values():
-        wrong |= {*_lacking(file), *_speaking_another_language(file), *_too_dear(file)}
+        own = [*_speaking_another_language(file), *_too_dear(file)]
+        wrong |= {*_lacking(file), *_of_file(file, own)}
     if online and settings.bitrix24_webhook_url is not None:
         for file in loaded.campaigns.values():
-            wrong |= set(_on_the_portal(settings, file))
+            wrong |= {*_of_file(file, _on_the_portal(settings, file)), *_facts_on_the_portal(settings, file)}
     warnings = [*loaded.warnings, *hindrances(settings, loaded)]
     if json:
         print_json(
@@ -60,15 +63,19 @@ def _tell(
     online: bool,
 ) -> None:
     for mistake in sorted(wrong):
-        print(mistake, file=sys.stderr)
+        print(shown(mistake), file=sys.stderr)
     for warning in warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+        print(f"warning: {shown(warning)}", file=sys.stderr)
     for name, file in sorted(campaigns.items()):
         data.print(f"{name}: read, {_hours(file)}")
     if not campaigns and not wrong:
         print(f"{settings.campaigns}: there are no campaigns here; `dialer init` writes one", file=sys.stderr)
     if online and settings.bitrix24_webhook_url is None:
         print("Bitrix24 was not asked: DIALER_BITRIX24_WEBHOOK_URL is not set", file=sys.stderr)
+
+
+def _of_file(file: CampaignFile, mistakes: list[Mistake]) -> list[Mistake]:
+    return quoted(mistakes, {str(file.path): file.text})
 
 
 def _lacking(file: CampaignFile) -> list[Mistake]:
@@ -81,7 +88,7 @@ def _lacking(file: CampaignFile) -> list[Mistake]:
 def _speaking_another_language(file: CampaignFile) -> list[Mistake]:
     campaign = file.campaign
     wrong = "" if campaign.voice is None else wrong_voice(TAGS[campaign.language], campaign.voice)
-    place = read_yaml(file.text, str(file.path)).place(("voice",))
+    place = read_yaml(file.text, str(file.path)).place_for(("voice",), wrong)
     return [Mistake(str(file.path), *place, f"voice: {wrong}")] if wrong else []
 
 
@@ -102,7 +109,7 @@ def _too_dear(file: CampaignFile) -> list[Mistake]:
     why = f"a call may last {lasts} minutes on all its lines and cost {say_money(cost)}: nobody would be rung"
     read = read_yaml(file.text, str(file.path))
     return [
-        Mistake(str(file.path), *read.place(("limits", "money", key)), f"limits.money.{key}: {why}")
+        Mistake(str(file.path), *read.place_for(("limits", "money", key), why), f"limits.money.{key}: {why}")
         for key, most in (("a_day", money.a_day), ("in_all", money.in_all))
         if most is not None and most < cost
     ]
@@ -114,7 +121,29 @@ def _on_the_portal(settings: Settings, file: CampaignFile) -> list[Mistake]:
     except DialerError as error:
         wrong = [Wrong(("audience",), str(error))]
     read = read_yaml(file.text, str(file.path))
-    return [Mistake(str(file.path), *read.place(one.path), f"{'.'.join(map(str, one.path))}: {one}") for one in wrong]
+    return [
+        Mistake(str(file.path), *read.place_for(one.path, str(one)), f"{'.'.join(map(str, one.path))}: {one}")
+        for one in wrong
+    ]
+
+
+def _facts_on_the_portal(settings: Settings, file: CampaignFile) -> list[Mistake]:
+    """Fields that the templates say and no card has."""
+    said = {name: list(facts_said(text)) for name, text in file.templates.items()}
+    if not any(said.values()):
+        return []
+    try:
+        known = crm(settings, Clock()).fact_names(file.campaign.audience)
+    except DialerError:
+        return []  # told of the audience
+    folder = settings.templates
+    found = [
+        Mistake(str(folder / name), fact.line, fact.column, why)
+        for name, facts in said.items()
+        for fact in facts
+        if (why := why_no_fact(fact.name, known)) is not None
+    ]
+    return quoted(found, {str(folder / name): text for name, text in file.templates.items()})
 
 
 def _hours(file: CampaignFile) -> str:
@@ -131,4 +160,10 @@ def _hours(file: CampaignFile) -> str:
 
 
 def _row(mistake: Mistake) -> dict[str, object]:
-    return {"file": mistake.file, "line": mistake.line, "column": mistake.column, "text": mistake.text}
+    return {
+        "file": mistake.file,
+        "line": mistake.line,
+        "column": mistake.column,
+        "text": mistake.text,
+        "source": excerpt(mistake),
+    }

@@ -117,6 +117,9 @@ class Crm(Protocol):
     def examine(self, audience: Audience) -> list[Wrong]:
         """Everything that is wrong with the audience on this portal. Raises CrmError."""
 
+    def fact_names(self, audience: Audience) -> Mapping[str, str]:
+        """What `facts` may hold: the label people see, by the name a template says. Raises CrmError."""
+
     def read(self, audience: Audience, *, first: date, last: date) -> Iterator[list[Contact]]:
         """Everybody whose contract ends on `first` to `last`, both included, in pages. The people of one card come
         together. Raises CrmError."""

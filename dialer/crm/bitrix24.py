@@ -10,7 +10,7 @@ from dialer.audience import Audience, CardType
 from dialer.crm.base import Contact, Entry, Result, Wrong
 from dialer.crm.bitrix24_conditions import examine_conditions
 from dialer.crm.bitrix24_errors import Refused
-from dialer.crm.bitrix24_fields import Fields
+from dialer.crm.bitrix24_fields import Fields, fact_names
 from dialer.crm.bitrix24_looking import look_for
 from dialer.crm.bitrix24_reading import (
     DATES,
@@ -86,6 +86,14 @@ class Bitrix24:
             except Refused as error:
                 wrong.append(Wrong(path, str(error).removeprefix("Bitrix24: ")))
         return [*wrong, *examine_conditions(self._fields, audience, card)]
+
+    def fact_names(self, audience: Audience) -> dict[str, str]:
+        card = self.card_type(audience)
+        known = fact_names(self._fields.all(card))
+        if card is CardType.contact:
+            return known
+        person = fact_names(self._fields.all(CardType.contact))
+        return known | {f"contact_{code}": label for code, label in person.items()}
 
     def read(self, audience: Audience, *, first: date, last: date) -> Iterator[list[Contact]]:
         return read_pages(self._source, audience, first, last)

@@ -112,6 +112,20 @@ class Fields:
         return f"; did you mean {' or '.join(repr(by_folded[one]) for one in near)}?"
 
 
+def is_fact(code: str) -> bool:
+    """A field of the portal's own, or one of the few others that templates may say."""
+    return code.startswith(("ufCrm", "UF_CRM")) or code in ("title", "stageId")
+
+
+def fact_names(fields: Mapping[str, Any]) -> dict[str, str]:
+    """By code the label people see."""
+    return {
+        code: _text(_get(one, "listLabel")) or _text(_get(one, "title")) or code
+        for code, one in fields.items()
+        if is_fact(code)
+    }
+
+
 def day_of(value: Any, field: CardField) -> date | None:
     """Of several dates the last. None where there is none."""
     days = [_day(one, field) for one in (value if isinstance(value, list) else [value])]

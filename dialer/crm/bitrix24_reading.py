@@ -15,7 +15,7 @@ from dialer.audience import Audience, CardType
 from dialer.crm.base import Contact, are_many
 from dialer.crm.bitrix24_conditions import Asked, resolve_conditions, values_of
 from dialer.crm.bitrix24_errors import Doubt, Later, Refused
-from dialer.crm.bitrix24_fields import LISTS, TEXTS, CardField, Fields, day_of, is_yes, text_of
+from dialer.crm.bitrix24_fields import LISTS, TEXTS, CardField, Fields, day_of, is_fact, is_yes, text_of
 from dialer.crm.bitrix24_rest import COMMANDS_MOST, Command, Reference, Rest, may_be_read_again
 from dialer.crm.bitrix24_talks import Talks, Whom
 from dialer.crm.bitrix24_types import Types, entity_of
@@ -327,9 +327,7 @@ def _facts(card: Mapping[str, Any]) -> dict[str, str]:
     """Own fields and the title, as text: what templates may say."""
     facts = {}
     for code, value in card.items():
-        if (code.startswith(("ufCrm", "UF_CRM")) or code in ("title", "stageId")) and isinstance(
-            value, str | int | float
-        ):
+        if is_fact(code) and isinstance(value, str | int | float):
             facts[code] = str(value)[:FACT_LENGTH_MOST]
         if len(facts) == FACTS_MOST:
             break

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
 from functools import lru_cache
-from types import TracebackType
-from typing import Any
+from types import CodeType, TracebackType
+from typing import Any, ClassVar
 
-from jinja2 import DictLoader, Template, TemplateError, TemplateSyntaxError, UndefinedError, nodes
+from jinja2 import BytecodeCache, DictLoader, Template, TemplateError, TemplateSyntaxError, UndefinedError, nodes
+from jinja2.bccache import Bucket
 
 from dialer.templates.bounded import Bounded, Reference, near, references, steps
 
@@ -41,13 +42,14 @@ class Words:
         names, mistakes = referenced(texts, name)
         if mistakes:
             raise mistakes[0]
-        self._environment = Bounded(loader=DictLoader({one: texts[one] for one in names}))
+        loader = DictLoader({one: texts[one] for one in names})
+        self._environment = Bounded(loader=loader, bytecode_cache=_Compiled(language))
         self._environment.filters["date"] = lambda day: spoken_date(day, language)
         self._environment.globals["language"] = language
         for one in names:
             with _in_words(one):
                 self._environment.get_template(one)
-        parsed = {one: _parse(self._environment, texts, one) for one in names}
+        parsed = {one: _parse(texts, one) for one in names}
         chain = _chain(parsed, name)
         self._chain = [self._environment.get_template(one) for one in chain]
         self.blocks = frozenset(block for template in self._chain for block in template.blocks)
@@ -105,7 +107,6 @@ def words_of(texts: tuple[tuple[str, str], ...], name: str, language: str) -> Wo
 
 def referenced(texts: Mapping[str, str], name: str) -> tuple[list[str], list[WordsError]]:
     """The template and all that it extends and imports; what is missing, cannot be read, or leads back to itself."""
-    environment = Bounded()
     done: list[str] = []
     mistakes: list[WordsError] = []
 
@@ -118,7 +119,7 @@ def referenced(texts: Mapping[str, str], name: str) -> tuple[list[str], list[Wor
         elif one not in done:
             done.append(one)
             try:
-                parsed = _parse(environment, texts, one)
+                parsed = _parse(texts, one)
             except WordsError as error:
                 mistakes.append(error)
                 return
@@ -134,11 +135,34 @@ def _named(reference: Reference) -> str:
     return str(reference.template.as_const())
 
 
-def _parse(environment: Bounded, texts: Mapping[str, str], name: str) -> nodes.Template:
+def _parse(texts: Mapping[str, str], name: str) -> nodes.Template:
     if len(texts[name]) > TEMPLATE_MOST:
         raise WordsError(f"is over {TEMPLATE_MOST // 1024} KB", template=name, line=1)
     with _in_words(name):
-        return environment.parse(texts[name], name=name)
+        return _parsed(texts[name], name)
+
+
+@lru_cache(maxsize=500)
+def _parsed(text: str, name: str) -> nodes.Template:
+    """To look at: many campaigns share a base, and it is read more than once of each."""
+    return Bounded().parse(text, name=name)
+
+
+class _Compiled(BytecodeCache):
+    """What was compiled before, in the same language: its filters may be worked out while compiling."""
+
+    codes: ClassVar[dict[tuple[str, str, str], CodeType | None]] = {}
+
+    def __init__(self, language: str) -> None:
+        self._language = language
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        bucket.code = self.codes.get((self._language, bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        if len(self.codes) > 500:
+            self.codes.clear()
+        self.codes[(self._language, bucket.key, bucket.checksum)] = bucket.code
 
 
 @contextmanager

@@ -75,7 +75,7 @@ def test_check_refuses_money_that_not_one_call_fits_into(tmp_path: Path, capsys:
     assert (
         "limits.money.a_day: a call may last 126 minutes on all its lines and cost 6.30: nobody would be rung" in said
     )
-    assert "in_all" not in said
+    assert "money.in_all" not in said
 
 
 @pytest.mark.parametrize("text", ["50", "0.05", "0.000001", "9999999.999999", "007.5"])
