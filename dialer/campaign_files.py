@@ -24,7 +24,7 @@ Texts = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class CampaignFile:
-    """`hash` and `changed_at` cover the file and every template it uses.
+    """`hash` and `changed_at` cover the file and every template it uses. `opening` is as in `Proof`.
 
     `changed_at` is when the file system last noted a change: a file that is put back may have its old time of saving.
     """
@@ -36,6 +36,7 @@ class CampaignFile:
     templates: Mapping[str, str]
     hash: str
     changed_at: datetime
+    opening: float = 0.0
 
 
 @dataclass(slots=True)
@@ -130,7 +131,7 @@ def _read_one(path: Path, texts: Texts, templates: Path, loaded: Loaded) -> None
     used = {one: dict(texts)[one] for one in referenced(dict(texts), found.campaign.template)[0]}
     digest = hashlib.sha256("\0".join([text, *(f"{n}\0{t}" for n, t in sorted(used.items()))]).encode()).hexdigest()
     changed_at = _changed_at([path, *(templates / one for one in used)])
-    loaded.campaigns[name] = CampaignFile(name, path, found.campaign, text, used, digest, changed_at)
+    loaded.campaigns[name] = CampaignFile(name, path, found.campaign, text, used, digest, changed_at, found.opening)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,7 @@ class _Found:
     campaign: Campaign | None
     mistakes: list[Mistake]
     warnings: list[Mistake]
+    opening: float = 0.0
 
 
 @lru_cache(maxsize=200)
@@ -145,14 +147,15 @@ def _check(stem: str, text: str, file: str, texts: Texts, folder: str) -> _Found
     """Remembered, because the service looks at its files all the time."""
     read = read_yaml(text, file)
     checked = check_values({"campaign": stem, **read.values}, read, file)
-    mistakes, warnings = [*read.mistakes, *checked.mistakes], _bare_hashes(text, file)
+    mistakes, warnings, opening = [*read.mistakes, *checked.mistakes], _bare_hashes(text, file), 0.0
     if checked.campaign is not None:
         mistakes += _numbers(checked, read, file)
         if checked.is_right("template"):
             proof = _proof(checked, dict(texts))
             mistakes += [_remark(one, read, file, folder) for one in proof.mistakes]
             warnings += [_remark(one, read, file, folder) for one in proof.doubts]
-    return _Found(None if mistakes else checked.campaign, _some(mistakes), _some(warnings))
+            opening = proof.opening
+    return _Found(None if mistakes else checked.campaign, _some(mistakes), _some(warnings), opening)
 
 
 def _bare_hashes(text: str, file: str) -> list[Mistake]:

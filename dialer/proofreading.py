@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -15,6 +15,8 @@ from typing import Any
 
 from dialer.call import Disposition, Transfer
 from dialer.campaign import OPT_OUT, Campaign
+from dialer.hearing import AT_ONCE, PAGE_MOST, Page, pages
+from dialer.script import Script
 from dialer.templates import Words, WordsError, near, referenced, words_of
 from dialer.wording import Told, write_call, write_note, write_script
 
@@ -44,6 +46,9 @@ class Remark:
 
 @dataclass(slots=True)
 class Proof:
+    """`opening` is how many seconds the longest greeting takes, with the menu."""
+
+    opening: float = 0.0
     doubts: list[Remark] = field(default_factory=list)
     _mistakes: dict[tuple[Any, ...], Remark] = field(default_factory=dict)
 
@@ -80,7 +85,10 @@ def proofread(campaign: Campaign, texts: Mapping[str, str], *, with_script: bool
         proof.note(error)
     if with_script:
         listener = Listener(words, proof)
-        _say_everything(campaign, listener)
+        scripts = _say_everything(campaign, listener)
+        proof.opening = max((next(pages(script)).seconds for script in scripts), default=0.0)
+        for error in _too_long(campaign, listener, scripts):
+            proof.note(error)
         proof.doubts += _doubts(campaign, listener)
     return proof
 
@@ -112,14 +120,16 @@ class Listener:
         self._proof.note(error)
 
 
-def _say_everything(campaign: Campaign, listener: Listener) -> None:
+def _say_everything(campaign: Campaign, listener: Listener) -> list[Script]:
+    """What is spoken to each of the people."""
+    scripts: list[Script] = []
     days = sorted({*campaign.touches[:TOUCHES_MOST], 0}, reverse=True)
     for first, last in PEOPLE:
         contact = json.dumps({"first_name": first, "last_name": last, "facts": {}})
         for left in days:
             end = (NOON + timedelta(days=left)).date()
             try:
-                write_script(campaign, listener, contact=contact, contract_end=end, now=NOON)
+                scripts.append(write_script(campaign, listener, contact=contact, contract_end=end, now=NOON))
             except WordsError as error:
                 listener.refuse(error)
         end = (NOON + timedelta(days=days[0])).date()
@@ -129,6 +139,29 @@ def _say_everything(campaign: Campaign, listener: Listener) -> None:
             for one in told.calls:
                 write_call(told, one)
             write_note(told)
+    return scripts
+
+
+def _too_long(campaign: Campaign, listener: Listener, scripts: Sequence[Script]) -> Iterator[WordsError]:
+    longest: dict[str, Page] = {}
+    for page in (page for script in scripts for page in pages(script)):
+        if page.seconds > max(PAGE_MOST, longest[page.when].seconds if page.when in longest else 0):
+            longest[page.when] = page
+    for page in longest.values():
+        if "menu" in page.blocks and "greeting" not in page.blocks and AT_ONCE in longest:
+            continue  # a menu that is too long is so in the opening, too
+        line = next((listener.own_blocks[one] for one in _blocks(campaign, page) if one in listener.own_blocks), 0)
+        blocks = " and ".join(f"'{one}'" for one in _blocks(campaign, page) if listener.said.get(one))
+        why = (
+            f"{blocks} take about {page.seconds:.0f} seconds to say, and nobody listens for over {PAGE_MOST}: say less"
+        )
+        yield WordsError(why, template=campaign.template, line=line)
+
+
+def _blocks(campaign: Campaign, page: Page) -> tuple[str, ...]:
+    """Those that say the page."""
+    named = campaign.keys[page.key].say if page.key in campaign.keys and "nobody_free" not in page.blocks else None
+    return page.blocks if named is None else (named,)
 
 
 def _everything_that_can_become(campaign: Campaign) -> Iterator[tuple[Any, ...]]:

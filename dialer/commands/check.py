@@ -37,6 +37,7 @@ def check(settings: Settings, *, online: bool, json: bool) -> int:
         print_json(
             {
                 "campaigns": sorted(loaded.campaigns),
+                "seconds": {name: round(file.opening) for name, file in sorted(loaded.campaigns.items())},
                 "mistakes": [_row(mistake) for mistake in sorted(wrong)],
                 "warnings": [_row(mistake) for mistake in warnings],
             }
@@ -59,7 +60,7 @@ def _tell(
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)
     for name, file in sorted(campaigns.items()):
-        data.print(f"{name}: read, {_hours(file)}")
+        data.print(f"{name}: read, {_hours(file)}; what is said first takes about {file.opening:.0f} s")
     if not campaigns and not wrong:
         print(f"{settings.campaigns}: there are no campaigns here; `dialer init` writes one", file=sys.stderr)
     if online and settings.bitrix24_webhook_url is None:
