@@ -45,7 +45,7 @@ class _Owed:
         person = self.person
         return {
             "contact_id": person.contact_id, "zone": person.zone, "responsible_id": person.responsible_id,
-            "contact": _contact_json(person),
+            "contact": contact_json(person),
         }  # fmt: skip
 
 
@@ -294,7 +294,8 @@ def _flag_name(person: Contact, campaign: str) -> str:
     return f"{person.card_type.value}:{person.card_id} {campaign}"
 
 
-def _contact_json(person: Contact) -> str:
+def contact_json(person: Contact) -> str:
+    """As it stands in the target's row."""
     facts = dict(person.facts)
     while len(text := json.dumps({"first_name": person.first_name, "last_name": person.last_name, "facts": facts},
                                  ensure_ascii=False)) > FACTS_MOST and facts:  # fmt: skip

@@ -13,9 +13,9 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
-from dialer.call import Disposition, Transfer
 from dialer.campaign import OPT_OUT, Campaign
 from dialer.hearing import AT_ONCE, PAGE_MOST, Page, pages
+from dialer.made_up import all_outcomes
 from dialer.script import Script
 from dialer.templates import Words, WordsError, near, referenced, words_of
 from dialer.wording import Told, write_call, write_note, write_script
@@ -134,7 +134,7 @@ def _say_everything(campaign: Campaign, listener: Listener) -> list[Script]:
                 listener.refuse(error)
         end = (NOON + timedelta(days=days[0])).date()
         target = SimpleNamespace(contact=contact, contract_end=end, state="done")
-        for tries in _everything_that_can_become(campaign):
+        for _, tries in all_outcomes(campaign, NOON):
             told = Told(campaign, listener, target, tries, NOON, recorded=frozenset({1}))
             for one in told.calls:
                 write_call(told, one)
@@ -162,27 +162,6 @@ def _blocks(campaign: Campaign, page: Page) -> tuple[str, ...]:
     """Those that say the page."""
     named = campaign.keys[page.key].say if page.key in campaign.keys and "nobody_free" not in page.blocks else None
     return page.blocks if named is None else (named,)
-
-
-def _everything_that_can_become(campaign: Campaign) -> Iterator[tuple[Any, ...]]:
-    waiting = SimpleNamespace(id=0, phase="planned", due_at=NOON, counts=False, disposition=None, answer=None)
-    for disposition in Disposition:
-        yield _attempt(disposition), waiting
-    for refused in (Disposition.bad_number, Disposition.blocked, Disposition.failed, Disposition.not_placed):
-        yield (_attempt(refused, counts=False, talked=None, detail="Twilio 400/21211"),)
-    for transfer in Transfer:
-        yield (_attempt(Disposition.reached, transfer=transfer, keys_unheard=True),)
-    for choice in campaign.keys.values():
-        yield (_attempt(Disposition.reached, answer=choice.answer),)
-
-
-def _attempt(disposition: Disposition, **more: Any) -> Any:
-    known = {
-        "id": 1, "number": "+79161234567", "claimed_at": NOON, "disposition": disposition.value, "answer": None,
-        "transfer": "none", "talked": 31, "answered_by": "unknown", "detail": "", "keys_unheard": False, "counts": True,
-        "phase": "ended", "due_at": NOON,
-    }  # fmt: skip
-    return SimpleNamespace(**{**known, **more})
 
 
 def _doubts(campaign: Campaign, listener: Listener) -> Iterator[Remark]:
