@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -58,8 +58,8 @@ class Loaded:
         self.mistakes += mistakes
 
 
-def read_campaigns(folder: Path, templates: Path) -> Loaded:
-    """Never raises for what stands in the files."""
+def read_campaigns(folder: Path, templates: Path, *, check: Check | None = None) -> Loaded:
+    """Never raises for what stands in the files. `check` stands in for `check_file`, for example with limits."""
     loaded = Loaded()
     texts, mistakes = _template_texts(templates)
     loaded.mistakes += mistakes
@@ -71,7 +71,7 @@ def read_campaigns(folder: Path, templates: Path) -> Loaded:
         loaded.complete = False
         return loaded
     for path in paths:
-        _read_one(path, texts, templates, loaded)
+        _read_one(path, texts, templates, loaded, check or check_file)
     return loaded
 
 
@@ -102,7 +102,7 @@ def _is_ours(path: Path) -> bool:
     return not path.name.startswith(".")
 
 
-def _read_one(path: Path, texts: Texts, templates: Path, loaded: Loaded) -> None:
+def _read_one(path: Path, texts: Texts, templates: Path, loaded: Loaded, check: Check) -> None:
     file = str(path)
     text, mistake = _text(path)
     if mistake is not None:
@@ -123,7 +123,7 @@ def _read_one(path: Path, texts: Texts, templates: Path, loaded: Loaded) -> None
         why = f"{other} is the campaign '{name}' already; give one of them another name: campaign: …"
         loaded.refuse(name, [Mistake(file, *read.place(("campaign",)), why)])
         return
-    found = _check(path.stem, text, file, texts, str(templates))
+    found = check(path.stem, text, file, texts, str(templates))
     if found.mistakes or found.campaign is None:
         loaded.refuse(name, found.mistakes)
         return
@@ -135,15 +135,18 @@ def _read_one(path: Path, texts: Texts, templates: Path, loaded: Loaded) -> None
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class Found:
     campaign: Campaign | None
     mistakes: list[Mistake]
     warnings: list[Mistake]
     opening: float = 0.0
 
 
+Check = Callable[[str, str, str, Texts, str], Found]
+
+
 @lru_cache(maxsize=200)
-def _check(stem: str, text: str, file: str, texts: Texts, folder: str) -> _Found:
+def check_file(stem: str, text: str, file: str, texts: Texts, folder: str) -> Found:
     """Remembered, because the service looks at its files all the time."""
     read = read_yaml(text, file)
     checked = check_values({"campaign": stem, **read.values}, read, file)
@@ -155,7 +158,7 @@ def _check(stem: str, text: str, file: str, texts: Texts, folder: str) -> _Found
             mistakes += [_remark(one, read, file, folder) for one in proof.mistakes]
             warnings += [_remark(one, read, file, folder) for one in proof.doubts]
             opening = proof.opening
-    return _Found(None if mistakes else checked.campaign, _some(mistakes), _some(warnings), opening)
+    return Found(None if mistakes else checked.campaign, _some(mistakes), _some(warnings), opening)
 
 
 def _bare_hashes(text: str, file: str) -> list[Mistake]:

@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 
 from dialer.app import crm, wrong_voice
 from dialer.calling_window import open_on
-from dialer.campaign_files import CampaignFile, read_campaigns
+from dialer.campaign_files import CampaignFile, Found, Loaded, Texts, check_file, read_campaigns
 from dialer.clock import Clock
+from dialer.commands.apart import Apart, TooMuch
 from dialer.commands.looking import hindrances
 from dialer.commands.output import data, print_json
 from dialer.errors import DialerError, Mistake
@@ -24,7 +25,7 @@ from dialer.yaml_places import read_yaml
 
 def check(settings: Settings, *, online: bool, json: bool) -> int:
     """Returns 1 where anything is wrong."""
-    loaded = read_campaigns(settings.campaigns, settings.templates)
+    loaded = read_with_limits(settings)
     # a template that two campaigns share is wrong once
     wrong: set[Mistake] = set(loaded.mistakes)
     for file in loaded.campaigns.values():
@@ -45,6 +46,20 @@ def check(settings: Settings, *, online: bool, json: bool) -> int:
     else:
         _tell(settings, loaded.campaigns, wrong, warnings, online=online)
     return 1 if wrong or not loaded.campaigns else 0
+
+
+def read_with_limits(settings: Settings) -> Loaded:
+    """A file whose words loop or grow without end costs two seconds, and is a mistake."""
+    with Apart(check_file) as apart:
+
+        def check(stem: str, text: str, file: str, texts: Texts, folder: str) -> Found:
+            try:
+                return apart(stem, text, file, texts, folder)
+            except TooMuch as error:
+                why = f"template: to say its words to everybody {error}: let them do less"
+                return Found(None, [Mistake(file, *read_yaml(text, file).place(("template",)), why)], [])
+
+        return read_campaigns(settings.campaigns, settings.templates, check=check)
 
 
 def _tell(

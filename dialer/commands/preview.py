@@ -11,9 +11,10 @@ from zoneinfo import ZoneInfo
 
 from dialer.app import crm, voice_for
 from dialer.campaign import Campaign
-from dialer.campaign_files import CampaignFile, from_version, read_campaigns
+from dialer.campaign_files import CampaignFile, from_version
 from dialer.clock import Clock
 from dialer.commands.calling import NAMES
+from dialer.commands.check import read_with_limits
 from dialer.commands.output import data, print_json, readable, talk
 from dialer.commands.running import refuse_what_is_wrong
 from dialer.crm.base import Contact
@@ -40,7 +41,7 @@ class Listener:
 
 
 def preview(settings: Settings, name: str, card: str | None, *, json: bool) -> int:
-    loaded = read_campaigns(settings.campaigns, settings.templates)
+    loaded = read_with_limits(settings)
     refuse_what_is_wrong(loaded, name)
     file, clock = loaded.campaigns[name], Clock()
     campaign, words = from_version(file.name, file.text, file.templates)
