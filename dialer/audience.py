@@ -21,3 +21,5 @@ class Audience:
     time_zone: str | None = None
     fallback_user: int | None = None
     """Stands in where a card's responsible person is dismissed."""
+    manager_phones: bool = False
+    """Are the responsible people's telephone numbers wanted?"""

@@ -14,8 +14,10 @@ from dialer.calling_window import Window, known_holidays, known_zone, zone_named
 from dialer.campaign_values import (
     DAY,
     MINUTE,
+    RESPONSIBLE,
     RING_MOST,
     SECOND,
+    Connected,
     Day,
     Decimal,
     Duration,
@@ -112,12 +114,43 @@ class Limits(Part):
 
 
 class Key(Part):
-    """`say` names a block of the template; without it the block `after_<answer>` is said."""
+    """One key of the menu: an answer, or `repeat`."""
 
-    answer: Name
+    answer: Name = ""
+    """Your own word for the choice, for example renew; each once. Needed, unless the key only repeats the menu."""
+    repeat: Yes = False
+    """yes: the menu is said again, up to 5 times; nothing else belongs to such a key. Default no."""
     say: Name | None = None
-    connect: PhoneText | None = None
+    """The block of the template that is said then. Default: after_ and the answer, else after_answer."""
+    connect: Connected | None = None
+    """Where the person is put through: a telephone number, or responsible: the number of the employee who is
+    responsible for the card, as it stands in their Bitrix24 profile (work, else mobile)."""
+    or_else: PhoneText | None = None
+    """With connect: responsible, the number for people whose responsible employee has none that can be rung. Needed."""
+    nobody: Name | None = None
+    """With connect, the block that is said when nobody takes the call. Default: nobody_free."""
     ring_for: Annotated[Duration, between(5 * SECOND, RING_MOST)] = timedelta(seconds=20)
+    """With connect, how long that number rings: 5 seconds to 2 minutes. Default 20 seconds."""
+
+    @model_validator(mode="after")
+    def _has_sense(self) -> Self:
+        found: list[tuple[tuple[str | int, ...], str]] = []
+        if self.repeat:
+            others = sorted(self.model_fields_set - {"repeat"})
+            found += [((name,), "does not go with repeat, which says the menu again") for name in others]
+        elif not self.answer:
+            found.append((("answer",), "is missing; write it, or  repeat: yes"))
+        elif self.connect is None:
+            missing = "needs connect: a number, or responsible"
+            found += [((name,), missing) for name in ("nobody", "or_else") if getattr(self, name) is not None]
+        elif self.connect != RESPONSIBLE and self.or_else is not None:
+            found.append((("or_else",), "goes with  connect: responsible; a number needs nothing else"))
+        elif self.connect == RESPONSIBLE and self.or_else is None:
+            why = "responsible needs or_else: a number for people whose responsible employee has none in Bitrix24"
+            found.append((("connect",), why))
+        if found:
+            raise Several(found)
+        return self
 
 
 class ScriptPart(Part):
@@ -134,12 +167,19 @@ class ScriptPart(Part):
                     f"no key says {OPT_OUT}; people must be able to opt out: give one the answer {OPT_OUT}"
                 )
             keys = {**keys, "9": Key(answer=OPT_OUT)}
-        answers = [choice.answer for choice in keys.values()]
+        answers = [choice.answer for choice in keys.values() if not choice.repeat]
         found: list[tuple[tuple[str | int, ...], str]] = [
             ((key, "answer"), f"'{choice.answer}' is the answer of another key already")
-            for place, (key, choice) in enumerate(keys.items())
+            for place, (key, choice) in enumerate((k, c) for k, c in keys.items() if not c.repeat)
             if choice.answer in answers[:place]
         ]
+        if "repeat" in answers and len(answers) < len(keys):
+            # a template says {{ keys.repeat }}
+            found += [
+                ((key, "answer"), "is what the key that repeats the menu is called; name it otherwise")
+                for key, choice in keys.items()
+                if choice.answer == "repeat"
+            ]
         found += [
             ((key, "connect"), "whoever opts out is not put through; remove it, or give the key another answer")
             for key, choice in keys.items()
@@ -194,7 +234,10 @@ class Campaign(Part):
     @property
     def audience(self) -> Audience:
         part = self.audience_part
-        return Audience(part.card, part.contract_end, part.do_not_call, part.time_zone, self.fallback_user)
+        managers = any(key.connect == RESPONSIBLE for key in self.keys.values())
+        return Audience(
+            part.card, part.contract_end, part.do_not_call, part.time_zone, self.fallback_user, manager_phones=managers
+        )
 
     @property
     def rings_in(self) -> frozenset[str]:
@@ -211,7 +254,19 @@ class Campaign(Part):
 
     @property
     def keys(self) -> dict[str, Key]:
-        return {} if self.script is None else self.script.keys
+        """Those that are an answer."""
+        return {} if self.script is None else {key: one for key, one in self.script.keys.items() if not one.repeat}
+
+    @property
+    def key_of(self) -> dict[str, str]:
+        """Answer → key; `repeat` for one that says the menu again."""
+        again = {"repeat": self.repeats[0]} if self.repeats else {}
+        return again | {one.answer: key for key, one in self.keys.items()}
+
+    @property
+    def repeats(self) -> tuple[str, ...]:
+        """The keys that say the menu again."""
+        return () if self.script is None else tuple(key for key, one in self.script.keys.items() if one.repeat)
 
     @property
     def needs(self) -> frozenset[str]:
@@ -288,8 +343,10 @@ class Campaign(Part):
             why = "advertising by an automatic call is forbidden in Russia (38-FZ, article 18)"
             found.append((("purpose",), why))
         for key, choice in self.keys.items():
-            if choice.connect == self.caller_id:
-                found.append((("script", "keys", key, "connect"), "is the caller_id itself; name the manager's number"))
+            for name, number in (("connect", choice.connect), ("or_else", choice.or_else)):
+                if number == self.caller_id:
+                    why = "is the caller_id itself; name the manager's number"
+                    found.append((("script", "keys", key, name), why))
         if found:
             raise Several(found)
         return self

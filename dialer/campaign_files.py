@@ -13,6 +13,7 @@ from typing import Any
 
 from dialer.campaign import Campaign
 from dialer.campaign_mistakes import Checked, check_values
+from dialer.campaign_values import RESPONSIBLE
 from dialer.errors import CampaignError, Mistake
 from dialer.phone_number import read_all, why_not
 from dialer.proofreading import Proof, Remark, proofread
@@ -241,9 +242,10 @@ def _numbers(checked: Checked, read: Read, file: str) -> list[Mistake]:
         shown = read_all(campaign.caller_id, region=campaign.region)
         found.append((("caller_id",), None if shown and shown[0].valid else NO_NUMBER))
     for key, choice in campaign.keys.items():
-        if choice.connect is not None:
-            phones = read_all(choice.connect, region=campaign.region)
-            found.append((("script", "keys", key, "connect"), why_not(phones[0]) if phones else NO_NUMBER))
+        for name, number in (("connect", choice.connect), ("or_else", choice.or_else)):
+            if number is not None and number != RESPONSIBLE:
+                phones = read_all(number, region=campaign.region)
+                found.append((("script", "keys", key, name), why_not(phones[0]) if phones else NO_NUMBER))
     return [Mistake(file, *read.place(path), f"{'.'.join(path)}: {why}") for path, why in found if why is not None]
 
 

@@ -62,7 +62,7 @@ def _note(one: Any, checked: Checked, values: dict[str, Any], rest: dict[str, An
         # what was taken out is not missed, nor is what is around it judged
         if not any(known[: len(path)] == path for known in checked.wrong):
             checked.mistakes.append(_mistake(read, file, path, text))
-        missing = one["type"] == "missing"
+        missing = one["type"] == "missing" or (path not in checked.wrong and _value(rest, path) is None)
         checked.wrong.add(path)
         changed |= _take_out(rest, path[:-1] if missing else path) or (missing and len(path) == 1)
     return changed

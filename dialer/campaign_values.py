@@ -12,6 +12,8 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from dialer import words
 from dialer.phone_number import is_e164
 
+RESPONSIBLE = "responsible"
+"""Stands for the employee who is responsible for the card."""
 RING_LEAST, RING_MOST = timedelta(seconds=15), timedelta(minutes=2)
 
 
@@ -57,6 +59,15 @@ def _e164(text: str) -> str:
     return plain
 
 
+def _number_or_responsible(text: str) -> str:
+    if text.strip().casefold() == RESPONSIBLE:
+        return RESPONSIBLE
+    try:
+        return _e164(text)
+    except ValueError as error:
+        raise ValueError(f"{error}, or {RESPONSIBLE}") from None
+
+
 def _telephone_key(key: str) -> str:
     if len(key) != 1 or key not in "0123456789*#":
         raise ValueError(f"'{key[:40]}' is not a key of a telephone; keys are 0 to 9, * and #")
@@ -95,6 +106,7 @@ Yes = Annotated[bool, reader(words.yes_or_no)]
 Number = Annotated[int, reader(words.whole_number)]
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 PhoneText = Annotated[str, AfterValidator(_e164)]
+Connected = Annotated[str, AfterValidator(_number_or_responsible)]
 Name = Annotated[
     str, like(r"[a-z][a-z0-9_]{0,29}", "a name; write small Latin letters, digits and _, for example renew")
 ]

@@ -63,6 +63,8 @@ def _menu(script: Script, ask: Ask) -> Iterator[Page]:
         yield _page(script, "no key", ("menu",), ask.menu, _waits(ask))
         again = (*ask.not_understood, *ask.menu)
         yield _page(script, "a key that is not in the menu", ("not_understood", "menu"), again, _waits(ask))
+    for key in ask.repeats:
+        yield _page(script, f"key {key} (repeat)", ("menu",), ask.menu, _waits(ask))
     if ask.silent:
         yield _page(script, "no key in the end", ("silent",), ask.silent)
     for choice in ask.choices:

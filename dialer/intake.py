@@ -297,7 +297,8 @@ def _flag_name(person: Contact, campaign: str) -> str:
 def contact_json(person: Contact) -> str:
     """As it stands in the target's row."""
     facts = dict(person.facts)
-    while len(text := json.dumps({"first_name": person.first_name, "last_name": person.last_name, "facts": facts},
-                                 ensure_ascii=False)) > FACTS_MOST and facts:  # fmt: skip
+    known = {"first_name": person.first_name, "last_name": person.last_name}
+    manager = {"manager": person.manager_phones} if person.manager_phones else {}
+    while len(text := json.dumps({**known, **manager, "facts": facts}, ensure_ascii=False)) > FACTS_MOST and facts:
         facts.popitem()
     return text

@@ -160,7 +160,8 @@ def _too_long(campaign: Campaign, listener: Listener, scripts: Sequence[Script])
 
 def _blocks(campaign: Campaign, page: Page) -> tuple[str, ...]:
     """Those that say the page."""
-    named = campaign.keys[page.key].say if page.key in campaign.keys and "nobody_free" not in page.blocks else None
+    key = campaign.keys.get(page.key)
+    named = None if key is None else key.nobody if "nobody_free" in page.blocks else key.say
     return page.blocks if named is None else (named,)
 
 
@@ -170,9 +171,9 @@ def _doubts(campaign: Campaign, listener: Listener) -> Iterator[Remark]:
         if block not in known:
             yield Remark(f"the block '{block}' is never said{near(block, known)}", campaign.template, line)
     menu = f"{listener.said.get('greeting', '')} {listener.said.get('menu', '')}"
-    for key, choice in campaign.keys.items():
+    for answer, key in campaign.key_of.items():
         if key.isdigit() and re.search(rf"(?<!\d){key}(?!\d)", menu) is None:
-            why = f"the words do not name the key {key} ({choice.answer}); write {{{{ keys.{choice.answer} }}}}"
+            why = f"the words do not name the key {key} ({answer}); write {{{{ keys.{answer} }}}}"
             yield Remark(why, key="script")
     if not any(choice.answer == OPT_OUT for choice in campaign.keys.values()):
         yield Remark("has no key to opt out with; the law of many countries asks for one", key="script")

@@ -95,6 +95,20 @@ def test_a_real_card_is_asked_of_the_portal_with_its_own_name_and_day(
         assert "the contact 16 would not be rung: the card has no phone" in out.err
 
 
+def test_the_responsible_employees_number_is_shown_and_the_other_where_there_is_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    talk = "    2: {answer: talk, connect: responsible, or_else: +74950000001}"
+    read(tmp_path, changed("    2:", talk))
+    with OnLoopback([person(15, end=LAST)]) as on:
+        on.portal.scopes, on.portal.phones = ["crm", "user_basic"], {1: {"WORK_PHONE": "8 495 765-43-21"}}
+        for card, number in (("contact 15", "+74957654321"), (None, "+74950000001")):
+            told = shown(tmp_path, capsys, card, on.webhook_url)
+            (page,) = [one for one in told["spoken"][0]["pages"] if one["when"] == "key 2 (talk)"]
+            assert page["then"].startswith(f"{number} rings for 20 s: ")
+            assert "the responsible employee's own number" in page["then"]
+
+
 @pytest.mark.parametrize(
     ("card", "why"),
     [

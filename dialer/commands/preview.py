@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from dialer.app import crm, voice_for
 from dialer.campaign import Campaign
 from dialer.campaign_files import CampaignFile, from_version
+from dialer.campaign_values import RESPONSIBLE
 from dialer.clock import Clock
 from dialer.commands.calling import NAMES
 from dialer.commands.check import read_with_limits
@@ -19,7 +20,7 @@ from dialer.commands.output import data, print_json, readable, talk
 from dialer.commands.running import refuse_what_is_wrong
 from dialer.crm.base import Contact
 from dialer.errors import CampaignError, Mistake, SettingsError
-from dialer.hearing import pages
+from dialer.hearing import ENDS, Page, pages
 from dialer.intake import contact_json, usable_phones
 from dialer.made_up import NUMBER, usual_outcomes
 from dialer.person import read_person
@@ -99,11 +100,20 @@ def _listener(person: Contact, card: str, number: str) -> Listener:
 
 def _spoken(campaign: Campaign, script: Script) -> dict[str, Any]:
     heard = [
-        {"when": page.when, "seconds": round(page.seconds), "text": page.text, "then": page.then}
+        {"when": page.when, "seconds": round(page.seconds), "text": page.text, "then": _then(campaign, page)}
         for page in pages(script)
     ]
     voice, language = voice_for(script.language, script.voice)
     return {"language": language, "voice": voice, "pages": [*heard, *_machine(campaign, script)]}
+
+
+def _then(campaign: Campaign, page: Page) -> str:
+    key = campaign.keys.get(page.key)
+    if key is None or key.connect != RESPONSIBLE or page.then == ENDS:
+        return page.then
+    if page.then.startswith(f"{key.or_else} "):
+        return f"{page.then}: or_else, where the responsible employee's own number cannot be rung"
+    return f"{page.then}: the responsible employee's own number"
 
 
 def _machine(campaign: Campaign, script: Script) -> Iterator[dict[str, Any]]:

@@ -17,7 +17,8 @@ class Contact:
     """One person on one card. `phones` are as people typed them, in the card's order, faxes and pagers left out.
 
     `facts` hold what templates may say: every plain field of the card and of the person, by code (see the CRM).
-    `contract_end` is None when the card has none (any more).
+    `contract_end` is None when the card has none (any more). `manager_phones` are the responsible person's own, as they
+    are typed there, the one for work first; empty unless the audience wants them.
     """
 
     card_type: CardType
@@ -31,6 +32,7 @@ class Contact:
     first_name: str
     last_name: str
     facts: Mapping[str, str] = field(default_factory=dict)
+    manager_phones: tuple[str, ...] = ()
 
 
 class EntryKind(StrEnum):

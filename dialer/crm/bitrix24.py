@@ -53,10 +53,17 @@ class Bitrix24:
             if user is not None and user not in self._users.active({user}, self._clock()):
                 raise Refused(f"fallback_user {user} is not an active user of the portal: name one who is")
 
+        def need_phones() -> None:
+            if audience.manager_phones and not self._users.tells_phones():
+                raise Refused(
+                    "connect: responsible needs the telephone numbers of employees, which the webhook may not read:"
+                    " tick user_basic in its settings. Until then everybody is put through to or_else"
+                )
+
         wrong = []
         for need in (
             need_end, lambda: resolve_flag(self._fields, audience), lambda: resolve_zone(self._fields, audience),
-            need_fallback,
+            need_fallback, need_phones,
         ):  # fmt: skip
             try:
                 need()
@@ -65,10 +72,15 @@ class Bitrix24:
         return list(dict.fromkeys(wrong))
 
     def read(self, audience: Audience, *, first: date, last: date) -> Iterator[list[Contact]]:
-        return read_pages(self._rest, self._fields, audience, first, last)
+        for page in read_pages(self._rest, self._fields, audience, first, last):
+            yield self._with_phones(audience, page)
 
     def read_again(self, audience: Audience, card_ids: Sequence[int]) -> dict[int, Contact]:
-        return read_by_id(self._rest, self._fields, audience, card_ids)
+        found = read_by_id(self._rest, self._fields, audience, card_ids)
+        return {one.card_id: one for one in self._with_phones(audience, list(found.values()))}
+
+    def _with_phones(self, audience: Audience, people: list[Contact]) -> list[Contact]:
+        return self._users.with_phones(people, self._clock()) if audience.manager_phones else people
 
     def write(self, entries: Sequence[Entry], *, now: datetime) -> dict[int, Result]:
         return write(self._rest, self._users, entries, within=self.send_within, now=now)
