@@ -23,3 +23,6 @@ class Audience:
     """Stands in where a card's responsible person is dismissed."""
     manager_phones: bool = False
     """Are the responsible people's telephone numbers wanted?"""
+    language: str | None = None
+    languages: tuple[str, ...] = ()
+    """What the field of that name may say; whoever's says something else hears the campaign's own language."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import time, timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from dialer import words
 from dialer.audience import Audience, CardType
 from dialer.call import Disposition
 from dialer.calling_window import Window, known_holidays, known_zone, zone_named
+from dialer.campaign_languages import Languages, TemplateName, Tongue, VoiceName
 from dialer.campaign_values import (
     DAY,
     MINUTE,
@@ -23,6 +24,7 @@ from dialer.campaign_values import (
     Duration,
     Name,
     Number,
+    Part,
     PhoneText,
     RingFor,
     Several,
@@ -38,10 +40,6 @@ from dialer.campaign_values import (
 from dialer.phone_number import is_region
 
 OPT_OUT = "do_not_call"
-
-
-class Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True)
 
 
 class AudiencePart(Part):
@@ -223,11 +221,10 @@ class Campaign(Part):
     pacing: Pacing | None = None
     attempts: Attempts = Attempts()
     limits: Limits = Limits()
-    template: Annotated[
-        str,
-        like(r"[A-Za-z0-9_.-]{1,80}\.j2", "the name of a file of the templates folder, for example renewal.ru.j2"),
-    ]
-    voice: Annotated[str, like(r"[A-Za-z0-9_.-]{1,80}", "a voice's name, for example Polly.Tatyana")] | None = None
+    template: TemplateName
+    voice: VoiceName | None = None
+    languages: Languages | None = None
+    """Other languages, by a field of the card: whoever is not named there hears `language`, `template` and `voice`."""
     script: Annotated[ScriptPart | None, BeforeValidator(lambda value: None if value == "none" else value)]
     fallback_user: Annotated[Number, Field(ge=1)] | None = None
 
@@ -235,9 +232,11 @@ class Campaign(Part):
     def audience(self) -> Audience:
         part = self.audience_part
         managers = any(key.connect == RESPONSIBLE for key in self.keys.values())
+        spoken = self.languages
         return Audience(
-            part.card, part.contract_end, part.do_not_call, part.time_zone, self.fallback_user, manager_phones=managers
-        )
+            part.card, part.contract_end, part.do_not_call, part.time_zone, self.fallback_user, manager_phones=managers,
+            language=None if spoken is None else spoken.field, languages=tuple(self.tongues),
+        )  # fmt: skip
 
     @property
     def rings_in(self) -> frozenset[str]:
@@ -267,6 +266,16 @@ class Campaign(Part):
     def repeats(self) -> tuple[str, ...]:
         """The keys that say the menu again."""
         return () if self.script is None else tuple(key for key, one in self.script.keys.items() if one.repeat)
+
+    @property
+    def tongues(self) -> dict[str, Tongue]:
+        """By what the card says; the campaign's own is not among them."""
+        return {} if self.languages is None else self.languages.tongues
+
+    def tongue(self, said: str | None) -> Tongue:
+        """That of a person whose card says so."""
+        named = None if self.languages is None else self.languages.named(said)
+        return named or Tongue(language=self.language, template=self.template, voice=self.voice)
 
     @property
     def needs(self) -> frozenset[str]:

@@ -90,7 +90,10 @@ def _from_version(name: str, text: str, templates: Texts) -> tuple[Campaign, Wor
     if checked.campaign is None or checked.mistakes or read.mistakes:
         raise CampaignError([*read.mistakes, *checked.mistakes])
     try:
-        return checked.campaign, words_of(templates, checked.campaign.template, checked.campaign.language)
+        words = words_of(templates, checked.campaign.template, checked.campaign.language)
+        for tongue in checked.campaign.tongues.values():
+            words.of(tongue.template, tongue.language)  # compiled now, not while a claim holds the trunk
+        return checked.campaign, words
     except WordsError as error:
         raise CampaignError([Mistake(error.template or name, error.line, 1, str(error))]) from error
 
@@ -129,10 +132,16 @@ def _read_one(path: Path, texts: Texts, templates: Path, loaded: Loaded, check: 
         loaded.refuse(name, found.mistakes)
         return
     loaded.warnings += found.warnings
-    used = {one: dict(texts)[one] for one in referenced(dict(texts), found.campaign.template)[0]}
+    used = {one: dict(texts)[one] for one in _used(found.campaign, dict(texts))}
     digest = hashlib.sha256("\0".join([text, *(f"{n}\0{t}" for n, t in sorted(used.items()))]).encode()).hexdigest()
     changed_at = _changed_at([path, *(templates / one for one in used)])
     loaded.campaigns[name] = CampaignFile(name, path, found.campaign, text, used, digest, changed_at, found.opening)
+
+
+def _used(campaign: Campaign, texts: Mapping[str, str]) -> list[str]:
+    """The templates of all its languages, and all that they extend and import."""
+    named = {campaign.template, *(tongue.template for tongue in campaign.tongues.values())}
+    return sorted({one for name in named for one in referenced(texts, name)[0]})
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +189,7 @@ def _some(mistakes: list[Mistake]) -> list[Mistake]:
 
 def _proof(checked: Checked, texts: Mapping[str, str]) -> Proof:
     assert checked.campaign is not None
-    speaks = all(checked.is_right(key) for key in ("script", "language", "voicemail", "call_days_before"))
+    speaks = all(checked.is_right(key) for key in ("script", "language", "languages", "voicemail", "call_days_before"))
     return proofread(checked.campaign, texts, with_script=speaks)
 
 

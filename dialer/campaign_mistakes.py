@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from dialer.campaign import Attempts, AudiencePart, Campaign, Key, Limits, Pacing, ScriptPart
+from dialer.campaign_languages import Languages, Tongue
 from dialer.campaign_values import Several
 from dialer.errors import Mistake
 from dialer.yaml_places import Path, Read
@@ -168,12 +169,13 @@ def _value(values: Any, path: Path) -> Any:
 def _known_keys(path: Path) -> list[str]:
     model: Any = Campaign
     for part in path[:-1]:
-        model = _PARTS.get(part, Key if model is ScriptPart else model)
+        model = _PARTS.get(part, Key if model is ScriptPart else Tongue if model is Languages else model)
     return [info.alias or name for name, info in model.model_fields.items()]
 
 
 _PARTS: dict[Any, Any] = {
     "audience": AudiencePart, "pacing": Pacing, "attempts": Attempts, "limits": Limits, "script": ScriptPart,
+    "languages": Languages,
 }  # fmt: skip
 
 

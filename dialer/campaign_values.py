@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import date, time, timedelta
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from dialer import words
 from dialer.phone_number import is_e164
@@ -15,6 +15,10 @@ from dialer.phone_number import is_e164
 RESPONSIBLE = "responsible"
 """Stands for the employee who is responsible for the card."""
 RING_LEAST, RING_MOST = timedelta(seconds=15), timedelta(minutes=2)
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True)
 
 
 class Several(ValueError):

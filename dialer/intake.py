@@ -297,8 +297,9 @@ def _flag_name(person: Contact, campaign: str) -> str:
 def contact_json(person: Contact) -> str:
     """As it stands in the target's row."""
     facts = dict(person.facts)
-    known = {"first_name": person.first_name, "last_name": person.last_name}
-    manager = {"manager": person.manager_phones} if person.manager_phones else {}
-    while len(text := json.dumps({**known, **manager, "facts": facts}, ensure_ascii=False)) > FACTS_MOST and facts:
+    known: dict[str, Any] = {"first_name": person.first_name, "last_name": person.last_name}
+    wanted = {"manager": person.manager_phones, "language": person.language}
+    known |= {name: value for name, value in wanted.items() if value}
+    while len(text := json.dumps({**known, "facts": facts}, ensure_ascii=False)) > FACTS_MOST and facts:
         facts.popitem()
     return text

@@ -46,9 +46,10 @@ class Remark:
 
 @dataclass(slots=True)
 class Proof:
-    """`opening` is how many seconds the longest greeting takes, with the menu."""
+    """`opening` is how many seconds the longest greeting takes, with the menu. `key` names the template now read."""
 
     opening: float = 0.0
+    key: str = "template"
     doubts: list[Remark] = field(default_factory=list)
     _mistakes: dict[tuple[Any, ...], Remark] = field(default_factory=dict)
 
@@ -58,7 +59,7 @@ class Proof:
 
     def note(self, error: WordsError) -> None:
         known = error.template is not None and error.line > 0
-        remark = Remark(str(error), error.template, error.line) if known else Remark(str(error))
+        remark = Remark(str(error), error.template, error.line) if known else Remark(str(error), key=self.key)
         # what cannot be worked out is the same mistake for everybody, with another name in it
         gist = remark.text.partition("cannot be worked out")[0]
         self._mistakes.setdefault((remark.template, remark.line, gist), remark)
@@ -67,30 +68,41 @@ class Proof:
 def proofread(campaign: Campaign, texts: Mapping[str, str], *, with_script: bool = True) -> Proof:
     """`with_script`: False where the campaign's script is wrong, so that what is said cannot be known."""
     proof = Proof()
+    _proofread(campaign, texts, proof, with_script=with_script)
+    for tongue in campaign.tongues.values():
+        proof.key = "languages"
+        own = {"language": tongue.language, "template": tongue.template, "voice": tongue.voice, "languages": None}
+        # managers read in the campaign's own language
+        _proofread(campaign.model_copy(update=own), texts, proof, with_script=with_script, only_spoken=True)
+    return proof
+
+
+def _proofread(
+    campaign: Campaign, texts: Mapping[str, str], proof: Proof, *, with_script: bool, only_spoken: bool = False
+) -> None:
     if campaign.template not in texts:
         hint = near(campaign.template, texts)
         proof.note(WordsError(f"there is no '{campaign.template}' in the templates folder{hint}"))
-        return proof
+        return
     names, missing = referenced(texts, campaign.template)
     for error in missing:
         proof.note(error)
     if missing:
-        return proof
+        return
     try:
         words = words_of(tuple((name, texts[name]) for name in names), campaign.template, campaign.language)
     except WordsError as wrong:
         proof.note(wrong)
-        return proof
+        return
     for error in words.outside:
         proof.note(error)
     if with_script:
         listener = Listener(words, proof)
-        scripts = _say_everything(campaign, listener)
-        proof.opening = max((next(pages(script)).seconds for script in scripts), default=0.0)
+        scripts = _say_everything(campaign, listener, only_spoken=only_spoken)
+        proof.opening = max((next(pages(script)).seconds for script in scripts), default=proof.opening)
         for error in _too_long(campaign, listener, scripts):
             proof.note(error)
-        proof.doubts += _doubts(campaign, listener)
-    return proof
+        proof.doubts += _doubts(campaign, listener, proof.key)
 
 
 class Listener:
@@ -109,6 +121,9 @@ class Listener:
     def note(self, block: str, context: Mapping[str, Any]) -> str:
         return self._try(self._words.note, block, context)
 
+    def of(self, template: str, language: str) -> Listener:
+        return Listener(self._words.of(template, language), self._proof)
+
     def _try(self, write: Any, block: str, context: Mapping[str, Any]) -> str:
         try:
             return str(write(block, context))
@@ -120,7 +135,7 @@ class Listener:
         self._proof.note(error)
 
 
-def _say_everything(campaign: Campaign, listener: Listener) -> list[Script]:
+def _say_everything(campaign: Campaign, listener: Listener, *, only_spoken: bool) -> list[Script]:
     """What is spoken to each of the people."""
     scripts: list[Script] = []
     days = sorted({*campaign.touches[:TOUCHES_MOST], 0}, reverse=True)
@@ -132,6 +147,8 @@ def _say_everything(campaign: Campaign, listener: Listener) -> list[Script]:
                 scripts.append(write_script(campaign, listener, contact=contact, contract_end=end, now=NOON))
             except WordsError as error:
                 listener.refuse(error)
+        if only_spoken:
+            continue
         end = (NOON + timedelta(days=days[0])).date()
         target = SimpleNamespace(contact=contact, contract_end=end, state="done")
         for _, tries in all_outcomes(campaign, NOON):
@@ -165,7 +182,7 @@ def _blocks(campaign: Campaign, page: Page) -> tuple[str, ...]:
     return page.blocks if named is None else (named,)
 
 
-def _doubts(campaign: Campaign, listener: Listener) -> Iterator[Remark]:
+def _doubts(campaign: Campaign, listener: Listener, key_of_words: str) -> Iterator[Remark]:
     known = {*BLOCKS, *listener.said, *listener.called, *(f"after_{one.answer}" for one in campaign.keys.values())}
     for block, line in sorted(listener.own_blocks.items(), key=lambda one: one[1]):
         if block not in known:
@@ -173,7 +190,8 @@ def _doubts(campaign: Campaign, listener: Listener) -> Iterator[Remark]:
     menu = f"{listener.said.get('greeting', '')} {listener.said.get('menu', '')}"
     for answer, key in campaign.key_of.items():
         if key.isdigit() and re.search(rf"(?<!\d){key}(?!\d)", menu) is None:
-            why = f"the words do not name the key {key} ({answer}); write {{{{ keys.{answer} }}}}"
+            whose = "the words" if key_of_words == "template" else f"the words of {campaign.template}"
+            why = f"{whose} do not name the key {key} ({answer}); write {{{{ keys.{answer} }}}}"
             yield Remark(why, key="script")
     if not any(choice.answer == OPT_OUT for choice in campaign.keys.values()):
         yield Remark("has no key to opt out with; the law of many countries asks for one", key="script")

@@ -35,6 +35,9 @@ class Speaker(Protocol):
 
     def note(self, block: str, context: Mapping[str, Any]) -> str: ...
 
+    def of(self, template: str, language: str) -> Speaker:
+        """Another template of the same folder."""
+
 
 @dataclass(frozen=True, slots=True)
 class Told:
@@ -69,6 +72,10 @@ class Told:
 
 def write_script(campaign: Campaign, words: Speaker, *, contact: str, contract_end: date, now: datetime) -> Script:
     """`contact` is JSON as it stands in the target's row. Raises WordsError."""
+    person = json.loads(contact)
+    tongue = campaign.tongue(person.get("language"))
+    if (tongue.template, tongue.language) != (campaign.template, campaign.language):
+        words = words.of(tongue.template, tongue.language)
     known = {**_person(campaign, contact, contract_end), "days_left": _days_left(campaign, contract_end, now)}
 
     def say(block: str) -> tuple[Say, ...]:
@@ -76,10 +83,10 @@ def write_script(campaign: Campaign, words: Speaker, *, contact: str, contract_e
         return (Say(text),) if text else ()
 
     script = Script(
-        language=TAGS[campaign.language],
-        voice=campaign.voice,
+        language=TAGS[tongue.language],
+        voice=tongue.voice,
         greeting=say("greeting"),
-        ask=_ask(campaign, words, say, json.loads(contact).get("manager", ())),
+        ask=_ask(campaign, words, say, person.get("manager", ())),
         voicemail=say("voicemail") if campaign.voicemail == "leave_message" else None,
         apology=say("apology"),
     )

@@ -14,9 +14,9 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "dialer"
 
 NOUNS = {
-    "audience", "breaker", "call", "calling_window", "campaign", "campaign_files", "campaign_mistakes",
-    "campaign_values", "errors", "finding", "hearing", "made_up", "permission", "phone_number", "proofreading",
-    "script", "secrecy", "templates", "wording", "words", "yaml_places",
+    "audience", "breaker", "call", "calling_window", "campaign", "campaign_files", "campaign_languages",
+    "campaign_mistakes", "campaign_values", "errors", "finding", "hearing", "made_up", "permission", "phone_number",
+    "proofreading", "script", "secrecy", "templates", "wording", "words", "yaml_places",
 }  # fmt: skip
 SHAPES = {"crm.base", "providers.base"}
 MEMORY = {

@@ -11,6 +11,7 @@ import pytest
 from dialer.commands.preview import preview
 from dialer.errors import CampaignError, CrmUnavailable, SettingsError
 from dialer.sandbox.people import Person
+from dialer.sandbox.portal_cards import field
 from dialer.settings import Settings, read_settings
 from tests.campaign.folder import STARTER, WORDS, changed, read, starter
 from tests.crm.scene import LAST, change_end, person
@@ -148,6 +149,23 @@ def test_words_that_fail_for_a_real_card_are_told_at_their_line(tmp_path: Path) 
     with OnLoopback([person(15, end=LAST)]) as on:
         with pytest.raises(CampaignError, match=r"renewal\.ru\.j2:6:1: the block 'greeting': there is no 'nobody'"):
             preview(settings(tmp_path, on.webhook_url), "renewal", "contact 15", json=False)
+
+
+def test_every_language_is_shown_and_a_real_persons_own_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spoken = "languages:\n  field: Язык\n  English: {language: en, template: renewal.en.j2}\n"
+    read(tmp_path, spoken + STARTER)
+    told = shown(tmp_path, capsys)
+    assert [one["language"] for one in told["spoken"]] == ["ru-RU", "en-US"]
+    assert paths(told, 1)["at once"].startswith("Hello, Иван Петров. ")
+    with OnLoopback([person(15, end=LAST)]) as on:
+        on.portal.cards.fields[CONTACT]["ufCrm_1747309999"] = field("string", "Язык", "ufCrm_1747309999")
+        on.portal.cards.change(CONTACT, 15, {"ufCrm_1747309999": "english"})
+        told = shown(tmp_path, capsys, "contact 15", on.webhook_url)
+        assert [one["field_says"] for one in told["spoken"]] == ["English", None]
+        assert preview(settings(tmp_path, on.webhook_url), "renewal", "contact 15", json=False) == 0
+        assert "\nWhat is heard where the card says English (en-US, Polly.Joanna)\n" in capsys.readouterr().out
 
 
 def test_what_is_shown_to_people_holds_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

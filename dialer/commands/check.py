@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -89,11 +89,14 @@ def _lacking(file: CampaignFile) -> list[Mistake]:
     )
 
 
-def _speaking_another_language(file: CampaignFile) -> list[Mistake]:
-    campaign = file.campaign
-    wrong = "" if campaign.voice is None else wrong_voice(TAGS[campaign.language], campaign.voice)
-    place = read_yaml(file.text, str(file.path)).place(("voice",))
-    return [Mistake(str(file.path), *place, f"voice: {wrong}")] if wrong else []
+def _speaking_another_language(file: CampaignFile) -> Iterator[Mistake]:
+    campaign, read = file.campaign, read_yaml(file.text, str(file.path))
+    spoken: dict[tuple[str, ...], tuple[str, str | None]] = {("voice",): (campaign.language, campaign.voice)}
+    spoken |= {("languages", name, "voice"): (one.language, one.voice) for name, one in campaign.tongues.items()}
+    for path, (language, voice) in spoken.items():
+        wrong = "" if voice is None else wrong_voice(TAGS[language], voice)
+        if wrong:
+            yield Mistake(str(file.path), *read.place(path), f"{'.'.join(path)}: {wrong}")
 
 
 def _on_the_portal(settings: Settings, file: CampaignFile) -> list[Mistake]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from json import dumps
+from json import loads as json_loads
 from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -49,11 +51,10 @@ def preview(settings: Settings, name: str, card: str | None, *, json: bool) -> i
     now = clock.now()
     who = _made_up(campaign, now) if card is None else _on_card(settings, campaign, readable(card), clock)
     try:
-        script = write_script(campaign, words, contact=who.contact, contract_end=who.contract_end, now=now)
         told = {
             "campaign": name,
             "person": {"card": who.card or None, "name": who.name, "contract_end": who.contract_end},
-            "spoken": [_spoken(campaign, script)],
+            "spoken": [_spoken(campaign, words, who, one, now) for one in _tongues(campaign, who)],
             "written": list(_written(campaign, words, who, now)),
         }
     except WordsError as error:
@@ -98,13 +99,24 @@ def _listener(person: Contact, card: str, number: str) -> Listener:
     return Listener(card, name, number, person.contract_end, contact_json(person))
 
 
-def _spoken(campaign: Campaign, script: Script) -> dict[str, Any]:
+def _tongues(campaign: Campaign, who: Listener) -> list[str | None]:
+    """What the language field may say, the person's own first; None is the campaign's own language."""
+    own = json_loads(who.contact).get("language")
+    spoken = campaign.tongue(own)
+    every: list[str | None] = [None, *campaign.tongues]
+    return sorted(every, key=lambda one: campaign.tongue(one) != spoken)
+
+
+def _spoken(campaign: Campaign, words: Words, who: Listener, says: str | None, now: datetime) -> dict[str, Any]:
+    contact = dumps({**json_loads(who.contact), "language": says})
+    script = write_script(campaign, words, contact=contact, contract_end=who.contract_end, now=now)
     heard = [
         {"when": page.when, "seconds": round(page.seconds), "text": page.text, "then": _then(campaign, page)}
         for page in pages(script)
     ]
     voice, language = voice_for(script.language, script.voice)
-    return {"language": language, "voice": voice, "pages": [*heard, *_machine(campaign, script)]}
+    every = [*heard, *_machine(campaign, script)]
+    return {"field_says": says, "language": language, "voice": voice, "pages": every}
 
 
 def _then(campaign: Campaign, page: Page) -> str:
@@ -143,7 +155,8 @@ def _tell(told: Mapping[str, Any]) -> None:
     name = "".join(one if one.isprintable() else " " for one in who["name"]) or "somebody without a name"
     data.print(f"{told['campaign']}, to {name} ({who['card'] or 'made up'}), contract until {who['contract_end']}")
     for spoken in told["spoken"]:
-        data.print(f"\nWhat is heard ({spoken['language']}, {spoken['voice']})")
+        whose = "" if spoken["field_says"] is None else f" where the card says {spoken['field_says']}"
+        data.print(f"\nWhat is heard{whose} ({spoken['language']}, {spoken['voice']})")
         for page in spoken["pages"]:
             length = f", about {page['seconds']} s" if page["text"] else ""
             _block(f"{page['when']}{length}", page["text"])

@@ -18,7 +18,7 @@ class Contact:
 
     `facts` hold what templates may say: every plain field of the card and of the person, by code (see the CRM).
     `contract_end` is None when the card has none (any more). `manager_phones` are the responsible person's own, as they
-    are typed there, the one for work first; empty unless the audience wants them.
+    are typed there, the one for work first; empty unless the audience wants them. `language` is what its field says.
     """
 
     card_type: CardType
@@ -33,6 +33,7 @@ class Contact:
     last_name: str
     facts: Mapping[str, str] = field(default_factory=dict)
     manager_phones: tuple[str, ...] = ()
+    language: str | None = None
 
 
 class EntryKind(StrEnum):

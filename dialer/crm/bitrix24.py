@@ -11,7 +11,7 @@ from dialer.crm.base import Contact, Entry, Result
 from dialer.crm.bitrix24_errors import Refused
 from dialer.crm.bitrix24_fields import ENTITY, Fields
 from dialer.crm.bitrix24_looking import look_for
-from dialer.crm.bitrix24_reading import DATES, read_by_id, read_pages, resolve_flag, resolve_zone
+from dialer.crm.bitrix24_reading import DATES, read_by_id, read_pages, resolve_flag, resolve_language, resolve_zone
 from dialer.crm.bitrix24_rest import ANSWER_WITHIN, Rest
 from dialer.crm.bitrix24_users import Users
 from dialer.crm.bitrix24_writing import ENTRIES_MOST, write
@@ -63,7 +63,7 @@ class Bitrix24:
         wrong = []
         for need in (
             need_end, lambda: resolve_flag(self._fields, audience), lambda: resolve_zone(self._fields, audience),
-            need_fallback, need_phones,
+            lambda: resolve_language(self._fields, audience), need_fallback, need_phones,
         ):  # fmt: skip
             try:
                 need()

@@ -15,6 +15,7 @@ from dialer.crm.base import Contact, are_many
 from dialer.crm.bitrix24_errors import Doubt, Later, Refused
 from dialer.crm.bitrix24_fields import ENTITY, LISTS, TEXTS, CardField, Fields, day_of, is_yes, text_of
 from dialer.crm.bitrix24_rest import COMMANDS_MOST, Command, Reference, Rest, may_be_read_again
+from dialer.templates import near
 
 PAGE = 50
 PHONES_MOST, FACTS_MOST, FACT_LENGTH_MOST = 10, 60, 300
@@ -33,20 +34,24 @@ class Resolved:
     flag_on_contact: bool
     zone: CardField | None
     zone_on_contact: bool
+    language: CardField | None = None
+    language_on_contact: bool = False
 
     @property
     def codes(self) -> list[str]:
         """Those on the card itself."""
         flag = None if self.flag_on_contact else self.do_not_call
         zone = None if self.zone_on_contact else self.zone
-        return [one.code for one in (self.contract_end, flag, zone) if one is not None]
+        language = None if self.language_on_contact else self.language
+        return [one.code for one in (self.contract_end, flag, zone, language) if one is not None]
 
     @property
     def contact_codes(self) -> list[str]:
         """Those on the deal's contact."""
         flag = self.do_not_call if self.flag_on_contact else None
         zone = self.zone if self.zone_on_contact else None
-        return [one.code for one in (flag, zone) if one is not None]
+        language = self.language if self.language_on_contact else None
+        return [one.code for one in (flag, zone, language) if one is not None]
 
     @property
     def select(self) -> list[str]:
@@ -57,7 +62,8 @@ class Resolved:
 def resolve(fields: Fields, audience: Audience) -> Resolved:
     """Raises Refused for the first field that is wrong."""
     end = fields.need(audience.card, audience.contract_end, DATES)
-    return Resolved(audience, end, *resolve_flag(fields, audience), *resolve_zone(fields, audience))
+    flag, zone = resolve_flag(fields, audience), resolve_zone(fields, audience)
+    return Resolved(audience, end, *flag, *zone, *resolve_language(fields, audience))
 
 
 def resolve_flag(fields: Fields, audience: Audience) -> tuple[CardField | None, bool]:
@@ -69,6 +75,18 @@ def resolve_flag(fields: Fields, audience: Audience) -> tuple[CardField | None, 
 
 def resolve_zone(fields: Fields, audience: Audience) -> tuple[CardField | None, bool]:
     return _either(fields, audience, audience.time_zone, (*TEXTS, *LISTS))
+
+
+def resolve_language(fields: Fields, audience: Audience) -> tuple[CardField | None, bool]:
+    field, on_contact = _either(fields, audience, audience.language, (*TEXTS, *LISTS))
+    if field is not None and field.type in LISTS:
+        items = {text.strip().casefold(): text for text in field.options.values()}
+        for name in audience.languages:
+            if name.strip().casefold() not in items:
+                raise Refused(
+                    f"languages: the list '{audience.language}' has no item '{name}'{near(name, items.values())}"
+                )
+    return field, on_contact
 
 
 def read_pages(rest: Rest, fields: Fields, audience: Audience, first: date, last: date) -> Iterator[list[Contact]]:
@@ -223,6 +241,8 @@ def _contact(resolved: Resolved, card: Mapping[str, Any], person: Mapping[str, A
     flag, zone = resolved.do_not_call, resolved.zone
     flagged = flag is not None and is_yes((known if resolved.flag_on_contact else card).get(flag.code), flag)
     named = None if zone is None else text_of((known if resolved.zone_on_contact else card).get(zone.code), zone)
+    language = resolved.language
+    source = known if resolved.language_on_contact else card
     facts = _facts(card)
     if person is not None and person is not card:
         facts |= {f"contact_{code}": value for code, value in _facts(person).items()}
@@ -238,6 +258,7 @@ def _contact(resolved: Resolved, card: Mapping[str, Any], person: Mapping[str, A
         first_name=str(known.get("name") or "")[:100],
         last_name=str(known.get("lastName") or "")[:100],
         facts=facts,
+        language=None if language is None else (text_of(source.get(language.code), language) or "")[:100] or None,
     )
 
 

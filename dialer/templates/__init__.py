@@ -38,6 +38,7 @@ class Words:
     """The blocks of one campaign's template over the base of its language."""
 
     def __init__(self, texts: Mapping[str, str], name: str, language: str) -> None:
+        self._texts = tuple(sorted(texts.items()))
         names, mistakes = referenced(texts, name)
         if mistakes:
             raise mistakes[0]
@@ -55,6 +56,10 @@ class Words:
         self.called = frozenset(_called(parsed.values()))
         self.outside = [wrong for one in chain for wrong in _outside_of_blocks(parsed[one], one)]
         """Mistakes: what stands in no block is never said."""
+
+    def of(self, template: str, language: str) -> Words:
+        """Another template of the same folder. Raises WordsError."""
+        return words_of(self._texts, template, language)
 
     def say(self, block: str, context: Mapping[str, Any]) -> str:
         """One line, as it is spoken. Raises WordsError."""
