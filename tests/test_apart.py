@@ -13,8 +13,7 @@ from dialer.commands.check import read_with_limits
 from dialer.settings import read_settings
 from tests.campaign.folder import STARTER, changed, read
 
-INNER = "{% for b in range(20) %}{{ a }}{% if a|string == 'x' %}!{% endif %}{% endfor %}"
-LOOP = f"{{% for a in range(900) %}}{INNER}{{% endfor %}}"
+LOOP = "{% for a in range(700) %}{% for b in range(20) %}{% if a == b %}{% endif %}{% endfor %}{% endfor %}"
 
 
 def do(what: str) -> str:
@@ -65,13 +64,16 @@ def test_a_child_ends_with_its_parent(tmp_path: Path) -> None:
 
 def slow() -> str:
     """Within every bound of its own, and said to everybody in every block: it would take minutes."""
-    blocks = ("greeting", "menu", "after_renew", "after_talk", "nobody_free", "call_subject", "call_text", "timeline")
+    blocks = ("greeting", "menu", "after_renew", "after_talk", "after_do_not_call", "nobody_free", "apology", "silent",
+              "not_understood", "call_subject", "call_text", "timeline")  # fmt: skip
     return "{% extends 'base.ru.j2' %}" + "".join(f"{{% block {one} %}}1 2 9 {LOOP}{{% endblock %}}" for one in blocks)
 
 
 def test_a_template_that_only_takes_time_is_a_mistake_and_the_other_campaigns_are_read(tmp_path: Path) -> None:
     read(tmp_path, STARTER)
+    touches = f"call_days_before: {list(range(1, 21))}"
     other = changed("campaign:", "campaign: other", changed("template:", "template: slow.ru.j2"))
+    other = changed("call_days_before:", touches, other)
     (tmp_path / "campaigns" / "a_slow.yaml").write_text(other, encoding="utf-8")
     (tmp_path / "templates" / "slow.ru.j2").write_text(slow(), encoding="utf-8")
     here = {"DIALER_CAMPAIGNS": str(tmp_path / "campaigns"), "DIALER_TEMPLATES": str(tmp_path / "templates")}

@@ -82,6 +82,7 @@ class Apart(Generic[P, R]):
         parents.close()  # or the end of the parent would not be heard
         _limit_memory(self._memory)
         signal.signal(signal.SIGPROF, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's
         while True:
             try:
                 args, kwargs = line.recv()

@@ -13,11 +13,11 @@ from typing import Any
 
 from babel import Locale
 from babel.dates import format_date
-from babel.numbers import format_decimal, get_currency_name
+from babel.numbers import format_decimal, get_currency_name, is_currency
 from jinja2 import pass_context
-from jinja2.runtime import Context
+from jinja2.runtime import Context, Undefined
 
-from dialer.templates.bounded import NUMBER_MOST
+from dialer.templates.bounded import NUMBER_MOST, spend
 
 DATES = {"ru": "d MMMM y 'года'", "en": "MMMM d, y", "es": "d 'de' MMMM 'de' y"}
 DAYS = {"ru": "d MMMM", "en": "MMMM d", "es": "d 'de' MMMM"}
@@ -31,6 +31,10 @@ LIKE = {"ru": "'день', 'дня', 'дней'", "en": "'day', 'days'", "es": "
 # What Babel calls more exactly than people do at home.
 AT_HOME = {("ru", "RUB"): {"one": "рубль", "few": "рубля", "many": "рублей", "other": "рубля"}}
 
+TAKE_NOTHING = ("date", "day", "weekday", "number")
+STEPS = 20
+"""What one of these filters costs, beside an ordinary one."""
+
 _grouped: ContextVar[bool] = ContextVar("grouped", default=False)
 
 
@@ -43,14 +47,20 @@ def language_filters(language: str) -> dict[str, Callable[..., Any]]:
         "money": partial(say_money, language),
         "plural": partial(plural, language),
     }
-    return {name: _when_rendered(filter) for name, filter in filters.items()}
+    return {name: _when_rendered(name, filter) for name, filter in filters.items()}
 
 
-def _when_rendered(filter: Callable[..., str]) -> Callable[..., str]:
+def _when_rendered(name: str, filter: Callable[..., str]) -> Callable[..., str]:
     """Not once and for all when the template is compiled: what is written is grouped, what is spoken is not."""
 
     @pass_context
     def rendered(_: Context, *args: Any) -> str:
+        spend(STEPS)
+        for one in args:
+            if isinstance(one, Undefined):
+                str(one)  # says what there is not
+        if not all(isinstance(one, str) for one in args[1:]) or (len(args) > 1 and name in TAKE_NOTHING):
+            raise ValueError(f"{name} does not take what stands in its brackets")
         return filter(*args)
 
     return rendered
@@ -78,8 +88,8 @@ def say_money(language: str, value: Any, currency: str | None = None) -> str:
     """Of 1500, or of 1500|RUB as the CRM writes money."""
     amount, _, own = str(value).partition("|") if isinstance(value, str) else (value, "", "")
     code = (currency or own).strip().upper()
-    if re.fullmatch("[A-Z]{3}", code) is None:
-        raise ValueError(f"'{str(value)[:40]}' says no currency; write for example |money('RUB')")
+    if not is_currency(code):
+        raise ValueError(f"'{str(value)[:40]}' says no currency that exists; write for example |money('RUB')")
     number = _number(amount)
     whole = number == number.to_integral_value()
     name = AT_HOME.get((language, code), {}).get(_form(language, number))

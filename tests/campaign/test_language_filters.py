@@ -90,12 +90,14 @@ def test_thousands_are_set_apart_for_the_eye_and_not_for_the_voice(
         ("20260509|date", "'20260509' is not a date"), ("''|day", "'' is not a date"),
         ("5|plural('день', 'дня')", "plural takes 3 forms here, for example |plural('день', 'дня', 'дней')"),
         ("'много'|plural('день', 'дня', 'дней')", "'много' is not a number"),
-        ("1500|money", "'1500' says no currency; write for example |money('RUB')"),
+        ("1500|money", "'1500' says no currency that exists; write for example |money('RUB')"),
         ("'1500|РУБ'|money", "says no currency"), ("none|number", "'None' is not a number"),
         ("true|number", "'True' is not a number"), ("'1e999999999'|number", "is not a number"),
         ("'nan'|number", "'nan' is not a number"), ("('9' ~ '9' * 1)|number", "'*' does not work"),
         ("9999999999999999|number", "is not a number"), ("'999999999999999'|money('RUB')", ""),
-        ("1|date('y' ~ 'y')", "it cannot be worked out"),
+        ("'2026-05-09'|date('y')", "date does not take what stands in its brackets"),
+        ("1|money(5)", "money does not take what stands in its brackets"), ("1|money('ZZZ')", "says no currency"),
+        ("1|plural(contact, keys, facts)", "there is no 'contact'"), ("1|money('RUB', 'RUB')", "cannot be worked out"),
     ],
 )  # fmt: skip
 def test_what_is_no_day_number_or_money_is_a_mistake_that_says_what_to_write(said: str, why: str) -> None:
