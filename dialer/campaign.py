@@ -144,8 +144,8 @@ class Key(Part):
         elif self.connect != RESPONSIBLE and self.or_else is not None:
             found.append((("or_else",), "goes with  connect: responsible; a number needs nothing else"))
         elif self.connect == RESPONSIBLE and self.or_else is None:
-            why = "responsible needs or_else: a number for people whose responsible employee has none in Bitrix24"
-            found.append((("connect",), why))
+            why = "is missing: the number for people whose responsible employee has none in Bitrix24"
+            found.append((("or_else",), why))
         if found:
             raise Several(found)
         return self

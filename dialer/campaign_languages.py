@@ -14,6 +14,9 @@ TemplateName = Annotated[
 VoiceName = Annotated[str, like(r"[A-Za-z0-9_.-]{1,80}", "a voice's name, for example Polly.Tatyana")]
 
 
+LANGUAGES_MOST = 20
+
+
 class Tongue(Part):
     """How one language is spoken."""
 
@@ -49,13 +52,16 @@ class Languages(Part):
             why = "names no language; write for example  English: {language: en, template: renewal.en.j2}"
             raise Several([((), why)])
         names = list(self.tongues)
-        twice: list[tuple[tuple[str | int, ...], str]] = [
+        wrong: list[tuple[tuple[str | int, ...], str]] = [
             ((name,), "stands there already; case and spaces do not matter")
             for place, name in enumerate(names)
             if _folded(name) in map(_folded, names[:place])
         ]
-        if twice:
-            raise Several(twice)
+        wrong += [((name,), "is empty; write what the field says") for name in names if not name.strip()]
+        if len(names) > LANGUAGES_MOST:
+            wrong.append(((), f"are more than {LANGUAGES_MOST}; leave out some"))
+        if wrong:
+            raise Several(wrong)
         return self
 
 

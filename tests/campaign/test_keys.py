@@ -69,7 +69,7 @@ def test_a_menu_that_does_not_name_the_repeating_key_is_a_doubt(tmp_path: Path) 
         ("    0: {answer: x, nobody: y}", "script.keys.0.nobody: needs connect: a number, or responsible"),
         ("    0: {answer: x, or_else: +74950000001}", "script.keys.0.or_else: needs connect"),
         ("    0: {answer: x, connect: +74950000001, or_else: +74950000002}", "script.keys.0.or_else: goes with"),
-        ("    0: {answer: x, connect: responsible}", "script.keys.0.connect: responsible needs or_else"),
+        ("    0: {answer: x, connect: responsible}", "script.keys.0.or_else: is missing: the number"),
         ("    0: {answer: x, connect: responsible, or_else: '123'}", "script.keys.0.or_else: '123' is not a number"),
         ("    0: {answer: x, connect: responsible, or_else: +74950000000}", "script.keys.0.or_else: is the caller_id"),
         ("    0: {answer: x, connect: responsible, or_else: +79999999999999}", "script.keys.0.or_else: "),

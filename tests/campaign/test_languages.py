@@ -74,6 +74,8 @@ def test_a_version_holds_the_templates_of_all_languages_and_changes_with_each(tm
         ("\n  English: {language: de, template: renewal.en.j2}", "languages.English.language: 'de' is none of"),
         ("\n  English: {template: renewal.en.j2}", "languages.English.language: is missing"),
         ("\n  English: {language: en}", "languages.English.template: is missing"),
+        ("\n  '': {language: en, template: renewal.en.j2}", "languages.: is empty; write what the field says"),
+        ("".join(f"\n  L{n}: {{language: en, template: renewal.en.j2}}" for n in range(21)), "languages: are more"),
         ("\n  English: en", "languages.English: must hold keys and values"),
         ("\n  English: {language: en, template: ../x}", "languages.English.template: '../x' is not the name of a file"),
         ("\n  English: {language: en, template: renwal.en.j2}", "languages: there is no 'renwal.en.j2' in the "
