@@ -16,6 +16,7 @@ from dialer.migrate import installation_key, migrate
 from dialer.providers.base import Provider
 from dialer.providers.twilio import Twilio
 from dialer.providers.twilio.lasting import billed_at_most as billed_at_most
+from dialer.providers.twilio.voices import voice_for as voice_for
 from dialer.providers.twilio.voices import wrong_voice as wrong_voice
 from dialer.providers.twilio.webhooks import Webhooks
 from dialer.script import Script, from_json

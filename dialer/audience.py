@@ -60,6 +60,11 @@ class Audience:
     """All contacts of a card are called, not only its first."""
     where: Condition | None = None
     skip_when: SkipWhen | None = None
+    manager_phones: bool = False
+    """Are the responsible people's telephone numbers wanted?"""
+    language: str | None = None
+    languages: tuple[str, ...] = ()
+    """What the field of that name may say; whoever's says something else hears the campaign's own language."""
 
     @property
     def lines(self) -> Iterator[tuple[str, Line]]:

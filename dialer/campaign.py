@@ -9,9 +9,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PlainValidator,
     WithJsonSchema,
@@ -24,17 +22,21 @@ from dialer.audience import NAMES, Audience, CardType, SmartProcess
 from dialer.call import Disposition
 from dialer.caller_ids import misplaced, pool, read_caller_ids
 from dialer.calling_window import Window, known_holidays, known_zone, near_zone, zone_named
+from dialer.campaign_languages import Languages, TemplateName, Tongue, VoiceName
 from dialer.campaign_values import (
     DAY,
     MINUTE,
+    RESPONSIBLE,
     RING_MOST,
     SECOND,
+    Connected,
     Day,
     Decimal,
     Duration,
     Money,
     Name,
     Number,
+    Part,
     PhoneText,
     RingFor,
     Several,
@@ -53,10 +55,6 @@ from dialer.condition_schema import CARD, SKIP_WHEN, WHERE
 from dialer.phone_number import is_region
 
 OPT_OUT = "do_not_call"
-
-
-class Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True)
 
 
 def _kind_of_card(text: str) -> str:
@@ -221,16 +219,45 @@ class Limits(Part):
 
 
 class Key(Part):
-    """`say` names a block of the template; without it the block `after_<answer>` is said."""
+    """One key of the menu: an answer, or `repeat`."""
 
-    answer: Name
-    """Your own word for the choice, for example `renew`; each once. `do_not_call` is the opt-out."""
+    answer: Name = ""
+    """Your own word for the choice, for example `renew`; each once. `do_not_call` is the opt-out. Needed, unless the
+    key only repeats the menu."""
+    repeat: Yes = False
+    """`yes`: the menu is said again, up to 5 times; nothing else belongs to such a key. Default `no`."""
     say: Name | None = None
     """The block of the template that is said then. Default `after_<answer>`, else `after_answer`."""
-    connect: PhoneText | None = None
-    """A number to put the person through to."""
+    connect: Connected | None = None
+    """Where the person is put through: a telephone number, or `responsible`: the number of the employee who is
+    responsible for the card, as it stands in their Bitrix24 profile (work, else mobile)."""
+    or_else: PhoneText | None = None
+    """With `connect: responsible`, the number for people whose responsible employee has none that can be rung; needed
+    there."""
+    nobody: Name | None = None
+    """With `connect`, the block that is said when nobody takes the call. Default `nobody_free`."""
     ring_for: Annotated[Duration, between(5 * SECOND, RING_MOST)] = timedelta(seconds=20)
-    """How long that number rings: 5 seconds to 2 minutes."""
+    """With `connect`, how long that number rings: 5 seconds to 2 minutes."""
+
+    @model_validator(mode="after")
+    def _has_sense(self) -> Self:
+        found: list[tuple[tuple[str | int, ...], str]] = []
+        if self.repeat:
+            others = sorted(self.model_fields_set - {"repeat"})
+            found += [((name,), "does not go with repeat, which says the menu again") for name in others]
+        elif not self.answer:
+            found.append((("answer",), "is missing; write it, or  repeat: yes"))
+        elif self.connect is None:
+            missing = "needs connect: a number, or responsible"
+            found += [((name,), missing) for name in ("nobody", "or_else") if getattr(self, name) is not None]
+        elif self.connect != RESPONSIBLE and self.or_else is not None:
+            found.append((("or_else",), "goes with  connect: responsible; a number needs nothing else"))
+        elif self.connect == RESPONSIBLE and self.or_else is None:
+            why = "is missing: the number for people whose responsible employee has none in Bitrix24"
+            found.append((("or_else",), why))
+        if found:
+            raise Several(found)
+        return self
 
 
 class ScriptPart(Part):
@@ -250,12 +277,19 @@ class ScriptPart(Part):
                     f"no key says {OPT_OUT}; people must be able to opt out: give one the answer {OPT_OUT}"
                 )
             keys = {**keys, "9": Key(answer=OPT_OUT)}
-        answers = [choice.answer for choice in keys.values()]
+        answers = [choice.answer for choice in keys.values() if not choice.repeat]
         found: list[tuple[tuple[str | int, ...], str]] = [
             ((key, "answer"), f"'{choice.answer}' is the answer of another key already")
-            for place, (key, choice) in enumerate(keys.items())
+            for place, (key, choice) in enumerate((k, c) for k, c in keys.items() if not c.repeat)
             if choice.answer in answers[:place]
         ]
+        if "repeat" in answers and len(answers) < len(keys):
+            # a template says {{ keys.repeat }}
+            found += [
+                ((key, "answer"), "is what the key that repeats the menu is called; name it otherwise")
+                for key, choice in keys.items()
+                if choice.answer == "repeat"
+            ]
         found += [
             ((key, "connect"), "whoever opts out is not put through; remove it, or give the key another answer")
             for key, choice in keys.items()
@@ -333,13 +367,12 @@ class Campaign(Part):
     """How often it is tried for one reason, and after how long again."""
     limits: Limits = Limits()
     """What one person may be rung at most."""
-    template: Annotated[
-        str,
-        like(r"[A-Za-z0-9_.-]{1,80}\.j2", "the name of a file of the templates folder, for example renewal.ru.j2"),
-    ]
+    template: TemplateName
     """The words: a file of `templates/`, for example `renewal.ru.j2`."""
-    voice: Annotated[str, like(r"[A-Za-z0-9_.-]{1,80}", "a voice's name, for example Polly.Tatyana")] | None = None
+    voice: VoiceName | None = None
     """A voice of the provider that speaks the language, for example `Polly.Tatyana`. Default one for the language."""
+    languages: Languages | None = None
+    """Other languages, by a field of the card: whoever is not named there hears `language`, `template` and `voice`."""
     script: Annotated[
         ScriptPart | None,
         BeforeValidator(
@@ -355,9 +388,12 @@ class Campaign(Part):
         part = self.audience_part
         ours = part.card in [one.value for one in CardType] or part.card.startswith("dynamic_")
         card = CardType(part.card) if ours else SmartProcess(part.card)
+        managers = any(key.connect == RESPONSIBLE for key in self.keys.values())
+        spoken = self.languages
         return Audience(
             card, part.contract_end, part.do_not_call, part.time_zone, self.fallback_user, part.contacts == "all",
-            part.where, part.skip_when,
+            part.where, part.skip_when, manager_phones=managers,
+            language=None if spoken is None else spoken.field, languages=tuple(self.tongues),
         )  # fmt: skip
 
     @property
@@ -384,7 +420,29 @@ class Campaign(Part):
 
     @property
     def keys(self) -> dict[str, Key]:
-        return {} if self.script is None else self.script.keys
+        """Those that are an answer."""
+        return {} if self.script is None else {key: one for key, one in self.script.keys.items() if not one.repeat}
+
+    @property
+    def key_of(self) -> dict[str, str]:
+        """Answer → key; `repeat` for one that says the menu again."""
+        again = {"repeat": self.repeats[0]} if self.repeats else {}
+        return again | {one.answer: key for key, one in self.keys.items()}
+
+    @property
+    def repeats(self) -> tuple[str, ...]:
+        """The keys that say the menu again."""
+        return () if self.script is None else tuple(key for key, one in self.script.keys.items() if one.repeat)
+
+    @property
+    def tongues(self) -> dict[str, Tongue]:
+        """By what the card says; the campaign's own is not among them."""
+        return {} if self.languages is None else self.languages.tongues
+
+    def tongue(self, said: str | None) -> Tongue:
+        """That of a person whose card says so."""
+        named = None if self.languages is None else self.languages.named(said)
+        return named or Tongue(language=self.language, template=self.template, voice=self.voice)
 
     @property
     def needs(self) -> frozenset[str]:
@@ -479,8 +537,10 @@ class Campaign(Part):
             why = "advertising by an automatic call is forbidden in Russia (38-FZ, article 18)"
             found.append((("purpose",), why))
         for key, choice in self.keys.items():
-            if choice.connect in self.shows:
-                found.append((("script", "keys", key, "connect"), "is the caller_id itself; name the manager's number"))
+            for name, number in (("connect", choice.connect), ("or_else", choice.or_else)):
+                if number in self.shows:
+                    why = "is the caller_id itself; name the manager's number"
+                    found.append((("script", "keys", key, name), why))
         found += [(("caller_ids", *below), text) for below, text in misplaced(self.caller_ids, self.rings_in)]
         if found:
             raise Several(found)

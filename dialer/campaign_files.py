@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -14,6 +14,7 @@ from typing import Any
 from dialer.campaign import Campaign
 from dialer.campaign_meaning import doubts, senseless, unreachable
 from dialer.campaign_mistakes import Checked, check_values
+from dialer.campaign_values import RESPONSIBLE
 from dialer.errors import CampaignError, Mistake
 from dialer.phone_number import read_all, why_not
 from dialer.proofreading import Proof, Remark, proofread
@@ -30,7 +31,7 @@ Texts = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class CampaignFile:
-    """`hash` and `changed_at` cover the file and every template it uses.
+    """`hash` and `changed_at` cover the file and every template it uses. `opening` is as in `Proof`.
 
     `changed_at` is when the file system last noted a change: a file that is put back may have its old time of saving.
     """
@@ -42,6 +43,7 @@ class CampaignFile:
     templates: Mapping[str, str]
     hash: str
     changed_at: datetime
+    opening: float = 0.0
 
 
 @dataclass(slots=True)
@@ -63,8 +65,8 @@ class Loaded:
         self.mistakes += mistakes
 
 
-def read_campaigns(folder: Path, templates: Path) -> Loaded:
-    """Never raises for what stands in the files."""
+def read_campaigns(folder: Path, templates: Path, *, check: Check | None = None) -> Loaded:
+    """Never raises for what stands in the files. `check` stands in for `check_file`, for example with limits."""
     loaded = Loaded()
     texts, mistakes = _template_texts(templates)
     loaded.mistakes += mistakes
@@ -76,7 +78,7 @@ def read_campaigns(folder: Path, templates: Path) -> Loaded:
         loaded.complete = False
         return loaded
     for path in paths:
-        _read_one(path, texts, templates, loaded)
+        _read_one(path, texts, templates, loaded, check or check_file)
     return loaded
 
 
@@ -94,7 +96,10 @@ def _from_version(name: str, text: str, templates: Texts) -> tuple[Campaign, Wor
     if checked.campaign is None or checked.mistakes or read.mistakes:
         raise CampaignError([*read.mistakes, *checked.mistakes])
     try:
-        return checked.campaign, words_of(templates, checked.campaign.template, checked.campaign.language)
+        words = words_of(templates, checked.campaign.template, checked.campaign.language)
+        for tongue in checked.campaign.tongues.values():
+            words.of(tongue.template, tongue.language)  # compiled now, not while a claim holds the trunk
+        return checked.campaign, words
     except WordsError as error:
         raise CampaignError([Mistake(error.template or name, error.line, 1, str(error))]) from error
 
@@ -107,7 +112,7 @@ def _is_ours(path: Path) -> bool:
     return not path.name.startswith(".")
 
 
-def _read_one(path: Path, texts: Texts, templates: Path, loaded: Loaded) -> None:
+def _read_one(path: Path, texts: Texts, templates: Path, loaded: Loaded, check: Check) -> None:
     file = str(path)
     text, mistake = read_text(path, most=BYTES_MOST)
     if mistake is not None:
@@ -129,30 +134,40 @@ def _read_one(path: Path, texts: Texts, templates: Path, loaded: Loaded) -> None
         why = f"{other} is the campaign '{name}' already; give one of them another name: campaign: …"
         loaded.refuse(name, quoted([Mistake(file, *read.place_for(("campaign",), why), why)], {file: text}))
         return
-    found = _check(path.stem, text, file, texts, str(templates))
+    found = check(path.stem, text, file, texts, str(templates))
     if found.mistakes or found.campaign is None:
         loaded.refuse(name, found.mistakes)
         return
     loaded.warnings += found.warnings
-    used = {one: dict(texts)[one] for one in referenced(dict(texts), found.campaign.template)[0]}
+    used = {one: dict(texts)[one] for one in _used(found.campaign, dict(texts))}
     digest = hashlib.sha256("\0".join([text, *(f"{n}\0{t}" for n, t in sorted(used.items()))]).encode()).hexdigest()
     changed_at = _changed_at([path, *(templates / one for one in used)])
-    loaded.campaigns[name] = CampaignFile(name, path, found.campaign, text, used, digest, changed_at)
+    loaded.campaigns[name] = CampaignFile(name, path, found.campaign, text, used, digest, changed_at, found.opening)
+
+
+def _used(campaign: Campaign, texts: Mapping[str, str]) -> list[str]:
+    """The templates of all its languages, and all that they extend and import."""
+    named = {campaign.template, *(tongue.template for tongue in campaign.tongues.values())}
+    return sorted({one for name in named for one in referenced(texts, name)[0]})
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class Found:
     campaign: Campaign | None
     mistakes: list[Mistake]
     warnings: list[Mistake]
+    opening: float = 0.0
+
+
+Check = Callable[[str, str, str, Texts, str], Found]
 
 
 @lru_cache(maxsize=200)
-def _check(stem: str, text: str, file: str, texts: Texts, folder: str) -> _Found:
+def check_file(stem: str, text: str, file: str, texts: Texts, folder: str) -> Found:
     """Remembered, because the service looks at its files all the time."""
     read = _read_yaml(text, file)
     checked = check_values({"campaign": stem, **read.values}, read, file)
-    mistakes, warnings = [*read.mistakes, *checked.mistakes], _bare_hashes(text, file)
+    mistakes, warnings, opening = [*read.mistakes, *checked.mistakes], _bare_hashes(text, file), 0.0
     if checked.campaign is not None:
         mistakes += _numbers(checked, read, file)
         mistakes += [_said(one, read, file) for one in senseless(checked.campaign, checked.is_right)]
@@ -161,14 +176,14 @@ def _check(stem: str, text: str, file: str, texts: Texts, folder: str) -> _Found
             proof = _proof(checked, dict(texts))
             mistakes += [_remark(one, read, file, folder) for one in proof.mistakes]
             warnings += [_remark(one, read, file, folder) for one in proof.doubts]
+            opening = proof.opening
         if not checked.wrong:
             name = checked.campaign.template
             unheard = unreachable(checked.campaign, dict(texts).get(name, ""))
             warnings += [Mistake(str(Path(folder, name)), line, 1, why) for line, why in unheard]
     known = {file: text, **{str(Path(folder, name)): said for name, said in texts}}
-    return _Found(
-        None if mistakes else checked.campaign, quoted(_some(mistakes), known), quoted(_some(warnings), known)
-    )
+    mistakes, warnings = quoted(_some(mistakes), known), quoted(_some(warnings), known)
+    return Found(None if mistakes else checked.campaign, mistakes, warnings, opening)
 
 
 @lru_cache(maxsize=2)
@@ -195,7 +210,7 @@ def _some(mistakes: list[Mistake]) -> list[Mistake]:
 
 def _proof(checked: Checked, texts: Mapping[str, str]) -> Proof:
     assert checked.campaign is not None
-    speaks = all(checked.is_right(key) for key in ("script", "language", "voicemail", "call_days_before"))
+    speaks = all(checked.is_right(key) for key in ("script", "language", "languages", "voicemail", "call_days_before"))
     return proofread(checked.campaign, texts, with_script=speaks)
 
 
@@ -258,9 +273,10 @@ def _numbers(checked: Checked, read: Read, file: str) -> list[Mistake]:
             known = read_all(number, region=campaign.region)
             found.append((("caller_ids", key, place), None if known and known[0].valid else NO_NUMBER))
     for key, choice in campaign.keys.items():
-        if choice.connect is not None:
-            phones = read_all(choice.connect, region=campaign.region)
-            found.append((("script", "keys", key, "connect"), why_not(phones[0]) if phones else NO_NUMBER))
+        for name, other in (("connect", choice.connect), ("or_else", choice.or_else)):
+            if other is not None and other != RESPONSIBLE:
+                phones = read_all(other, region=campaign.region)
+                found.append((("script", "keys", key, name), why_not(phones[0]) if phones else NO_NUMBER))
     return [
         Mistake(file, *read.place_for(path, why), f"{'.'.join(map(str, path))}: {why}")
         for path, why in found

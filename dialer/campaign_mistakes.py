@@ -144,11 +144,11 @@ def _unknown_key(path: Path) -> str:
     if near is not None:
         why = "; it holds Cyrillic letters that look like Latin ones" if holds_cyrillic(name) else ""
         return f"unknown key; did you mean '{near}'?{why}"
+    if len(path) > 1 and name in known_keys((name,)):
+        return "unknown key here; it belongs to the left, below nothing: take its indent away"
     elsewhere = [home for home in homes().get(name, ()) if home != ".".join(map(str, path[:-1]))]
     if elsewhere:
         return f"unknown key here; it belongs below '{elsewhere[0]}': indent it there"
-    if len(path) > 1 and name in known_keys((name,)):
-        return "unknown key here; it belongs to the left, below nothing: take its indent away"
     return f"unknown key; known: {', '.join(known)}"
 
 

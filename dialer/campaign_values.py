@@ -10,7 +10,9 @@ from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
+    BaseModel,
     BeforeValidator,
+    ConfigDict,
     Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
@@ -21,7 +23,13 @@ from pydantic_core import core_schema
 from dialer import words, yaml_schema
 from dialer.phone_number import is_e164
 
+RESPONSIBLE = "responsible"
+"""Stands for the employee who is responsible for the card."""
 RING_LEAST, RING_MOST = timedelta(seconds=15), timedelta(minutes=2)
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True)
 
 
 class Several(ValueError):
@@ -95,6 +103,15 @@ def _one_line(text: str) -> str:
     return text.strip()
 
 
+def _number_or_responsible(text: str) -> str:
+    if text.strip().casefold() == RESPONSIBLE:
+        return RESPONSIBLE
+    try:
+        return e164(text)
+    except ValueError as error:
+        raise ValueError(f"{error}, or {RESPONSIBLE}") from None
+
+
 def _telephone_key(key: str) -> str:
     if len(key) != 1 or key not in "0123456789*#":
         raise ValueError(f"'{key[:40]}' is not a key of a telephone; keys are 0 to 9, * and #")
@@ -135,6 +152,7 @@ Yes = Annotated[bool, reader(words.yes_or_no)]
 Number = Annotated[int, reader(words.whole_number)]
 Text = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_one_line)]
 PhoneText = Annotated[str, AfterValidator(e164), WithJsonSchema(yaml_schema.PHONE)]
+Connected = Annotated[str, AfterValidator(_number_or_responsible), WithJsonSchema(yaml_schema.CONNECTED)]
 Name = Annotated[
     str, like(r"[a-z][a-z0-9_]{0,29}", "a name; write small Latin letters, digits and _, for example renew")
 ]

@@ -69,7 +69,7 @@ class _Owed:
         person = self.person
         return {
             "contact_id": person.contact_id, "zone": person.zone, "responsible_id": person.responsible_id,
-            "contact": _contact_json(person),
+            "contact": contact_json(person),
         }  # fmt: skip
 
 
@@ -385,9 +385,12 @@ def _flag_name(person: Contact, campaign: str) -> str:
     return f"{person.card_type.value}:{person.card_id}{which} {campaign}"
 
 
-def _contact_json(person: Contact) -> str:
+def contact_json(person: Contact) -> str:
+    """As it stands in the target's row."""
     facts = dict(person.facts)
-    while len(text := json.dumps({"first_name": person.first_name, "last_name": person.last_name, "facts": facts},
-                                 ensure_ascii=False)) > FACTS_MOST and facts:  # fmt: skip
+    known: dict[str, Any] = {"first_name": person.first_name, "last_name": person.last_name}
+    wanted = {"manager": person.manager_phones, "language": person.language}
+    known |= {name: value for name, value in wanted.items() if value}
+    while len(text := json.dumps({**known, "facts": facts}, ensure_ascii=False)) > FACTS_MOST and facts:
         facts.popitem()
     return text

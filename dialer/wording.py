@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Protocol
@@ -11,6 +12,8 @@ from zoneinfo import ZoneInfo
 
 from dialer.call import Disposition
 from dialer.campaign import OPT_OUT, Campaign
+from dialer.campaign_values import RESPONSIBLE
+from dialer.phone_number import read_all, why_not
 from dialer.script import Ask, Choice, Connect, Say, Script
 from dialer.templates import WordsError
 
@@ -18,6 +21,8 @@ TAGS = {"ru": "ru-RU", "en": "en-US", "es": "es-ES"}
 
 # As a manager writes a moment; of an English one nobody must guess which number is the month.
 MOMENTS = {"ru": "%d.%m.%Y %H:%M", "en": "%Y-%m-%d %H:%M", "es": "%d/%m/%Y %H:%M"}
+
+EXTENSION = re.compile(r"доб|вн\.|внутр|ext|#|x\s*\d", re.IGNORECASE)
 
 
 class Speaker(Protocol):
@@ -29,6 +34,9 @@ class Speaker(Protocol):
     def say(self, block: str, context: Mapping[str, Any]) -> str: ...
 
     def note(self, block: str, context: Mapping[str, Any]) -> str: ...
+
+    def of(self, template: str, language: str) -> Speaker:
+        """Another template of the same folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +72,10 @@ class Told:
 
 def write_script(campaign: Campaign, words: Speaker, *, contact: str, contract_end: date, now: datetime) -> Script:
     """`contact` is JSON as it stands in the target's row. Raises WordsError."""
+    person = json.loads(contact)
+    tongue = campaign.tongue(person.get("language"))
+    if (tongue.template, tongue.language) != (campaign.template, campaign.language):
+        words = words.of(tongue.template, tongue.language)
     known = {**_person(campaign, contact, contract_end), "days_left": _days_left(campaign, contract_end, now)}
 
     def say(block: str) -> tuple[Say, ...]:
@@ -71,10 +83,10 @@ def write_script(campaign: Campaign, words: Speaker, *, contact: str, contract_e
         return (Say(text),) if text else ()
 
     script = Script(
-        language=TAGS[campaign.language],
-        voice=campaign.voice,
+        language=TAGS[tongue.language],
+        voice=tongue.voice,
         greeting=say("greeting"),
-        ask=_ask(campaign, words, say),
+        ask=_ask(campaign, words, say, person.get("manager", ())),
         voicemail=say("voicemail") if campaign.voicemail == "leave_message" else None,
         apology=say("apology"),
     )
@@ -103,15 +115,17 @@ def _refuse_silence(script: Script) -> None:
         raise WordsError(f"nothing is said in {blocks}; write {{% block {silent[0]} %}}…{{% endblock %}}")
 
 
-def _ask(campaign: Campaign, words: Speaker, say: Any) -> Ask | None:
+def _ask(campaign: Campaign, words: Speaker, say: Any, manager: Sequence[str]) -> Ask | None:
     if campaign.script is None:
         return None
     choices = []
-    for place, (key, one) in enumerate(campaign.script.keys.items(), start=1):
+    for place, (key, one) in enumerate(campaign.keys.items(), start=1):
         block = one.say or f"after_{one.answer}"
         then = say(block) if block in words.blocks or one.say is not None else say("after_answer")
-        ring = round(one.ring_for.total_seconds())
-        connect = None if one.connect is None else Connect(one.connect, ring, say("nobody_free"))
+        connect = None
+        if one.connect is not None:
+            number = one.connect if one.connect != RESPONSIBLE else _own_number(campaign, manager) or one.or_else or ""
+            connect = Connect(number, round(one.ring_for.total_seconds()), say(one.nobody or "nobody_free"))
         choices.append(Choice(key, place, one.answer, then, connect, opts_out=one.answer == OPT_OUT))
     return Ask(
         menu=say("menu"),
@@ -120,7 +134,19 @@ def _ask(campaign: Campaign, words: Speaker, say: Any) -> Ask | None:
         times=campaign.script.ask,
         not_understood=say("not_understood"),
         silent=say("silent"),
+        repeats=campaign.repeats,
     )
+
+
+def _own_number(campaign: Campaign, typed: Sequence[str]) -> str | None:
+    """The first that can be rung as those of the campaign are: a number abroad would be a call that we pay for."""
+    for text in typed:
+        if EXTENSION.search(text) is not None:
+            continue  # a switchboard's
+        for phone in read_all(text, region=campaign.region):
+            if why_not(phone, countries=campaign.rings_in) is None and phone.number not in campaign.shows:
+                return phone.number
+    return None
 
 
 def _person(campaign: Campaign, contact: str, contract_end: date) -> dict[str, Any]:
@@ -131,7 +157,7 @@ def _person(campaign: Campaign, contact: str, contract_end: date) -> dict[str, A
         "facts": person["facts"],
         "contract_end": contract_end,
         "campaign": campaign.name,
-        "keys": {one.answer: key for key, one in campaign.keys.items()},
+        "keys": campaign.key_of,
     }
 
 

@@ -44,6 +44,7 @@ CALLER_IDS: Schema = {
     },
     "examples": [{"KZ": "+77271234567"}],
 }  # fmt: skip
+CONNECTED: Schema = {"anyOf": [{"const": "responsible"}, PHONE]}
 COUNTRY: Schema = {"type": "string", "pattern": "^[A-Z]{2}$", "examples": ["RU", "KZ", "BY", "ES", "GB", "US"]}
 NEVER: Schema = {"const": "never"}
 NONE: Schema = {"const": "none"}

@@ -120,7 +120,7 @@ def test_the_page_is_what_the_model_and_the_frame_say() -> None:
 
 
 def test_every_key_of_a_campaign_is_documented_and_no_other() -> None:
-    known = {key.name.replace("<name>", "<key>") for key in keys_of()}
+    known = {key.name.replace("script.keys.<name>", "script.keys.<key>") for key in keys_of()}
     tables = re.findall(r"(?m)^\| key \| value \| default \|\n\|[-|]+\n((?:\|.*\n)+)", page("docs/campaign-file.md"))
     shown = {cells[0].strip("`") for table in tables for cells in rows(table)}
     within = {name.rpartition(".")[0] for name in known}

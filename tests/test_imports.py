@@ -14,11 +14,11 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "dialer"
 
 NOUNS = {
-    "audience", "breaker", "call", "caller_ids", "calling_window", "campaign", "campaign_files", "campaign_meaning",
-    "campaign_mistakes", "campaign_schema", "campaign_shape", "campaign_values", "condition", "condition_schema",
-    "cost", "day_parts", "errors", "finding", "permission", "phone_number", "proofreading", "quoting", "script",
-    "secrecy", "spelling", "templates", "text_file", "wording", "words", "yaml_mistakes", "yaml_places",
-    "yaml_schema",
+    "audience", "breaker", "call", "caller_ids", "calling_window", "campaign", "campaign_files",
+    "campaign_languages", "campaign_meaning", "campaign_mistakes", "campaign_schema", "campaign_shape",
+    "campaign_values", "condition", "condition_schema", "cost", "day_parts", "errors", "finding", "hearing",
+    "made_up", "permission", "phone_number", "proofreading", "quoting", "script", "secrecy", "spelling", "templates",
+    "text_file", "wording", "words", "yaml_mistakes", "yaml_places", "yaml_schema",
 }  # fmt: skip
 SHAPES = {"crm.base", "providers.base"}
 MEMORY = {
@@ -44,6 +44,7 @@ MAY = {
 ONE_DOOR = {
     "alembic": {"migrate", "migrations"},
     "apscheduler": {"scheduler"},
+    "babel": {"templates"},
     "dotenv": {"settings"},
     "holidays": {"calling_window"},
     "httpx": {"commands.doctor", "crm.bitrix24_rest"},

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from json import dumps as json_text
 
 from dialer.app import billed_at_most, crm, wrong_voice
 from dialer.calling_window import open_on
-from dialer.campaign_files import CampaignFile, read_campaigns
+from dialer.campaign_files import CampaignFile, Found, Loaded, Texts, check_file, read_campaigns
 from dialer.clock import Clock
+from dialer.commands.apart import Apart, TooMuch
 from dialer.commands.looking import hindrances
 from dialer.commands.output import data, print_json
 from dialer.crm.base import Wrong
@@ -31,7 +32,7 @@ from dialer.yaml_places import read_yaml
 
 def check(settings: Settings, *, online: bool, json: bool) -> int:
     """Returns 1 where anything is wrong."""
-    loaded = read_campaigns(settings.campaigns, settings.templates)
+    loaded = read_with_limits(settings)
     # a template that two campaigns share is wrong once
     wrong: set[Mistake] = set(loaded.mistakes)
     for file in loaded.campaigns.values():
@@ -45,6 +46,7 @@ def check(settings: Settings, *, online: bool, json: bool) -> int:
         print_json(
             {
                 "campaigns": sorted(loaded.campaigns),
+                "seconds": {name: round(file.opening) for name, file in sorted(loaded.campaigns.items())},
                 "mistakes": [_row(mistake) for mistake in sorted(wrong)],
                 "warnings": [_row(mistake) for mistake in warnings],
             }
@@ -52,6 +54,20 @@ def check(settings: Settings, *, online: bool, json: bool) -> int:
     else:
         _tell(settings, loaded.campaigns, wrong, warnings, online=online)
     return 1 if wrong or not loaded.campaigns else 0
+
+
+def read_with_limits(settings: Settings) -> Loaded:
+    """A file whose words loop or grow without end costs two seconds, and is a mistake."""
+    with Apart(check_file) as apart:
+
+        def check(stem: str, text: str, file: str, texts: Texts, folder: str) -> Found:
+            try:
+                return apart(stem, text, file, texts, folder)
+            except TooMuch as error:
+                why = f"template: to say its words to everybody {error}: let them do less"
+                return Found(None, [Mistake(file, *read_yaml(text, file).place(("template",)), why)], [])
+
+        return read_campaigns(settings.campaigns, settings.templates, check=check)
 
 
 def _tell(
@@ -67,7 +83,7 @@ def _tell(
     for warning in warnings:
         print(f"warning: {shown(warning)}", file=sys.stderr)
     for name, file in sorted(campaigns.items()):
-        data.print(f"{name}: read, {_hours(file)}")
+        data.print(f"{name}: read, {_hours(file)}; what is said first takes about {file.opening:.0f} s")
     if not campaigns and not wrong:
         print(f"{settings.campaigns}: there are no campaigns here; `dialer init` writes one", file=sys.stderr)
     if online and settings.bitrix24_webhook_url is None:
@@ -85,11 +101,14 @@ def _lacking(file: CampaignFile) -> list[Mistake]:
     )
 
 
-def _speaking_another_language(file: CampaignFile) -> list[Mistake]:
-    campaign = file.campaign
-    wrong = "" if campaign.voice is None else wrong_voice(TAGS[campaign.language], campaign.voice)
-    place = read_yaml(file.text, str(file.path)).place_for(("voice",), wrong)
-    return [Mistake(str(file.path), *place, f"voice: {wrong}")] if wrong else []
+def _speaking_another_language(file: CampaignFile) -> Iterator[Mistake]:
+    campaign, read = file.campaign, read_yaml(file.text, str(file.path))
+    spoken: dict[tuple[str, ...], tuple[str, str | None]] = {("voice",): (campaign.language, campaign.voice)}
+    spoken |= {("languages", name, "voice"): (one.language, one.voice) for name, one in campaign.tongues.items()}
+    for path, (language, voice) in spoken.items():
+        wrong = "" if voice is None else wrong_voice(TAGS[language], voice)
+        if wrong:
+            yield Mistake(str(file.path), *read.place_for(path, wrong), f"{'.'.join(path)}: {wrong}")
 
 
 def _too_dear(file: CampaignFile) -> list[Mistake]:

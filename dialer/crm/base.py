@@ -21,6 +21,8 @@ class Contact:
     `facts` hold what templates may say: every plain field of the card and of the person, by code (see the CRM).
     `contract_end` is None when the card has none (any more). `values` are the fields that the audience's conditions
     name, by the name in the file. `talked_at` is when somebody of the company last talked to them by telephone.
+    `manager_phones` are the responsible person's own, as they are typed there, the one for work first; empty unless the
+    audience wants them. `language` is what its field says.
     """
 
     card_type: CardType
@@ -37,6 +39,8 @@ class Contact:
     values: Mapping[str, Value] = field(default_factory=dict)
     talked_at: datetime | None = None
     person: int = 0
+    manager_phones: tuple[str, ...] = ()
+    language: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

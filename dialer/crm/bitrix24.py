@@ -18,6 +18,7 @@ from dialer.crm.bitrix24_reading import (
     read_by_id,
     read_pages,
     resolve_flag,
+    resolve_language,
     resolve_people,
     resolve_zone,
 )
@@ -73,13 +74,22 @@ class Bitrix24:
             if user is not None and user not in self._users.active({user}, self._clock()):
                 raise Refused(f"fallback_user {user} is not an active user of the portal: name one who is")
 
+        def need_phones() -> None:
+            if audience.manager_phones and not self._users.tells_phones():
+                raise Refused(
+                    "connect: responsible needs the telephone numbers of employees, which the webhook may not read:"
+                    " tick user_basic in its settings. Until then everybody is put through to or_else"
+                )
+
         wrong = []
         for path, need in (
             (("audience", "card"), lambda: resolve_people(self._fields, card)),
             (("audience", "contract_end"), need_end),
             (("audience", "do_not_call"), lambda: resolve_flag(self._fields, audience, card)),
             (("audience", "time_zone"), lambda: resolve_zone(self._fields, audience, card)),
+            (("languages", "field"), lambda: resolve_language(self._fields, audience, card)),
             (("fallback_user",), need_fallback),
+            (("script",), need_phones),
         ):
             try:
                 need()
@@ -96,10 +106,19 @@ class Bitrix24:
         return known | {f"contact_{code}": label for code, label in person.items()}
 
     def read(self, audience: Audience, *, first: date, last: date) -> Iterator[list[Contact]]:
-        return read_pages(self._source, audience, first, last)
+        for page in read_pages(self._source, audience, first, last):
+            yield self._with_phones(audience, page)
 
     def read_again(self, audience: Audience, card_ids: Sequence[int]) -> dict[int, tuple[Contact, ...]]:
-        return read_by_id(self._source, audience, card_ids)
+        found = read_by_id(self._source, audience, card_ids)
+        people = self._with_phones(audience, [one for of_card in found.values() for one in of_card])
+        told: dict[int, list[Contact]] = {id: [] for id in found}
+        for one in people:
+            told[one.card_id].append(one)
+        return {id: tuple(of_card) for id, of_card in told.items()}
+
+    def _with_phones(self, audience: Audience, people: list[Contact]) -> list[Contact]:
+        return self._users.with_phones(people, self._clock()) if audience.manager_phones else people
 
     def write(self, entries: Sequence[Entry], *, now: datetime) -> dict[int, Result]:
         return write(self._rest, self._users, entries, within=self.send_within, now=now)

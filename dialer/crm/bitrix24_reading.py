@@ -19,6 +19,7 @@ from dialer.crm.bitrix24_fields import LISTS, TEXTS, CardField, Fields, day_of, 
 from dialer.crm.bitrix24_rest import COMMANDS_MOST, Command, Reference, Rest, may_be_read_again
 from dialer.crm.bitrix24_talks import Talks, Whom
 from dialer.crm.bitrix24_types import Types, entity_of
+from dialer.templates import near
 
 PAGE = 50
 CONTACTS_MOST, PHONES_MOST, FACTS_MOST, FACT_LENGTH_MOST = 50, 10, 60, 300
@@ -39,13 +40,16 @@ class Resolved:
     zone: CardField | None
     zone_on_contact: bool
     asked: Mapping[str, Asked]
+    language: CardField | None = None
+    language_on_contact: bool = False
 
     @property
     def codes(self) -> list[str]:
         """Those on the card itself."""
         flag = None if self.flag_on_contact else self.do_not_call
         zone = None if self.zone_on_contact else self.zone
-        named = [one.code for one in (self.contract_end, flag, zone) if one is not None]
+        language = None if self.language_on_contact else self.language
+        named = [one.code for one in (self.contract_end, flag, zone, language) if one is not None]
         return list(dict.fromkeys([*named, *self._asked_for(on_contact=False)]))
 
     @property
@@ -53,7 +57,8 @@ class Resolved:
         """Those on the card's contact."""
         flag = self.do_not_call if self.flag_on_contact else None
         zone = self.zone if self.zone_on_contact else None
-        named = [one.code for one in (flag, zone) if one is not None]
+        language = self.language if self.language_on_contact else None
+        named = [one.code for one in (flag, zone, language) if one is not None]
         return list(dict.fromkeys([*named, *self._asked_for(on_contact=True)]))
 
     def _asked_for(self, *, on_contact: bool) -> list[str]:
@@ -83,7 +88,8 @@ def resolve(source: Source, audience: Audience) -> Resolved:
     end = fields.need(card, audience.contract_end, DATES)
     resolve_people(fields, card)
     flag, zone = resolve_flag(fields, audience, card), resolve_zone(fields, audience, card)
-    return Resolved(audience, card, end, *flag, *zone, resolve_conditions(fields, audience, card))
+    asked = resolve_conditions(fields, audience, card)
+    return Resolved(audience, card, end, *flag, *zone, asked, *resolve_language(fields, audience, card))
 
 
 def resolve_people(fields: Fields, card: CardType) -> None:
@@ -100,6 +106,16 @@ def resolve_flag(fields: Fields, audience: Audience, card: CardType) -> tuple[Ca
 
 def resolve_zone(fields: Fields, audience: Audience, card: CardType) -> tuple[CardField | None, bool]:
     return _either(fields, card, audience.time_zone, (*TEXTS, *LISTS))
+
+
+def resolve_language(fields: Fields, audience: Audience, card: CardType) -> tuple[CardField | None, bool]:
+    field, on_contact = _either(fields, card, audience.language, (*TEXTS, *LISTS))
+    if field is not None and field.type in LISTS:
+        items = {text.strip().casefold(): text for text in field.options.values()}
+        for name in audience.languages:
+            if name.strip().casefold() not in items:
+                raise Refused(f"the list '{audience.language}' has no item '{name}'{near(name, items.values())}")
+    return field, on_contact
 
 
 def read_pages(source: Source, audience: Audience, first: date, last: date) -> Iterator[list[Contact]]:
@@ -283,6 +299,8 @@ def _contact(
     flag, zone = resolved.do_not_call, resolved.zone
     flagged = flag is not None and is_yes((known if resolved.flag_on_contact else card).get(flag.code), flag)
     named = None if zone is None else text_of((known if resolved.zone_on_contact else card).get(zone.code), zone)
+    language = resolved.language
+    source = known if resolved.language_on_contact else card
     facts = _facts(card)
     if human is not None and human is not card:
         facts |= {f"contact_{code}": value for code, value in _facts(human).items()}
@@ -301,6 +319,7 @@ def _contact(
         values=values_of(resolved.asked, card, known),
         talked_at=_talked_at(talked, resolved.card, card["id"], contact),
         person=person if resolved.audience.every_contact else 0,
+        language=None if language is None else (text_of(source.get(language.code), language) or "")[:100] or None,
     )
 
 

@@ -30,7 +30,8 @@ class _Dropped(Exception):
 
 class Portal:
     """`log` holds every request (time, method, was it executed), `commands` every method that ran, inside batches too.
-    `activities` and `comments` are what was written; `users` says who is active; `user` is the webhook's own.
+    `activities` and `comments` are what was written; `users` says who is active; `user` is the webhook's own;
+    `phones` are users' own, WORK_PHONE and so on, which only the scopes user and user_basic are shown.
     """
 
     def __init__(self, people: Sequence[Person], *, secret: str, seed: int = 7) -> None:
@@ -38,6 +39,7 @@ class Portal:
         self.lists = Lists()
         self.secret, self.user, self.scopes = secret, 1, ["crm", "user_brief"]
         self.users = {1: True, 2: True, 3: True, 9: False}
+        self.phones: dict[int, dict[str, str]] = {}
         self._timeline = Timeline(self.cards, self.users)
         self.activities, self.comments = self._timeline.activities, self._timeline.comments
         self.log: list[tuple[float, str, bool]] = []
@@ -219,12 +221,17 @@ class Portal:
         ids = {as_int(one) for one in as_list(wanted["ID"])} if "ID" in wanted else set(self.users)
         only_active = str(wanted.get("ACTIVE", "")).lower() in ("true", "1", "y")
         found = [
-            {"ID": str(id), "ACTIVE": active, "NAME": f"Менеджер {id}", "LAST_NAME": ""}
+            {"ID": str(id), "ACTIVE": active, "NAME": f"Менеджер {id}", "LAST_NAME": "", **self._phones_of(id)}
             for id, active in self.users.items()
             if id in ids and (active or not only_active)
         ]
         start = max(as_int(p.get("start", 0)) or 0, 0)
         return {"result": found[start : start + 50], "total": len(found)}
+
+    def _phones_of(self, id: int) -> dict[str, str]:
+        if not {"user", "user_basic"} & set(self.scopes):
+            return {}
+        return {"WORK_PHONE": "", "PERSONAL_PHONE": "", "PERSONAL_MOBILE": "", **self.phones.get(id, {})}
 
     def _control(self, request: Request) -> Response:
         """For a referee: what was asked and written, and how the portal is to behave."""

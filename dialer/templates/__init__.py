@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import date
 from functools import lru_cache
 from types import CodeType, TracebackType
 from typing import Any, ClassVar
@@ -13,7 +12,8 @@ from typing import Any, ClassVar
 from jinja2 import BytecodeCache, DictLoader, Template, TemplateError, TemplateSyntaxError, UndefinedError, nodes
 from jinja2.bccache import Bucket
 
-from dialer.templates.bounded import Bounded, Reference, near, references, steps
+from dialer.templates.bounded import Bounded, Reference, measured, near, references, steps
+from dialer.templates.language import grouped, language_filters, spoken_date
 
 __all__ = ["Words", "WordsError", "near", "referenced", "spoken_date", "words_of"]
 
@@ -39,12 +39,13 @@ class Words:
     """The blocks of one campaign's template over the base of its language."""
 
     def __init__(self, texts: Mapping[str, str], name: str, language: str) -> None:
+        self._texts = tuple(sorted(texts.items()))
         names, mistakes = referenced(texts, name)
         if mistakes:
             raise mistakes[0]
         loader = DictLoader({one: texts[one] for one in names})
         self._environment = Bounded(loader=loader, bytecode_cache=_Compiled(language))
-        self._environment.filters["date"] = lambda day: spoken_date(day, language)
+        self._environment.filters |= {name: measured(one) for name, one in language_filters(language).items()}
         self._environment.globals["language"] = language
         for one in names:
             with _in_words(one):
@@ -58,13 +59,19 @@ class Words:
         self.outside = [wrong for one in chain for wrong in _outside_of_blocks(parsed[one], one)]
         """Mistakes: what stands in no block is never said."""
 
+    def of(self, template: str, language: str) -> Words:
+        """Another template of the same folder. Raises WordsError."""
+        return words_of(self._texts, template, language)
+
     def say(self, block: str, context: Mapping[str, Any]) -> str:
         """One line, as it is spoken. Raises WordsError."""
-        return " ".join(self._render(block, context, SPOKEN_MOST).split())
+        with grouped(False):
+            return " ".join(self._render(block, context, SPOKEN_MOST).split())
 
     def note(self, block: str, context: Mapping[str, Any]) -> str:
         """Lines as a manager reads them, without empty ones at the ends or in a row."""
-        text = self._render(block, context, NOTE_MOST)
+        with grouped(True):
+            text = self._render(block, context, NOTE_MOST)
         lines = [line.strip() for line in text.splitlines()]
         return "\n".join(line for line in lines if line)
 
@@ -233,21 +240,3 @@ def _plain(error: Exception, context: Mapping[str, Any]) -> str:
     if isinstance(error, RecursionError):
         return "it calls itself without end"
     return f"it cannot be worked out: {error}"
-
-
-_MONTHS = {
-    "ru": "января февраля марта апреля мая июня июля августа сентября октября ноября декабря",
-    "en": "January February March April May June July August September October November December",
-    "es": "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre",
-}
-
-
-def spoken_date(day: date, language: str) -> str:
-    if not isinstance(day, date):
-        raise TypeError(f"'{day}' is not a date")
-    month = _MONTHS[language].split()[day.month - 1]
-    if language == "en":
-        return f"{month} {day.day}, {day.year}"
-    if language == "es":
-        return f"{day.day} de {month} de {day.year}"
-    return f"{day.day} {month} {day.year} года"

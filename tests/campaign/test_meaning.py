@@ -42,7 +42,11 @@ VALUES = [
     ("  contract_end:", '  contract_end: "a\\nb"', "holds a line's end or a control character; write plain text"),
     ("  contract_end:", '  contract_end: "  "', "is empty; give it a value"),
     ("    1:", "    1: {answer:renew}", "a blank is missing after the colon; write  answer: renew"),
-    ("    1:", "    1: renew", "must hold keys and values; its keys are answer, say, connect, ring_for"),
+    (
+        "    1:",
+        "    1: renew",
+        "must hold keys and values; its keys are answer, repeat, say, connect, or_else, nobody, ring_for",
+    ),
     (
         "    1:",
         "    1: {answer: renew, say: nothing}",

@@ -48,6 +48,8 @@ def after_keys(script: Script, choice: Choice | None, keys: str, step: int, addr
             _connect(response, choice.connect, choice.place, address, caller_id)
         else:
             response.hangup()
+    elif ask is not None and keys in ask.repeats and step < ask.times_most:
+        _ask(response, script, ask, ask.menu, step + 1, address)
     elif ask is not None and step < ask.times:
         _ask(response, script, ask, (*(ask.not_understood if keys else ()), *ask.menu), step + 1, address)
     else:
@@ -76,7 +78,7 @@ def lasts_at_most(script: Script) -> timedelta:
     ask = script.ask
     total = _lasts(script.greeting) + _lasts(script.voicemail or ()) + _lasts(script.apology) + timedelta(minutes=1)
     if ask is not None:
-        total += ask.times * (_lasts(ask.menu) + _lasts(ask.not_understood) + timedelta(seconds=ask.wait_seconds))
+        total += ask.times_most * (_lasts(ask.menu) + _lasts(ask.not_understood) + timedelta(seconds=ask.wait_seconds))
         total += _lasts(ask.silent) + max((_choice_lasts(choice) for choice in ask.choices), default=timedelta(0))
     return total
 
