@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import time, timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from dialer import words
 from dialer.audience import Audience, CardType
 from dialer.call import Disposition
 from dialer.calling_window import Window, known_holidays, known_zone, zone_named
+from dialer.campaign_outcomes import Outcomes, senseless
 from dialer.campaign_values import (
     DAY,
     MINUTE,
@@ -21,6 +22,7 @@ from dialer.campaign_values import (
     Duration,
     Name,
     Number,
+    Part,
     PhoneText,
     RingFor,
     Several,
@@ -36,10 +38,6 @@ from dialer.campaign_values import (
 from dialer.phone_number import is_region
 
 OPT_OUT = "do_not_call"
-
-
-class Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True)
 
 
 class AudiencePart(Part):
@@ -189,6 +187,9 @@ class Campaign(Part):
     ]
     voice: Annotated[str, like(r"[A-Za-z0-9_.-]{1,80}", "a voice's name, for example Polly.Tatyana")] | None = None
     script: Annotated[ScriptPart | None, BeforeValidator(lambda value: None if value == "none" else value)]
+    outcomes: Outcomes = {}
+    """What else is written into the CRM, by what became of a call: an answer of the menu, an outcome such as no_answer,
+    or transfer_failed. Each is a list of task, stage, field, notify and item, and each is done once a person."""
     fallback_user: Annotated[Number, Field(ge=1)] | None = None
 
     @property
@@ -290,6 +291,10 @@ class Campaign(Part):
         for key, choice in self.keys.items():
             if choice.connect == self.caller_id:
                 found.append((("script", "keys", key, "connect"), "is the caller_id itself; name the manager's number"))
+        connects = any(choice.connect is not None for choice in self.keys.values())
+        answers = [choice.answer for choice in self.keys.values()]
+        wrong = senseless(self.outcomes, answers, connects=connects, card=self.audience_part.card)
+        found += [(("outcomes", *path), text) for path, text in wrong]
         if found:
             raise Several(found)
         return self

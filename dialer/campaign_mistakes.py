@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from dialer.campaign import Attempts, AudiencePart, Campaign, Key, Limits, Pacing, ScriptPart
+from dialer.campaign_outcomes import Item, Line, Notice, Task
 from dialer.campaign_values import Several
 from dialer.errors import Mistake
 from dialer.yaml_places import Path, Read
@@ -102,6 +103,7 @@ _PLAIN = {
     "missing": "is missing; write it",
     "dict_type": "must hold keys and values",
     "model_type": "must hold keys and values",
+    "tuple_type": "must be a list; begin each of its lines with a dash",
     "model_attributes_type": "must hold keys and values",
     "string_type": "must be one word or text, not a list or a map",
     "string_too_long": "is longer than {max_length} characters",
@@ -174,6 +176,7 @@ def _known_keys(path: Path) -> list[str]:
 
 _PARTS: dict[Any, Any] = {
     "audience": AudiencePart, "pacing": Pacing, "attempts": Attempts, "limits": Limits, "script": ScriptPart,
+    "outcomes": Line, "task": Task, "notify": Notice, "item": Item,
 }  # fmt: skip
 
 

@@ -7,12 +7,18 @@ from collections.abc import Callable, Mapping
 from datetime import date, time, timedelta
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from dialer import words
 from dialer.phone_number import is_e164
 
 RING_LEAST, RING_MOST = timedelta(seconds=15), timedelta(minutes=2)
+
+
+class Part(BaseModel):
+    """A map of the campaign file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True)
 
 
 class Several(ValueError):

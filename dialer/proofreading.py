@@ -8,15 +8,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 from dialer.call import Disposition, Transfer
 from dialer.campaign import OPT_OUT, Campaign
+from dialer.outcomes import due
 from dialer.templates import Words, WordsError, near, referenced, words_of
-from dialer.wording import Told, write_call, write_note, write_script
+from dialer.wording import Told, write_call, write_line, write_note, write_script
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 TOUCHES_MOST = 20
@@ -26,7 +27,7 @@ PEOPLE = (("Александра", "Константинопольская"), ("
 
 BLOCKS = (
     "greeting", "menu", "not_understood", "silent", "after_answer", "nobody_free", "voicemail", "apology",
-    "call_subject", "call_text", "timeline",
+    "call_subject", "call_text", "timeline", "task_title", "task_text", "notification", "item_title", "contradiction",
 )  # fmt: skip
 
 OFFERS = ("скидк", "акци", "выгодн", "спецпредложен", "discount", "special offer", "upgrade", "descuento", "oferta")
@@ -129,12 +130,20 @@ def _say_everything(campaign: Campaign, listener: Listener) -> None:
             for one in told.calls:
                 write_call(told, one)
             write_note(told)
+            for one in due(told, ()):
+                try:
+                    write_line(told, one.outcome, one.line, one.attempt)
+                except WordsError as error:
+                    listener.refuse(error)
+                write_note(replace(told, contradicted=(one.outcome,)))
 
 
 def _everything_that_can_become(campaign: Campaign) -> Iterator[tuple[Any, ...]]:
     waiting = SimpleNamespace(id=0, phase="planned", due_at=NOON, counts=False, disposition=None, answer=None)
     for disposition in Disposition:
         yield _attempt(disposition), waiting
+        if disposition in campaign.outcomes:
+            yield (_attempt(disposition),)
     for refused in (Disposition.bad_number, Disposition.blocked, Disposition.failed, Disposition.not_placed):
         yield (_attempt(refused, counts=False, talked=None, detail="Twilio 400/21211"),)
     for transfer in Transfer:

@@ -15,8 +15,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "dialer"
 
 NOUNS = {
     "audience", "breaker", "call", "calling_window", "campaign", "campaign_files", "campaign_mistakes",
-    "campaign_values", "errors", "finding", "permission", "phone_number", "proofreading", "script", "secrecy",
-    "templates", "wording", "words", "yaml_places",
+    "campaign_outcomes", "campaign_values", "deadline", "errors", "finding", "outcomes", "permission", "phone_number",
+    "proofreading", "script", "secrecy", "templates", "wording", "words", "yaml_places",
 }  # fmt: skip
 SHAPES = {"crm.base", "providers.base"}
 MEMORY = {

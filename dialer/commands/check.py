@@ -19,7 +19,7 @@ from dialer.phone_number import example_mobile
 from dialer.providers.base import Ability
 from dialer.settings import Settings
 from dialer.wording import TAGS
-from dialer.yaml_places import read_yaml
+from dialer.yaml_places import Path, read_yaml
 
 
 def check(settings: Settings, *, online: bool, json: bool) -> int:
@@ -81,12 +81,16 @@ def _speaking_another_language(file: CampaignFile) -> list[Mistake]:
 
 
 def _on_the_portal(settings: Settings, file: CampaignFile) -> list[Mistake]:
+    campaign, portal = file.campaign, crm(settings, Clock())
     try:
-        lines = crm(settings, Clock()).examine(file.campaign.audience)
+        found: list[tuple[Path, str]] = [(("audience",), line) for line in portal.examine(campaign.audience)]
+        if campaign.outcomes:
+            wrong = portal.examine_outcomes(campaign.audience, campaign.outcomes)
+            found += [(("outcomes", *below), line) for below, line in wrong]
     except DialerError as error:
-        lines = [str(error)]
-    place = read_yaml(file.text, str(file.path)).place(("audience",))
-    return [Mistake(str(file.path), *place, f"audience: {line}") for line in lines]
+        found = [(("audience",), str(error))]
+    read = read_yaml(file.text, str(file.path))
+    return [Mistake(str(file.path), *read.place(path), f"{'.'.join(map(str, path))}: {line}") for path, line in found]
 
 
 def _hours(file: CampaignFile) -> str:

@@ -1,4 +1,4 @@
-"""Bitrix24 over an incoming webhook: people in, call records and notes out."""
+"""Bitrix24 over an incoming webhook: people in, call records, notes and what outcomes owe out."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 
 from dialer.audience import Audience
+from dialer.campaign_outcomes import Outcomes
 from dialer.crm.base import Contact, Entry, Result
+from dialer.crm.bitrix24_desk import desk
 from dialer.crm.bitrix24_errors import Refused
+from dialer.crm.bitrix24_examining import examine_outcomes
 from dialer.crm.bitrix24_fields import ENTITY, Fields
 from dialer.crm.bitrix24_looking import look_for
 from dialer.crm.bitrix24_reading import DATES, read_by_id, read_pages, resolve_flag, resolve_zone
 from dialer.crm.bitrix24_rest import ANSWER_WITHIN, Rest
-from dialer.crm.bitrix24_users import Users
 from dialer.crm.bitrix24_writing import ENTRIES_MOST, write
 from dialer.errors import CrmError
 from dialer.finding import Finding, clock_beside
@@ -39,7 +41,8 @@ class Bitrix24:
             webhook_url, clock=clock, rate=rate, burst=burst, answer_within=answer_within, sleep=sleep, say=log
         )
         self._fields = Fields(self._rest, clock)
-        self._users = Users(self._rest)
+        self._desk = desk(self._rest, self._fields, clock)
+        self._users = self._desk.users
 
     def __repr__(self) -> str:
         return f"Bitrix24({self._rest.shown})"
@@ -64,6 +67,9 @@ class Bitrix24:
                 wrong.append(str(error))
         return list(dict.fromkeys(wrong))
 
+    def examine_outcomes(self, audience: Audience, outcomes: Outcomes) -> list[tuple[tuple[str | int, ...], str]]:
+        return examine_outcomes(self._desk, audience.card, outcomes, self._clock())
+
     def read(self, audience: Audience, *, first: date, last: date) -> Iterator[list[Contact]]:
         return read_pages(self._rest, self._fields, audience, first, last)
 
@@ -71,10 +77,10 @@ class Bitrix24:
         return read_by_id(self._rest, self._fields, audience, card_ids)
 
     def write(self, entries: Sequence[Entry], *, now: datetime) -> dict[int, Result]:
-        return write(self._rest, self._users, entries, within=self.send_within, now=now)
+        return write(self._desk, entries, within=self.send_within, now=now)
 
     def look_for(self, entries: Sequence[Entry], *, now: datetime) -> dict[int, Result]:
-        return look_for(self._rest, entries, now=now)
+        return look_for(self._desk, entries, now=now)
 
     def findings(self) -> Iterator[Finding]:
         try:

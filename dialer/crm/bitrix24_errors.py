@@ -21,7 +21,7 @@ WHOLE_WEBHOOK = {
     "AUTHORIZATION_ERROR": f"the webhook is wrong, or its user was dismissed: {_NEW}",
     "INVALID_CREDENTIALS": "the webhook's user lacks rights: give them in the CRM's access settings",
     "ACCESS_DENIED": "the webhook's user lacks the right, or the portal's plan has no REST",
-    "INSUFFICIENT_SCOPE": "the webhook lacks a scope: give it crm and user_brief",
+    "INSUFFICIENT_SCOPE": "the webhook lacks a scope: give it crm, user_brief, task for tasks, im for notifications",
     "USER_ACCESS_ERROR": "the webhook's user may not use it: an administrator must allow it",
     "OVERLOAD_LIMIT": "the portal's REST is blocked by hand: ask Bitrix24's support",
     "PORTAL_DELETED": "the portal is closed or deleted",

@@ -21,6 +21,17 @@ LISTS, TEXTS = ("enumeration",), ("string", "text", "char")
 
 
 @dataclass(frozen=True, slots=True)
+class Kind:
+    """Of cards that need not be those that people come from: a lead, a deal, or an item of a smart process."""
+
+    entity: int
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
 class CardField:
     """`options` are a list's items: their texts by id."""
 
@@ -37,14 +48,16 @@ class Fields:
     def __init__(self, rest: Rest, clock: Callable[[], datetime]) -> None:
         self._rest, self._clock = rest, clock
         self._lock = threading.Lock()
-        self._known: dict[CardType, tuple[datetime, dict[str, Any]]] = {}
+        self._known: dict[CardType | Kind, tuple[datetime, dict[str, Any]]] = {}
 
-    def all(self, card: CardType) -> dict[str, Any]:
+    def all(self, card: CardType | Kind) -> dict[str, Any]:
         """Raises Doubt, Later, Refused."""
         with self._lock:
             at, fields = self._known.get(card, (None, {}))
             if at is None or self._clock() - at > REMEMBERED:
-                found = self._rest.call("crm.item.fields", {"entityTypeId": ENTITY[card]})
+                found = self._rest.call(
+                    "crm.item.fields", {"entityTypeId": card.entity if isinstance(card, Kind) else ENTITY[card]}
+                )
                 told = found.get("fields") if isinstance(found, dict) else None
                 if not isinstance(told, dict) or not told:
                     raise Doubt(f"Bitrix24 does not say which fields a {card} has")
@@ -57,7 +70,7 @@ class Fields:
         with self._lock:
             self._known.clear()
 
-    def find(self, card: CardType, name: str) -> CardField | None:
+    def find(self, card: CardType | Kind, name: str) -> CardField | None:
         """Raises Refused where two fields have one label."""
         fields = self.all(card)
         wanted = name.strip().casefold()
@@ -68,7 +81,7 @@ class Fields:
             raise Refused(f"two fields of the {card} are called '{name}': name one by its code, {' or '.join(found)}")
         return None if not found else _field(found[0], fields[found[0]])
 
-    def need(self, card: CardType, name: str, types: tuple[str, ...]) -> CardField:
+    def need(self, card: CardType | Kind, name: str, types: tuple[str, ...]) -> CardField:
         """Raises Refused, with a remedy."""
         found = self.find(card, name)
         if found is None:
@@ -77,7 +90,7 @@ class Fields:
             raise Refused(f"the field '{name}' of the {card} is of type {found.type}; it must be {' or '.join(types)}")
         return found
 
-    def _hint(self, card: CardType, name: str) -> str:
+    def _hint(self, card: CardType | Kind, name: str) -> str:
         labels = {_text(_get(one, "listLabel")) or _text(_get(one, "title")) for one in self.all(card).values()}
         by_folded = {label.casefold(): label for label in sorted(labels - {""})}
         near = difflib.get_close_matches(name.strip().casefold(), by_folded, n=3, cutoff=0.4)

@@ -1,4 +1,4 @@
-"""Who answers for a call: the card's responsible, else the campaign's fallback, else the webhook's own user."""
+"""Who answers for a call or has a task: who is named, else the card's responsible; the fallback; the webhook's own."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Users:
 
     def responsible(self, entries: Sequence[Entry], now: datetime) -> dict[int, int]:
         """By entry id. Raises Later, Refused, Doubt."""
-        named = {id for one in entries for id in (one.responsible_id, one.fallback_user) if id is not None}
+        named = {id for one in entries for id in (one.user_id, one.fallback_user) if id is not None}
         active = self.active(named, now)
         return {
-            one.id: next((id for id in (one.responsible_id, one.fallback_user) if id in active), None) or self.own()
+            one.id: next((id for id in (one.user_id, one.fallback_user) if id in active), None) or self.own()
             for one in entries
         }
 

@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 
 from dialer.audience import Audience
 from dialer.call import Progress
+from dialer.campaign_outcomes import Outcomes
 from dialer.crm.base import Contact, Entry, Outcome, Result
 from dialer.errors import ProviderUnavailable
 from dialer.finding import Finding
@@ -31,6 +32,9 @@ class Portal:
     send_within: timedelta = timedelta(seconds=5)
 
     def examine(self, audience: Audience) -> list[str]:
+        return []
+
+    def examine_outcomes(self, audience: Audience, outcomes: Outcomes) -> list[tuple[tuple[str | int, ...], str]]:
         return []
 
     def findings(self) -> Iterator[Finding]:
