@@ -86,7 +86,7 @@ def _on_the_portal(settings: Settings, file: CampaignFile) -> list[Mistake]:
         found: list[tuple[Path, str]] = [(("audience",), line) for line in portal.examine(campaign.audience)]
         if campaign.outcomes:
             wrong = portal.examine_outcomes(campaign.audience, campaign.outcomes)
-            found += [(("outcomes", *below), line) for below, line in wrong]
+            found += [(one.path, one.text) for one in wrong]
     except DialerError as error:
         found = [(("audience",), str(error))]
     read = read_yaml(file.text, str(file.path))

@@ -34,6 +34,17 @@ class Contact:
     facts: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """What a portal cannot do of a campaign's file, with its remedy; `path` is the key in the file."""
+
+    path: tuple[str | int, ...]
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
 class EntryKind(StrEnum):
     call = "call"
     note = "note"
@@ -112,9 +123,8 @@ class Crm(Protocol):
     def examine(self, audience: Audience) -> list[str]:
         """What is wrong with the audience on this portal, each line with its remedy. Raises CrmError."""
 
-    def examine_outcomes(self, audience: Audience, outcomes: Outcomes) -> list[tuple[tuple[str | int, ...], str]]:
-        """What of the outcomes cannot be written on this portal: paths below them, and what is wrong with the remedy.
-        Raises CrmError."""
+    def examine_outcomes(self, audience: Audience, outcomes: Outcomes) -> list[Wrong]:
+        """What of the outcomes cannot be written on this portal. Raises CrmError."""
 
     def read(self, audience: Audience, *, first: date, last: date) -> Iterator[list[Contact]]:
         """Everybody whose contract ends on `first` to `last`, both included, in pages. Raises CrmError."""

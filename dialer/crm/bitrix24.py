@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from dialer.audience import Audience
 from dialer.campaign_outcomes import Outcomes
-from dialer.crm.base import Contact, Entry, Result
+from dialer.crm.base import Contact, Entry, Result, Wrong
 from dialer.crm.bitrix24_desk import desk
 from dialer.crm.bitrix24_errors import Refused
 from dialer.crm.bitrix24_examining import examine_outcomes
@@ -67,7 +67,7 @@ class Bitrix24:
                 wrong.append(str(error))
         return list(dict.fromkeys(wrong))
 
-    def examine_outcomes(self, audience: Audience, outcomes: Outcomes) -> list[tuple[tuple[str | int, ...], str]]:
+    def examine_outcomes(self, audience: Audience, outcomes: Outcomes) -> list[Wrong]:
         return examine_outcomes(self._desk, audience.card, outcomes, self._clock())
 
     def read(self, audience: Audience, *, first: date, last: date) -> Iterator[list[Contact]]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dialer.crm.base import Entry, EntryKind, Outcome, Result
-from dialer.crm.bitrix24_marks import ORIGINATOR, SHORT, mark
+from dialer.crm.bitrix24_marks import ORIGINATOR, mark, short_of
 from dialer.crm.bitrix24_reading import PAGE, whole
 from dialer.crm.bitrix24_rest import Command
 
@@ -60,4 +60,4 @@ def rows_of(told: Any) -> list[Mapping[str, Any]] | None:
 
 
 def _card(entry: Entry) -> str:
-    return f"{SHORT[entry.card_type]}_{entry.card_id}"
+    return f"{short_of(entry.card_type)}_{entry.card_id}"

@@ -14,7 +14,7 @@ from dialer.audience import CardType
 from dialer.crm.base import Entry, EntryKind, Outcome, Result
 from dialer.crm.bitrix24_desk import Desk
 from dialer.crm.bitrix24_errors import Doubt, Refused
-from dialer.crm.bitrix24_fields import ENTITY, Fields
+from dialer.crm.bitrix24_fields import Fields, entity_of
 from dialer.crm.bitrix24_reading import whole
 from dialer.crm.bitrix24_rest import Command, Rest
 from dialer.crm.bitrix24_stages import Stages
@@ -86,7 +86,7 @@ def _items(rest: Rest, some: Sequence[Entry], values: Mapping[int, list[Value]])
         codes = sorted({value.field.code for one in here for value in values[one.id]})
         select = ["id", "stageId", "categoryId", *codes]
         wanted = {"filter": {"@id": sorted({one.card_id for one in here})}, "order": {"id": "ASC"}, "start": -1}
-        commands[card.value] = ("crm.item.list", {"entityTypeId": ENTITY[card], "select": select, **wanted})
+        commands[card.value] = ("crm.item.list", {"entityTypeId": entity_of(card), "select": select, **wanted})
     answer = rest.read(commands)
     found: dict[Any, dict[str, Any]] = {}
     for name in commands:
@@ -116,7 +116,7 @@ def _decide(stages: Stages, entry: Entry, values: Sequence[Value], item: Mapping
 
 
 def _move(stages: Stages, entry: Entry, item: Mapping[str, Any]) -> Change | Result:
-    entity, pipeline = ENTITY[entry.card_type], whole(item.get("categoryId"))
+    entity, pipeline = entity_of(entry.card_type), whole(item.get("categoryId"))
     wanted = stages.code(entity, pipeline, entry.details["stage"])
     stands, had = str(item.get("stageId") or ""), entry.details["had"]
     if stands == wanted:
@@ -129,4 +129,4 @@ def _move(stages: Stages, entry: Entry, item: Mapping[str, Any]) -> Change | Res
 
 
 def _update(entry: Entry, new: Mapping[str, Any]) -> Command:
-    return "crm.item.update", {"entityTypeId": ENTITY[entry.card_type], "id": entry.card_id, "fields": dict(new)}
+    return "crm.item.update", {"entityTypeId": entity_of(entry.card_type), "id": entry.card_id, "fields": dict(new)}

@@ -7,9 +7,10 @@ from datetime import datetime
 
 from dialer.audience import CardType
 from dialer.campaign_outcomes import Item, Line, Outcomes
+from dialer.crm.base import Wrong
 from dialer.crm.bitrix24_desk import Desk
 from dialer.crm.bitrix24_errors import Doubt, Refused
-from dialer.crm.bitrix24_fields import ENTITY
+from dialer.crm.bitrix24_fields import entity_of
 from dialer.crm.bitrix24_items import need_person
 from dialer.crm.bitrix24_values import value_of
 
@@ -19,8 +20,8 @@ TICKED = {"task": "Tasks", "im": "Chat and notifications"}
 """By scope, as the webhook's settings call them."""
 
 
-def examine_outcomes(desk: Desk, card: CardType, outcomes: Outcomes, now: datetime) -> list[tuple[Path, str]]:
-    """Paths below `outcomes`. Raises Doubt, Later."""
+def examine_outcomes(desk: Desk, card: CardType, outcomes: Outcomes, now: datetime) -> list[Wrong]:
+    """Raises Doubt, Later."""
     if not outcomes:
         return []
     told = desk.rest.call("scope")
@@ -34,7 +35,8 @@ def examine_outcomes(desk: Desk, card: CardType, outcomes: Outcomes, now: dateti
                 try:
                     look()
                 except Refused as error:
-                    wrong.append(((outcome, place, *below), str(error)))
+                    text = str(error).removeprefix("Bitrix24: ")
+                    wrong.append(Wrong(("outcomes", outcome, place, *below), text))
     return wrong
 
 
@@ -48,7 +50,7 @@ def _looks(desk: Desk, card: CardType, scopes: set[str], line: Line, now: dateti
         yield ("notify",), lambda: _need_scope(scopes, "im")
         yield ("notify", "for"), lambda: _need_user(desk, notice.whom, now)
     if stage is not None:
-        yield ("stage",), lambda: desk.stages.anywhere(ENTITY[card], stage)
+        yield ("stage",), lambda: desk.stages.anywhere(entity_of(card), stage)
     for name, text in (line.field or {}).items():
         yield ("field", name), lambda name=name, text=text: value_of(desk.fields, card, name, text, day)  # type: ignore[misc]
     if item is not None:

@@ -31,6 +31,10 @@ class Kind:
         return self.name
 
 
+def entity_of(card: CardType | Kind) -> int:
+    return card.entity if isinstance(card, Kind) else ENTITY[card]
+
+
 @dataclass(frozen=True, slots=True)
 class CardField:
     """`options` are a list's items: their texts by id."""
@@ -55,9 +59,7 @@ class Fields:
         with self._lock:
             at, fields = self._known.get(card, (None, {}))
             if at is None or self._clock() - at > REMEMBERED:
-                found = self._rest.call(
-                    "crm.item.fields", {"entityTypeId": card.entity if isinstance(card, Kind) else ENTITY[card]}
-                )
+                found = self._rest.call("crm.item.fields", {"entityTypeId": entity_of(card)})
                 told = found.get("fields") if isinstance(found, dict) else None
                 if not isinstance(told, dict) or not told:
                     raise Doubt(f"Bitrix24 does not say which fields a {card} has")

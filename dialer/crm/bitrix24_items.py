@@ -8,7 +8,7 @@ from typing import Any
 from dialer.crm.base import Entry, Outcome, Result
 from dialer.crm.bitrix24_desk import Desk
 from dialer.crm.bitrix24_errors import Refused
-from dialer.crm.bitrix24_fields import ENTITY, Kind
+from dialer.crm.bitrix24_fields import Kind, entity_of
 from dialer.crm.bitrix24_marks import ORIGINATOR
 from dialer.crm.bitrix24_reading import whole
 from dialer.crm.bitrix24_rest import Command
@@ -24,8 +24,10 @@ def new_item(desk: Desk, entry: Entry, responsible: int | None) -> Command:
     fields: dict[str, Any] = {"title": entry.subject, "assignedById": responsible, **own_key(kind, entry.ref)}
     if entry.contact_id:
         fields["contactIds"] = [entry.contact_id]
+    if entry.card_type.value == "company":
+        fields["companyId"] = entry.card_id
     # where the portal relates the two kinds, the new one hangs on the card the person came from
-    parent = f"parentId{ENTITY[entry.card_type]}"
+    parent = f"parentId{entity_of(entry.card_type)}"
     if parent in desk.fields.all(kind):
         fields[parent] = entry.card_id
     pipeline = None if said["pipeline"] is None else desk.stages.pipeline(kind.entity, said["pipeline"])

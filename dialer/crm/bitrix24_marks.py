@@ -8,8 +8,12 @@ from datetime import UTC, datetime
 from dialer.audience import CardType
 
 ORIGINATOR = "bitrix24-dialer"
-SHORT = {CardType.deal: "D", CardType.contact: "C"}
-"""As tasks name the kind of a card."""
+_SHORT = {"deal": "D", "contact": "C", "lead": "L", "company": "CO"}
+
+
+def short_of(card: CardType) -> str:
+    """As tasks name the kind of a card; of a smart process it is its number."""
+    return _SHORT.get(card.value) or f"T{int(card.value.removeprefix('dynamic_')):x}"
 
 
 def mark(ref: str) -> str:

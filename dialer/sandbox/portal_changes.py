@@ -9,6 +9,9 @@ from typing import Any
 from dialer.sandbox.portal_cards import CONTACT, DEAL, MOSCOW, Cards, RestError, as_int, as_list, mapping
 from dialer.sandbox.portal_stages import LEAD, Stages
 
+NEW = 5_000_000
+"""Ids of new cards are higher, so that people who are added later have theirs."""
+
 FIXED = ("id", "createdTime", "updatedTime", "fm")
 
 
@@ -51,7 +54,7 @@ class Changes:
         if contacts:
             new["contactIds"] = [one for one in contacts if one is not None and self._cards.is_there(CONTACT, one)]
             new["contactId"] = next(iter(new["contactIds"]), 0)
-        id = max(self._cards.items[entity], default=0) + 1
+        id = max([NEW, *self._cards.items[entity]]) + 1
         now = datetime.now(MOSCOW).isoformat(timespec="seconds")
         if entity in (DEAL, LEAD) or self._stages.pipelines.get(entity):
             new["categoryId"] = pipeline

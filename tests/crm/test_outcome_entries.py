@@ -315,7 +315,8 @@ def test_one_request_carries_all_kinds() -> None:
 
 def said(on: OnLoopback, audience: Any = DEALS, **lines: Any) -> list[tuple[Any, str]]:
     line = Line.model_validate(lines)
-    return Office(on.webhook_url).bitrix.examine_outcomes(audience, {"renew": (line,)})
+    found = Office(on.webhook_url).bitrix.examine_outcomes(audience, {"renew": (line,)})
+    return [(one.path, one.text) for one in found]
 
 
 def test_what_a_webhook_lacks_is_said_with_where_to_tick_it() -> None:
@@ -324,7 +325,7 @@ def test_what_a_webhook_lacks_is_said_with_where_to_tick_it() -> None:
         on.portal.scopes = ["crm", "user_brief"]
         for lines, scope in (({"task": {}}, "task"), ({"notify": "responsible"}, "im")):
             ((path, text),) = said(on, **lines)
-            assert path == ("renew", 0, next(iter(lines))) and f"lacks the scope {scope}: tick" in text
+            assert path == ("outcomes", "renew", 0, next(iter(lines))) and f"lacks the scope {scope}: tick" in text
         results = Office(on.webhook_url).write(task(1), notice(1))
         assert outcomes(results) == [Outcome.later] * 2
         assert all("task for tasks, im for notifications" in one.why for one in results)
@@ -348,7 +349,7 @@ def test_what_the_portal_does_not_know_is_said_at_its_place(lines: Any, path: An
     with OnLoopback(people(1)) as on:
         a_process(on)
         ((where, text),) = said(on, **lines)
-        assert where == ("renew", 0, *path) and why in text
+        assert where == ("outcomes", "renew", 0, *path) and why in text
 
 
 def test_what_can_be_written_is_not_complained_of() -> None:

@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from dialer.audience import Audience
 from dialer.call import Progress
 from dialer.campaign_outcomes import Outcomes
-from dialer.crm.base import Contact, Entry, Outcome, Result
+from dialer.crm.base import Contact, Entry, Outcome, Result, Wrong
 from dialer.errors import ProviderUnavailable
 from dialer.finding import Finding
 from dialer.providers.base import Ability, Asked, Letter, News, Order, Placed, Reply, Webhook
@@ -34,7 +34,7 @@ class Portal:
     def examine(self, audience: Audience) -> list[str]:
         return []
 
-    def examine_outcomes(self, audience: Audience, outcomes: Outcomes) -> list[tuple[tuple[str | int, ...], str]]:
+    def examine_outcomes(self, audience: Audience, outcomes: Outcomes) -> list[Wrong]:
         return []
 
     def findings(self) -> Iterator[Finding]:

@@ -95,7 +95,7 @@ def _outcomes(subject: str, portal: Crm, campaign: Campaign, path: Path) -> Find
     except DialerError as error:
         return Finding(subject, False, str(error), "try again later")
     if wrong:
-        said = "; ".join(f"{'.'.join(map(str, below))}: {text}" for below, text in wrong)
+        said = "; ".join(f"{'.'.join(map(str, one.path))}: {one.text}" for one in wrong)
         return Finding(subject, False, said, f"mend it in Bitrix24, or correct outcomes: in {path}")
     return Finding(subject, True, "can be written")
 
