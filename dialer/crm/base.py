@@ -59,10 +59,11 @@ class EntryKind(StrEnum):
 class Entry:
     """One thing owed to the CRM. `ref` is ours, unique for ever, and findable in what was written.
 
-    With a `remote_id` the entry exists and is to be updated. Times are aware UTC. `details` by kind, None where nothing
-    is said: a task's `deadline` and `user`; a stage's `stage` and `had`, the code of the one the card had before; a
+    With a `remote_id` the entry exists and is to be updated; only calls and notes ever are. Times are aware UTC.
+    `details` by kind, None where nothing is said: a task's `deadline` and `user`; a stage's `stage`, `had`, the code of
+    the one the card had before, and `after`, the names of those to which earlier outcomes of the same calls moved it; a
     field's `fields`, and `day`, the local day that relative dates count from; a notification's `user`; an item's
-    `create`, `pipeline`, `stage`, `fields`, `day` and `user`. Only calls and notes are ever updated.
+    `create`, `pipeline`, `stage`, `fields`, `day` and `user`.
     """
 
     id: int

@@ -112,16 +112,17 @@ def _decide(stages: Stages, entry: Entry, values: Sequence[Value], item: Mapping
     new = tuple(value for value in values if not value.stands_in(item))
     if not new:
         return Result(Outcome.written, remote_id=entry.card_id)
-    return Change(_update(entry, {value.field.code: value.sent for value in new}), values=new)
+    return Change(_update(entry, {value.field.code: value.sent(item) for value in new}), values=new)
 
 
 def _move(stages: Stages, entry: Entry, item: Mapping[str, Any]) -> Change | Result:
     entity, pipeline = entity_of(entry.card_type), whole(item.get("categoryId"))
     wanted = stages.code(entity, pipeline, entry.details["stage"])
-    stands, had = str(item.get("stageId") or ""), entry.details["had"]
+    stands, ours = str(item.get("stageId") or ""), entry.details.get("after", ())
+    had = {entry.details["had"], *(code for code, name in stages.of(entity, pipeline).items() if name in ours)}
     if stands == wanted:
         return Result(Outcome.written, remote_id=entry.card_id)
-    if stands != had:
+    if stands not in had:
         name = stages.of(entity, pipeline).get(stands, stands)
         why = f"not moved: the {entry.card_type} was moved to '{name}' after it was read for the call"
         return Result(Outcome.written, remote_id=entry.card_id, why=why)

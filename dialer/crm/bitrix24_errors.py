@@ -34,7 +34,9 @@ WHOLE_WEBHOOK = {
 }
 CERTAIN = {
     "NOT_FOUND", "OWNER_NOT_FOUND", "INVALID_ARG_VALUE", "100", "ERROR_BATCH_METHOD_NOT_ALLOWED",
-    "ERROR_BATCH_LENGTH_EXCEEDED", *WHOLE_WEBHOOK,
+    "ERROR_BATCH_LENGTH_EXCEEDED", "CRM_FIELD_ERROR_VALUE_NOT_VALID", "CRM_FIELD_ERROR_REQUIRED",
+    "CREATE_DYNAMIC_ITEM_RESTRICTED", "UPDATE_DYNAMIC_ITEM_RESTRICTED", "USER_ID_EMPTY", "MESSAGE_EMPTY",
+    *WHOLE_WEBHOOK,
 }  # fmt: skip
 # These methods often have no code; other texts may be in the portal's language.
 CERTAIN_TEXTS = ("the field ", "the only one communication", "could not build binding", "access denied",

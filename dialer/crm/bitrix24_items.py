@@ -35,7 +35,7 @@ def new_item(desk: Desk, entry: Entry, responsible: int | None) -> Command:
         fields["categoryId"] = pipeline
     if said["stage"] is not None:
         fields["stageId"] = desk.stages.code(kind.entity, pipeline, said["stage"])
-    fields |= {value.field.code: value.sent for value in values_of(desk.fields, kind, said["fields"], said["day"])}
+    fields |= {value.field.code: value.sent({}) for value in values_of(desk.fields, kind, said["fields"], said["day"])}
     return "crm.item.add", {"entityTypeId": kind.entity, "fields": fields}
 
 

@@ -39,15 +39,16 @@ class Stages:
         return Kind(found[0], name.strip())
 
     def pipelines(self, entity: int) -> Mapping[int, str]:
-        """Names by id; none where the cards of this kind have no pipelines."""
+        """Names by id, the default one first; none where the cards of this kind have no pipelines."""
 
         def ask() -> dict[int, str]:
             told = self._rest.call("crm.category.list", {"entityTypeId": entity})
             listed = told.get("categories") if isinstance(told, dict) else None
             if not isinstance(listed, list) or not listed:
                 raise Doubt("Bitrix24 does not say which pipelines there are")
-            rows = [(whole(one.get("id")), str(one.get("name", ""))) for one in listed if isinstance(one, dict)]
-            return {id: name for id, name in rows if id is not None}
+            rows = sorted((one for one in listed if isinstance(one, dict)), key=lambda one: one.get("isDefault") != "Y")
+            named = [(whole(one.get("id")), str(one.get("name", ""))) for one in rows]
+            return {id: name for id, name in named if id is not None}
 
         return {} if entity == LEAD else self._remembered(("pipelines", entity), ask)
 
@@ -74,7 +75,8 @@ class Stages:
         return self._remembered(dictionary, ask)
 
     def code(self, entity: int, pipeline: int | None, name: str) -> str:
-        """Raises Refused."""
+        """Without a pipeline in the default one. Raises Refused."""
+        pipeline = next(iter(self.pipelines(entity)), None) if pipeline is None else pipeline
         stages = self.of(entity, pipeline)
         code = _code(stages, name)
         if code is None:

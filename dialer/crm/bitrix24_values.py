@@ -26,18 +26,18 @@ class Value:
     new: Any
     is_multiple: bool
 
-    @property
-    def sent(self) -> Any:
-        return [self.new] if self.is_multiple else self.new
+    def sent(self, item: Mapping[str, Any]) -> Any:
+        """Of a field with several values those that stand in the card stay."""
+        return [*_listed(item.get(self.field.code)), self.new] if self.is_multiple else self.new
 
     def stands_in(self, item: Mapping[str, Any]) -> bool:
-        has = item.get(self.field.code)
-        listed = [one for one in (has if isinstance(has, list) else [has]) if one not in (None, "")]
-        return len(listed) == 1 and _is_same(self.field, listed[0], self.new)
+        return any(_is_same(self.field, one, self.new) for one in _listed(item.get(self.field.code)))
 
     def is_taken_by(self, item: Mapping[str, Any]) -> bool:
-        """After a write. The portal may have put a text into its own form."""
-        return bool(item.get(self.field.code)) if self.field.type in TEXTS else self.stands_in(item)
+        """After a write. The portal may have put a text into its own form, and a moment into another zone."""
+        if self.field.type in (*TEXTS, "datetime"):
+            return bool(_listed(item.get(self.field.code)))
+        return self.stands_in(item)
 
 
 def values_of(fields: Fields, card: CardType | Kind, said: Mapping[str, str], day: str) -> list[Value]:
@@ -117,3 +117,7 @@ def _is_same(field: CardField, has: Any, new: Any) -> bool:
         except ValueError:
             return False
     return str(has).strip() == str(new).strip()
+
+
+def _listed(value: Any) -> list[Any]:
+    return [one for one in (value if isinstance(value, list) else [value]) if one not in (None, "")]

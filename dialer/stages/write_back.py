@@ -167,7 +167,10 @@ def _owe_target(c: sa.Connection, told: Told, standing: Sequence[Any], *, key: s
     for one in due(told, slots):
         subject, text = _line_words(told, one)
         ref = f"{key}-t{told.target.id}-{one.slot}"
-        details = json.dumps(_details(told, one, now=now), ensure_ascii=False)
+        said = _details(told, one, now=now)
+        if one.line.stage is not None:
+            said["after"] = [json.loads(row.details)["stage"] for row in standing if row.kind == EntryKind.stage]
+        details = json.dumps(said, ensure_ascii=False)
         new = {"kind": one.line.kind, "attempt_id": None, "ref": ref, "slot": one.slot, "details": details}
         _owe_entry(c, None, new, one.attempt, subject, text, now=now)
 

@@ -166,7 +166,32 @@ def test_after_a_doubt_a_card_that_was_moved_on_stays_where_it_is() -> None:
         assert on.portal.cards.items[DEAL][1]["stageId"] == "C1:WON"
 
 
+def test_a_stage_moves_on_from_where_we_have_put_it_ourselves() -> None:
+    with OnLoopback(people(1)) as on:
+        office, one = Office(on.webhook_url), stage(1, "Продлён")
+        office.write(stage(1))
+        office.write(replace(one, details={**one.details, "after": ["Подготовка продления"]}))
+        assert on.portal.cards.items[DEAL][1]["stageId"] == "C1:WON"
+
+
+@pytest.mark.parametrize("code", ["CRM_FIELD_ERROR_VALUE_NOT_VALID", "CRM_FIELD_ERROR_REQUIRED"])
+def test_a_stage_that_the_portal_does_not_allow_is_set_aside_at_once(code: str) -> None:
+    with OnLoopback(people(1)) as on:
+        on.portal.faults.set(Rule("batch/crm.item.update", f"refuse:{code}"))
+        assert outcomes(Office(on.webhook_url).write(stage(1))) == [Outcome.refused]
+
+
 # Fields
+
+
+def test_a_field_with_several_values_keeps_those_that_stand_there() -> None:
+    with OnLoopback(people(1)) as on:
+        on.portal.cards.fields[CONTACT]["ufCrm_X"] = field("string", "Исход", "UF_CRM_X", own=True, multiple=True)
+        on.portal.cards.change(CONTACT, 1, {"ufCrm_X": ["думает"]})
+        office = Office(on.webhook_url)
+        office.write(fields(1, {"Исход": "renew"}))
+        office.write(fields(1, {"Исход": "думает"}))
+        assert on.portal.cards.items[CONTACT][1]["ufCrm_X"] == ["думает", "renew"]
 
 
 @pytest.mark.parametrize(

@@ -187,7 +187,18 @@ def test_a_stage_remembers_where_the_card_stood_before_the_call(scene: Scene) ->
     scene.set(targets, scene.attempt(call).target_id, contact=facts, card_type="deal")
     answer(scene, call, "renew")
     settle(scene)
-    assert details(scene) == {"stage": "Подготовка", "had": "C1:EXECUTING"}
+    assert details(scene) == {"stage": "Подготовка", "had": "C1:EXECUTING", "after": []}
+
+
+def test_a_stage_may_be_moved_on_from_where_an_earlier_outcome_of_the_same_calls_put_it(scene: Scene) -> None:
+    campaign(scene, "{no_answer: [{stage: Недозвон}], renew: [{stage: Подготовка}]}", attempts="{at_most: 1}",
+             audience="{card: deal, contract_end: UF_END}")  # fmt: skip
+    call = scene.live()
+    unanswered(scene, call)
+    settle(scene)
+    answer(scene, call, "renew", now=OWED)
+    settle(scene, OWED + MINUTE)
+    assert [json.loads(row.details)["after"] for row in scene.entries() if row.slot] == [[], ["Недозвон"]]
 
 
 def test_an_item_says_all_that_is_to_be_made(scene: Scene) -> None:
