@@ -6,7 +6,7 @@ the card had before the call. The portal says yes to what it drops, so its answe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,13 +16,16 @@ from dialer.crm.bitrix24_desk import Desk
 from dialer.crm.bitrix24_errors import Doubt, Refused
 from dialer.crm.bitrix24_fields import Fields, entity_of
 from dialer.crm.bitrix24_reading import whole
-from dialer.crm.bitrix24_rest import Command, Rest
+from dialer.crm.bitrix24_rest import Batch, Command
 from dialer.crm.bitrix24_stages import Stages
 from dialer.crm.bitrix24_values import Value, values_of
 from dialer.errors import CrmError
 
 CHANGES = (EntryKind.stage, EntryKind.field)
 AT_ONCE = 50
+
+Ask = Callable[[Mapping[str, Command]], Batch]
+"""How the cards are read: with patience, or once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ class Change:
     stage: str | None = None
 
 
-def plan_changes(desk: Desk, entries: Sequence[Entry]) -> dict[int, Change | Result | CrmError]:
+def plan_changes(desk: Desk, entries: Sequence[Entry], ask: Ask) -> dict[int, Change | Result | CrmError]:
     """By entry id: what is to be sent, or what became of it already (written, gone), or why nobody knows."""
     planned: dict[int, Change | Result | CrmError] = {}
     values: dict[int, list[Value]] = {}
@@ -47,7 +50,7 @@ def plan_changes(desk: Desk, entries: Sequence[Entry]) -> dict[int, Change | Res
     for start in range(0, len(asked), AT_ONCE):
         some = asked[start : start + AT_ONCE]
         try:
-            items = _items(desk.rest, some, values)
+            items = _items(ask, some, values)
         except CrmError as error:
             planned |= {one.id: error for one in some}
             continue
@@ -79,7 +82,7 @@ def _values(fields: Fields, entry: Entry) -> list[Value]:
     return values_of(fields, entry.card_type, entry.details["fields"], entry.details["day"])
 
 
-def _items(rest: Rest, some: Sequence[Entry], values: Mapping[int, list[Value]]) -> dict[Any, dict[str, Any]]:
+def _items(ask: Ask, some: Sequence[Entry], values: Mapping[int, list[Value]]) -> dict[Any, dict[str, Any]]:
     commands: dict[str, Command] = {}
     for card in sorted({one.card_type for one in some}):
         here = [one for one in some if one.card_type == card]
@@ -87,7 +90,7 @@ def _items(rest: Rest, some: Sequence[Entry], values: Mapping[int, list[Value]])
         select = ["id", "stageId", "categoryId", *codes]
         wanted = {"filter": {"@id": sorted({one.card_id for one in here})}, "order": {"id": "ASC"}, "start": -1}
         commands[card.value] = ("crm.item.list", {"entityTypeId": entity_of(card), "select": select, **wanted})
-    answer = rest.read(commands)
+    answer = ask(commands)
     found: dict[Any, dict[str, Any]] = {}
     for name in commands:
         if name not in answer.results:

@@ -75,7 +75,7 @@ def _look_for_some(desk: Desk, some: Sequence[Entry], now: datetime) -> dict[int
 def _compared(desk: Desk, some: Sequence[Entry], now: datetime) -> dict[int, Result]:
     """A change is looked for on the card itself: what is not there may be written again."""
     results = {}
-    for id, planned in (plan_changes(desk, some) if some else {}).items():
+    for id, planned in (plan_changes(desk, some, desk.rest.read) if some else {}).items():
         if isinstance(planned, Change):
             results[id] = Result(Outcome.absent)
         else:

@@ -51,7 +51,7 @@ def _write_some(desk: Desk, some: Sequence[Entry], *, until: datetime, now: date
         responsible = users.responsible(for_somebody, now)
     except CrmError as error:
         results |= {one.id: _not_sent(error, now) for one in for_somebody}
-    changes, settled = _changes(desk, some, now)
+    changes, settled = _changes(desk, some, until=until, now=now)
     results |= settled
     commands: dict[str, Command] = {}
     for one in some:
@@ -91,7 +91,9 @@ def _write_some(desk: Desk, some: Sequence[Entry], *, until: datetime, now: date
     return results
 
 
-def _changes(desk: Desk, some: Sequence[Entry], now: datetime) -> tuple[dict[int, Change], dict[int, Result]]:
+def _changes(
+    desk: Desk, some: Sequence[Entry], *, until: datetime, now: datetime
+) -> tuple[dict[int, Change], dict[int, Result]]:
     """What is to be sent, and what became of the others."""
     wanted, settled, moving = [], dict[int, Result](), set[Card]()
     free_at = desk.rest.free_at(LISTING)
@@ -103,8 +105,13 @@ def _changes(desk: Desk, some: Sequence[Entry], now: datetime) -> tuple[dict[int
         elif one.kind in CHANGES:
             wanted.append(one)
             moving |= {(one.card_type, one.card_id)} if one.kind is EntryKind.stage else set()
+
+    def read_once(commands: Mapping[str, Command]) -> Batch:
+        """The others are not to wait while the portal is in trouble."""
+        return desk.rest.batch(commands, halt=False, until=until)
+
     changes: dict[int, Change] = {}
-    for id, planned in (plan_changes(desk, wanted) if wanted else {}).items():
+    for id, planned in (plan_changes(desk, wanted, read_once) if wanted else {}).items():
         if isinstance(planned, Change):
             changes[id] = planned
         else:
