@@ -37,6 +37,9 @@ WORDLESS_AFTER = timedelta(minutes=10)
 LOOKING_LEASE = timedelta(minutes=5)
 TRY_AGAIN_AFTER = (timedelta(seconds=5), timedelta(seconds=30), timedelta(minutes=2))
 SET_ASIDE_AFTER = timedelta(days=1)
+PINGS_MOST = 3
+"""A notification cannot be looked for: sent again it takes its own place, and its reader hears of it again."""
+
 NOBODY: Mapping[str, int | None] = {}
 
 
@@ -364,6 +367,9 @@ def _keep_findings(
 def _after_look(row: Any, result: Result, *, now: datetime) -> dict[str, Any]:
     if result.outcome is Outcome.written:
         return _written(row, result, row.sent_hash, now=now)
+    if result.outcome is Outcome.absent and row.kind == EntryKind.notify and row.tries >= PINGS_MOST:
+        log.alarm(f"entry={row.id} is set aside: it was sent {row.tries} times, and nobody knows whether it arrived")
+        return {"state": "set_aside", "why": f"sent {row.tries} times, and nobody knows whether it arrived"}
     if result.outcome is Outcome.absent and now - row.owed_since < SET_ASIDE_AFTER:
         # at once when it was sent for the first time; what fails again and again waits between
         at = now if row.tries <= 1 else now + TRY_AGAIN_AFTER[min(row.tries - 2, len(TRY_AGAIN_AFTER) - 1)]

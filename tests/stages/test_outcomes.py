@@ -291,3 +291,19 @@ def test_the_index_that_forbids_a_second_entry_of_a_line_stands(scene: Scene) ->
     again = {name: value for name, value in row._mapping.items() if name != "id"}
     with pytest.raises(sa.exc.IntegrityError):
         scene.database.write(lambda c: c.execute(sa.insert(entries), again))
+
+
+def test_nobody_is_pinged_again_and_again_for_a_doubt(scene: Scene) -> None:
+    campaign(scene, "{renew: [{notify: 2}]}")
+    answer(scene, scene.live(), "renew")
+    settle(scene)
+    portal = Portal(says=lambda entry: Result(Outcome.doubtful if entry.kind == "notify" else Outcome.written, 7))
+    portal.sees = lambda entry: Result(Outcome.absent)
+    now = OWED
+    for _ in range(10):
+        write_owed(scene.database, portal, MANNERS, node="me", now=now)
+        look_for_doubtful(scene.database, portal, MANNERS, node="me", now=now + 71 * SECOND)
+        now += 5 * MINUTE
+    (row,) = [row for row in scene.entries() if row.slot]
+    assert (row.state, row.why) == ("set_aside", "sent 3 times, and nobody knows whether it arrived")
+    assert sum(one.kind == "notify" for request in portal.requests for one in request) == 3
