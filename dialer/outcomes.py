@@ -35,7 +35,7 @@ def due(told: Told, taken: Collection[str]) -> list[Due]:
     acted = _acted_on(taken)
     found = []
     for outcome, attempt in _true(told):
-        if outcome not in acted and not (acted & _rivals(told, outcome)):
+        if not acted & _rivals(told, outcome):
             lines = told.campaign.outcomes.get(outcome, ())
             found += [Due(f"{outcome}-{place}", outcome, line, attempt) for place, line in enumerate(lines, start=1)]
     return found
@@ -68,9 +68,9 @@ def _true(told: Told) -> Iterator[tuple[str, Any]]:
 
 
 def _rivals(told: Told, outcome: str) -> set[str]:
-    """Of these only one is ever acted upon: a person has one answer, and a target one end."""
+    """Of these only one is ever acted upon, once: a person has one answer, and a target one end."""
     if outcome in (TRANSFER_FAILED, BAD_NUMBER):
-        return set()
+        return {outcome}
     answers = {choice.answer for choice in told.campaign.keys.values()} | {OPTED_OUT}
     return answers if outcome in answers else AT_THE_END - answers
 

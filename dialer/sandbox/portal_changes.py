@@ -44,7 +44,8 @@ class Changes:
         if entity in self._cards.unwritable:
             raise RestError(400, "ACCESS_DENIED", "Доступ запрещен")
         new = self._taken(entity, fields)
-        pipeline = as_int(new.get("categoryId")) or 0
+        pipeline = as_int(new.get("categoryId"))
+        pipeline = self._stages.default(entity) if pipeline is None else pipeline
         stages = self._stages.stages.get(self._stages.dictionary(entity, pipeline), {})
         if "stageId" in new:
             self._need_stage(entity, pipeline, str(new["stageId"]))

@@ -24,12 +24,15 @@ NAMES = {1: ("Лид", "LEAD", "L"), 2: ("Сделка", "DEAL", "D"), 3: ("Ко
 
 
 class Stages:
-    """`processes` are the smart processes' names by entity type."""
+    """Of pipelines the first is the default one. `processes` are the smart processes' names by entity type."""
 
     def __init__(self) -> None:
         self.pipelines = {entity: dict(known) for entity, known in PIPELINES.items()}
         self.stages = {name: dict(known) for name, known in STAGES.items()}
         self.processes: dict[int, str] = {}
+
+    def default(self, entity: int) -> int:
+        return next(iter(self.pipelines.get(entity, {})), 0)
 
     def dictionary(self, entity: int, pipeline: int) -> str:
         if entity == LEAD:
@@ -45,8 +48,8 @@ class Stages:
         if entity not in self.pipelines:
             raise RestError(400, "NOT_FOUND", "Смарт-процесс не найден")
         found = [
-            {"id": id, "name": name, "sort": 100 + id, "entityTypeId": entity, "isDefault": "N" if id else "Y"}
-            for id, name in self.pipelines[entity].items()
+            {"id": id, "name": name, "sort": 100 + id, "entityTypeId": entity, "isDefault": "N" if place else "Y"}
+            for place, (id, name) in enumerate(self.pipelines[entity].items())
         ]
         return {"result": {"categories": found}, "total": len(found)}
 

@@ -99,6 +99,19 @@ def test_an_item_of_a_smart_process_is_made_by_the_name_people_see_and_hangs_on_
         assert outcomes(office.look(one, item(1, "закупка"))) == [Outcome.written, Outcome.absent]
 
 
+def test_without_a_pipeline_the_stage_is_one_of_the_default_pipeline() -> None:
+    with OnLoopback(people(1)) as on:
+        a_process(on)
+        on.portal.stages.pipelines[156] = {7: "Главная"}
+        on.portal.stages.stages["DYNAMIC_156_STAGE_7"] = {"DT156_7:NEW": "Начало", "DT156_7:SIGNED": "Подписано"}
+        on.portal.cards.fields[156]["stageId"] = field("crm_status", "Стадия", "STAGE_ID")
+        on.portal.cards.fields[156]["categoryId"] = field("crm_category", "Воронка", "CATEGORY_ID")
+        office = Office(on.webhook_url)
+        wanted = item(1, "Закупка", details={"stage": "подписано"})
+        assert outcomes(office.write(wanted)) == [Outcome.written]
+        assert [one["stageId"] for one in on.portal.cards.items[156].values()] == ["DT156_7:SIGNED"]
+
+
 def a_process(on: OnLoopback, *, with_client: bool = True) -> None:
     client = {"contactIds": field("crm_contact", "Контакты", "CONTACT_IDS", multiple=True)} if with_client else {}
     on.portal.stages.processes[156] = "Закупка"
@@ -130,6 +143,7 @@ def test_a_stage_moves_only_from_the_one_the_card_had() -> None:
         on.portal.cards.change(DEAL, 3, {"stageId": "C1:PREPARATION"})
         results = Office(on.webhook_url).write(stage(1), stage(2), stage(3))
         assert outcomes(results) == [Outcome.written] * 3
+        assert results[0].why == results[2].why == ""
         assert results[1].why == "not moved: the deal was moved to 'Продлён' after it was read for the call"
         assert [on.portal.cards.items[DEAL][id]["stageId"] for id in (1, 2, 3)] == [
             "C1:PREPARATION", "C1:WON", "C1:PREPARATION",

@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from dialer.call import AnsweredBy, Hangup, Phase, Progress, Transfer
+from dialer.cancelling import cancel_targets
 from dialer.crm.base import Outcome, Result
 from dialer.stages.write_back import Manners, look_for_doubtful, owe_entries, write_owed
 from dialer.tables import attempts, entries, targets
@@ -108,10 +109,20 @@ def test_a_person_who_is_not_rung_any_more_for_another_reason_owes_no_end(scene:
     unanswered(scene, call)
     settle(scene)
     target = scene.attempt(call).target_id
-    scene.set(targets, target, state="cancelled", reason="renewed")
+    scene.database.write(lambda c: cancel_targets(c, [target], state="cancelled", reason="renewed", now=NOON + HOUR))
+    settle(scene, NOON + HOUR)
+    assert slots(scene) == [] and "next" not in note(scene)
+
+
+def test_who_is_cancelled_after_the_end_was_acted_upon_is_no_contradiction(scene: Scene) -> None:
+    campaign(scene, "{no_answer: [{task: {}}]}", attempts="{at_most: 1}")
+    call = scene.live()
+    unanswered(scene, call)
+    settle(scene)
+    scene.set(targets, scene.attempt(call).target_id, state="cancelled", reason="renewed")
     scene.set(attempts, call, owes_at=NOON + HOUR)
     settle(scene, NOON + HOUR)
-    assert slots(scene) == []
+    assert slots(scene) == ["no_answer-1"] and "after all" not in note(scene)
 
 
 def test_a_dead_number_is_told_at_once_while_the_next_is_tried(scene: Scene) -> None:
@@ -123,6 +134,9 @@ def test_a_dead_number_is_told_at_once_while_the_next_is_tried(scene: Scene) -> 
     owe_entries(scene.database, scene.store, key="key", now=OWED + MINUTE)
     assert slots(scene) == ["bad_number-1"]
     assert details(scene) == {"fields": {"Телефон не работает": "yes"}, "day": "2026-11-24"}
+    scene.set(attempts, call, owes_at=NOON + HOUR)
+    owe_entries(scene.database, scene.store, key="key", now=NOON + HOUR)
+    assert slots(scene) == ["bad_number-1"]
 
 
 def test_a_transfer_that_nobody_took_is_an_outcome_of_its_own_beside_the_answer(scene: Scene) -> None:
