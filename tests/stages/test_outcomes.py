@@ -135,8 +135,8 @@ def test_a_dead_number_is_told_at_once_while_the_next_is_tried(scene: Scene) -> 
     assert slots(scene) == ["bad_number-1"]
     assert details(scene) == {"fields": {"Телефон не работает": "yes"}, "day": "2026-11-24"}
     scene.set(attempts, call, owes_at=NOON + HOUR)
-    owe_entries(scene.database, scene.store, key="key", now=NOON + HOUR)
-    assert slots(scene) == ["bad_number-1"]
+    owe_entries(scene.database, scene.store, key="key", now=NOON + HOUR + MINUTE)
+    assert slots(scene) == ["bad_number-1"] and scene.attempt(call).owes_at is None
 
 
 def test_a_transfer_that_nobody_took_is_an_outcome_of_its_own_beside_the_answer(scene: Scene) -> None:
