@@ -292,7 +292,7 @@ class Campaign(Part):
             if choice.connect == self.caller_id:
                 found.append((("script", "keys", key, "connect"), "is the caller_id itself; name the manager's number"))
         connects = any(choice.connect is not None for choice in self.keys.values())
-        answers = [choice.answer for choice in self.keys.values()]
+        answers = [choice.answer for choice in self.keys.values() if choice.answer]
         wrong = senseless(self.outcomes, answers, connects=connects, card=self.audience_part.card)
         found += [(("outcomes", *path), text) for path, text in wrong]
         if found:

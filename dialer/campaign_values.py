@@ -16,8 +16,6 @@ RING_LEAST, RING_MOST = timedelta(seconds=15), timedelta(minutes=2)
 
 
 class Part(BaseModel):
-    """A map of the campaign file."""
-
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True)
 
 

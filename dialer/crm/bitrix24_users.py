@@ -1,4 +1,4 @@
-"""Who answers for a call or has a task: who is named, else the card's responsible; the fallback; the webhook's own."""
+"""Who answers for a call: the card's responsible, else the campaign's fallback, else the webhook's own user."""
 
 from __future__ import annotations
 
