@@ -36,6 +36,15 @@ Whom = Annotated[int | None, reader(_whom)]
 Within = Annotated[str, AfterValidator(read_within)]
 
 
+def _plain_words(text: str) -> str:
+    if "{{" in text or "{%" in text:
+        raise ValueError("is read as it stands; put what is to be filled in into a block of the template, and name it")
+    return text
+
+
+Words = Annotated[Text, AfterValidator(_plain_words)]
+
+
 def _texts(value: Any) -> Any:
     if not isinstance(value, dict) or not value:
         raise ValueError("must hold fields and values, for example {Последний исход: renew}")
@@ -46,9 +55,9 @@ FieldValues = Annotated[dict[Text, Text], BeforeValidator(_texts)]
 
 
 class Task(Part):
-    title: Text | None = None
+    title: Words | None = None
     """Its title: words, or the name of a block of the template. Without it the block task_title."""
-    text: Text | None = None
+    text: Words | None = None
     """What is to be done: words, or the name of a block. Without it the block task_text."""
     whom: Annotated[Whom, Field(alias="for")] = None
     """Who does it: responsible (the card's responsible person), or the number of a user of Bitrix24."""
@@ -59,14 +68,14 @@ class Task(Part):
 class Notice(Part):
     whom: Annotated[Whom, Field(alias="for")] = None
     """Who is notified: responsible, or the number of a user of Bitrix24."""
-    text: Text | None = None
+    text: Words | None = None
     """Words, or the name of a block. Without it the block notification."""
 
 
 class Item(Part):
     create: Text
     """What is made: deal, lead, or the name of a smart process as people see it."""
-    title: Text | None = None
+    title: Words | None = None
     """Its title: words, or the name of a block. Without it the block item_title."""
     pipeline: Text | None = None
     """In which pipeline, by its name. Without it the default one."""

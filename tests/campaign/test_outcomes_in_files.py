@@ -57,6 +57,8 @@ def test_everything_that_outcomes_may_say_is_read(tmp_path: Path) -> None:
         ("{renew: [{notify: boss}]}", "outcomes.renew.0.notify.for: 'boss' is nobody; write responsible"),
         ("{renew: [{task: {within: soon}}]}", "outcomes.renew.0.task.within: 'soon' is not a length of time"),
         ("{renew: [{task: {within: 90 days}}]}", "outcomes.renew.0.task.within: must be 1 minute to 60 days"),
+        ("{renew: [{task: {title: '{{ contact.name }}'}}]}", "outcomes.renew.0.task.title: is read as it stands; put "
+         "what is to be filled in into a block of the template"),
         ("{renew: [{stage: X}]}", "outcomes.renew.0.stage: a contact has no stages; name a field, or call deals"),
         ("{renew: [{field: X}]}", "outcomes.renew.0.field: must hold fields and values, for example"),
         ("{renew: [{field: {X: [1]}}]}", "outcomes.renew.0.field: must be one value, not a list or a map"),
