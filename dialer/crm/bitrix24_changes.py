@@ -30,11 +30,11 @@ Ask = Callable[[Mapping[str, Command]], Batch]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """`values` and `stage` are what the card is to hold afterwards."""
+    """`values` are what the card is to hold afterwards; `stood` is the stage that it is to have left."""
 
     command: Command
     values: tuple[Value, ...] = ()
-    stage: str | None = None
+    stood: str | None = None
 
 
 def plan_changes(desk: Desk, entries: Sequence[Entry], ask: Ask) -> dict[int, Change | Result | CrmError]:
@@ -68,7 +68,8 @@ def changed(entry: Entry, told: Any, change: Change) -> Result | None:
     if not isinstance(item, dict):
         return None
     kept = [value.name for value in change.values if not value.is_taken_by(item)]
-    if change.stage is not None and item.get("stageId") != change.stage:
+    # a robot may have moved it on already
+    if change.stood is not None and item.get("stageId") == change.stood:
         kept.append(entry.details["stage"])
     if kept:
         why = f"Bitrix24 said yes, and did not take {', '.join(kept)}: may the webhook's user write it?"
@@ -129,7 +130,7 @@ def _move(stages: Stages, entry: Entry, item: Mapping[str, Any]) -> Change | Res
         name = stages.of(entity, pipeline).get(stands, stands)
         why = f"not moved: the {entry.card_type} was moved to '{name}' after it was read for the call"
         return Result(Outcome.written, remote_id=entry.card_id, why=why)
-    return Change(_update(entry, {"stageId": wanted}), stage=wanted)
+    return Change(_update(entry, {"stageId": wanted}), stood=stands)
 
 
 def _update(entry: Entry, new: Mapping[str, Any]) -> Command:

@@ -271,6 +271,16 @@ def test_a_value_that_the_portal_drops_without_a_word_is_told() -> None:
         assert result.outcome is Outcome.refused and "did not take Не звонить" in result.why
 
 
+def test_a_stage_that_the_portal_keeps_without_a_word_is_told_and_one_that_a_robot_moves_on_is_not() -> None:
+    with OnLoopback(people(2)) as on:
+        honest = on.portal.changes.update
+        on.portal.changes.update = lambda p: honest({**p, "fields": {}})  # type: ignore[method-assign]
+        (kept,) = Office(on.webhook_url).write(stage(1))
+        assert kept.outcome is Outcome.refused and "did not take Подготовка продления" in kept.why
+        on.portal.changes.update = lambda p: honest({**p, "fields": {"stageId": "C1:WON"}})  # type: ignore[method-assign]
+        assert outcomes(Office(on.webhook_url).write(stage(2))) == [Outcome.written]
+
+
 def test_a_field_is_written_on_the_card_the_person_came_from_and_on_no_other() -> None:
     with OnLoopback(people(2)) as on:
         Office(on.webhook_url).write(fields(2, card_type=CardType.deal))
