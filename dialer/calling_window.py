@@ -104,6 +104,10 @@ def zone_named(text: str) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
+def is_holiday(window: Window, day: date) -> bool:
+    return day in window.closed or day in _holidays(window.holidays, day.year)
+
+
 def known_zone(name: str) -> bool:
     return name in _zones()
 
@@ -162,7 +166,7 @@ def _open_spans(zones: Zones, first: date) -> tuple[Span, ...]:
 
 @lru_cache(maxsize=50_000)
 def _spans_of_day(window: Window, zone: str, day: date, cut: bool) -> tuple[Span, ...]:
-    if day in window.closed or day in _holidays(window.holidays, day.year):
+    if is_holiday(window, day):
         return ()
     info = ZoneInfo(zone)
     hours = window.hours[day.weekday()]

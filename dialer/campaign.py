@@ -23,6 +23,7 @@ from dialer.call import Disposition
 from dialer.caller_ids import misplaced, pool, read_caller_ids
 from dialer.calling_window import Window, known_holidays, known_zone, near_zone, zone_named
 from dialer.campaign_languages import Languages, TemplateName, Tongue, VoiceName
+from dialer.campaign_outcomes import Outcomes, senseless
 from dialer.campaign_values import (
     DAY,
     MINUTE,
@@ -380,6 +381,9 @@ class Campaign(Part):
         ),
     ]
     """The menu, or `none` for a message without keys."""
+    outcomes: Outcomes = {}
+    """What else is written into the CRM, by what became of a call: an answer of the menu, an outcome such as no_answer,
+    or transfer_failed. Each is a list of task, stage, field, notify and item, and each is done once a person."""
     fallback_user: Annotated[Number, Field(ge=1)] | None = None
     """Number of the Bitrix24 employee who gets the entries of dismissed ones. Default the webhook's own."""
 
@@ -542,6 +546,10 @@ class Campaign(Part):
                     why = "is the caller_id itself; name the manager's number"
                     found.append((("script", "keys", key, name), why))
         found += [(("caller_ids", *below), text) for below, text in misplaced(self.caller_ids, self.rings_in)]
+        connects = any(choice.connect is not None for choice in self.keys.values())
+        answers = [choice.answer for choice in self.keys.values() if choice.answer]
+        wrong = senseless(self.outcomes, answers, connects=connects, card=self.audience_part.card)
+        found += [(("outcomes", *path), text) for path, text in wrong]
         if found:
             raise Several(found)
         return self

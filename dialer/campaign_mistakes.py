@@ -179,6 +179,7 @@ _MEANT = {
 _PLAIN = {
     "missing": "is missing; write it",
     "dict_type": "must hold keys and values",
+    "tuple_type": "must be a list; begin each of its lines with a dash",
     "string_type": "must be one word or text, not a list or a map",
     "string_too_long": "is longer than {max_length} characters",
     "string_too_short": "is empty; give it a value, or remove the line",
@@ -187,7 +188,6 @@ _PLAIN = {
     "less_than_equal": "must be at most {le}",
     "less_than": "must be less than {lt}",
     "list_type": "must be a list, for example [a, b]",
-    "tuple_type": "must be a list, for example [a, b]",
     "set_type": "must be a list, for example [a, b]",
     "frozen_set_type": "must be a list, for example [a, b]",
     "too_short": "is empty or too short: {min_length} at least",

@@ -21,6 +21,8 @@ def all_outcomes(campaign: Campaign, now: datetime) -> Iterator[tuple[str, Tries
     """With what is planned next, and without."""
     for disposition in Disposition:
         yield disposition.value, (attempt(disposition, now), waiting(now))
+        if disposition in campaign.outcomes:
+            yield f"{disposition.value}, in the end", (attempt(disposition, now),)
     for refused in REFUSED:
         tried = attempt(refused, now, counts=False, talked=None, detail="Twilio 400/21211")
         yield f"{refused.value}, for good", (tried,)

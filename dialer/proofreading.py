@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -16,9 +16,10 @@ from typing import Any
 from dialer.campaign import OPT_OUT, Campaign
 from dialer.hearing import AT_ONCE, PAGE_MOST, Page, pages
 from dialer.made_up import all_outcomes
+from dialer.outcomes import due
 from dialer.script import Script
 from dialer.templates import Words, WordsError, near, referenced, words_of
-from dialer.wording import Told, write_call, write_note, write_script
+from dialer.wording import Told, write_call, write_line, write_note, write_script
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 TOUCHES_MOST = 20
@@ -28,7 +29,7 @@ PEOPLE = (("Александра", "Константинопольская"), ("
 
 BLOCKS = (
     "greeting", "menu", "not_understood", "silent", "after_answer", "nobody_free", "voicemail", "apology",
-    "call_subject", "call_text", "timeline",
+    "call_subject", "call_text", "timeline", "task_title", "task_text", "notification", "item_title", "contradiction",
 )  # fmt: skip
 
 OFFERS = ("скидк", "акци", "выгодн", "спецпредложен", "discount", "special offer", "upgrade", "descuento", "oferta")
@@ -156,6 +157,12 @@ def _say_everything(campaign: Campaign, listener: Listener, *, only_spoken: bool
             for one in told.calls:
                 write_call(told, one)
             write_note(told)
+            for one in due(told, ()):
+                try:
+                    write_line(told, one.outcome, one.line, one.attempt)
+                except WordsError as error:
+                    listener.refuse(error)
+                write_note(replace(told, contradicted=(one.outcome,)))
     return scripts
 
 

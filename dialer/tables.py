@@ -257,6 +257,9 @@ class NewsRow(SQLModel, table=True):
 class EntryRow(SQLModel, table=True):
     """`state`: owed, writing, written, doubtful, set_aside. A call record is one an attempt, a note one a target.
 
+    `slot` is which line of the campaign's `outcomes` it is, empty for calls and notes; what is to be written is in
+    `details` as JSON, and does not change any more.
+
     `hash` is of the text that should stand there, `sent_hash` of the one last sent, `written_hash` of the one known to.
     """
 
@@ -265,6 +268,8 @@ class EntryRow(SQLModel, table=True):
         UniqueConstraint("target_id", "kind", "attempt_id"),
         Index("one_note_a_target", "target_id", unique=True, sqlite_where=text("kind = 'note'"),
               postgresql_where=text("kind = 'note'")),
+        Index("one_entry_a_slot", "target_id", "slot", unique=True, sqlite_where=text("slot <> ''"),
+              postgresql_where=text("slot <> ''")),
         Index("entry_open", "state", "due_at", sqlite_where=text("state <> 'written'"),
               postgresql_where=text("state <> 'written'")),
     )  # fmt: skip
@@ -273,9 +278,11 @@ class EntryRow(SQLModel, table=True):
     target_id: int = Field(foreign_key="target.id")
     attempt_id: int | None = Field(default=None, foreign_key="attempt.id")
     ref: str
+    slot: str = Field(default="", sa_column_kwargs={"server_default": ""})
     state: str = "owed"
     subject: str
     text: str = Field(sa_column=_long_text())
+    details: str | None = Field(default=None, sa_column=_long_text(nullable=True))
     number: str
     started_at: datetime
     ended_at: datetime

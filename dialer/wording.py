@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from dialer.call import Disposition
 from dialer.campaign import OPT_OUT, Campaign
+from dialer.campaign_outcomes import Line
 from dialer.campaign_values import RESPONSIBLE
 from dialer.phone_number import read_all, why_not
 from dialer.script import Ask, Choice, Connect, Say, Script
@@ -23,6 +24,11 @@ TAGS = {"ru": "ru-RU", "en": "en-US", "es": "es-ES"}
 MOMENTS = {"ru": "%d.%m.%Y %H:%M", "en": "%Y-%m-%d %H:%M", "es": "%d/%m/%Y %H:%M"}
 
 EXTENSION = re.compile(r"доб|вн\.|внутр|ext|#|x\s*\d", re.IGNORECASE)
+
+
+TITLE_MOST = 250
+_BLOCK = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)+")
+"""Words with an underscore are meant as the name of a block."""
 
 
 class Speaker(Protocol):
@@ -52,6 +58,8 @@ class Told:
     tries: tuple[Any, ...]
     now: datetime
     recorded: frozenset[int] = frozenset()
+    contradicted: tuple[str, ...] = ()
+    """Outcomes that entries speak of already, and that turned out not to be so."""
 
     @property
     def calls(self) -> list[Any]:
@@ -102,7 +110,43 @@ def write_call(told: Told, one: Any) -> tuple[str, str]:
 
 def write_note(told: Told) -> str:
     """The note of a target: all its attempts in one."""
-    return told.words.note("timeline", _context(told))
+    known = _context(told)
+    lines = [told.words.note("contradiction", {**known, "outcome": one}) for one in told.contradicted]
+    return "\n".join([told.words.note("timeline", known), *lines])
+
+
+def write_line(told: Told, outcome: str, line: Line, one: Any) -> tuple[str, str]:
+    """Subject and text of what an outcome owes beside the call and the note."""
+    known = {**_context(told), "outcome": outcome, "attempt": _attempt(told.campaign, one)}
+    if line.task is not None:
+        title = _one_line(_words(told, line.task.title, "task_title", known))
+        return title, _words(told, line.task.text, "task_text", known)
+    if line.notify is not None:
+        return "", _words(told, line.notify.text, "notification", known)
+    if line.item is not None:
+        return _one_line(_words(told, line.item.title, "item_title", known)), ""
+    return "", ""
+
+
+def final_of(tries: Sequence[Any]) -> Any:
+    """The furthest that anybody has proved, over all tries."""
+    final = next((one for one in tries if one.disposition == Disposition.do_not_call), None)
+    final = final or next((one for one in tries if one.answer is not None), None)
+    return final or next((one for one in tries if one.disposition == Disposition.reached), None) or tries[-1]
+
+
+def _words(told: Told, said: str | None, block: str, known: Mapping[str, Any]) -> str:
+    """What the campaign file says may be the name of a block, or the words themselves."""
+    if said is None or said in told.words.blocks:
+        return told.words.note(said or block, known)
+    if _BLOCK.fullmatch(said):
+        raise WordsError(f"there is no block '{said}'; write {{% block {said} %}}…{{% endblock %}}")
+    return said
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= TITLE_MOST else f"{line[: TITLE_MOST - 1]}…"
 
 
 def _refuse_silence(script: Script) -> None:
@@ -168,9 +212,7 @@ def _days_left(campaign: Campaign, contract_end: date, now: datetime) -> int:
 def _context(told: Told) -> dict[str, Any]:
     """The furthest that anybody has proved of the target, over all its attempts."""
     outcomes = told.outcomes
-    final = next((one for one in outcomes if one.disposition == "do_not_call"), None)
-    final = final or next((one for one in outcomes if one.answer is not None), None)
-    final = final or next((one for one in outcomes if one.disposition == "reached"), None) or outcomes[-1]
+    final = final_of(outcomes)
     waiting = next((one for one in told.tries if one.phase == "planned"), None)
     return {
         **_person(told.campaign, told.target.contact, told.target.contract_end),

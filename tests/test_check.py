@@ -14,6 +14,8 @@ import pytest
 from dialer.commands.check import check
 from dialer.settings import read_settings
 from tests.campaign.folder import STARTER, WORDS, changed, read, starter
+from tests.crm.scene import people
+from tests.portal_on_loopback import OnLoopback
 
 
 def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -113,3 +115,24 @@ def test_a_mistake_in_a_very_long_line_is_told_with_a_part_of_it(
     assert mistake["source"].endswith("xxx' [")
     assert len(mistake["source"]) <= 100
     assert len(run(tmp_path).stderr) < 1_000
+
+
+def test_with_a_portal_each_outcome_that_it_cannot_write_is_told_at_its_own_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = ["outcomes:", "  renew:", "    - task: {}", "    - field:", "        Горот: Казань", "    - notify: 77"]
+    read(tmp_path, "\n".join([*STARTER.splitlines(), *lines, ""]))
+    with OnLoopback(people(1)) as on:
+        environment = {
+            "DIALER_CAMPAIGNS": str(tmp_path / "campaigns"),
+            "DIALER_TEMPLATES": str(tmp_path / "templates"),
+            "DIALER_BITRIX24_WEBHOOK_URL": on.webhook_url,
+        }
+        on.portal.scopes.remove("task")
+        assert check(read_settings(tmp_path, environment), online=True, json=True) == 1
+    first = len(STARTER.splitlines())
+    assert [(one["line"], one["text"]) for one in json.loads(capsys.readouterr().out)["mistakes"]] == [
+        (first + 3, "outcomes.renew.0.task: the webhook lacks the scope task: tick 'Tasks' (task) in its settings"),
+        (first + 5, "outcomes.renew.1.field.Горот: the contact has no field 'Горот'; did you mean 'Город'?"),
+        (first + 6, "outcomes.renew.2.notify.for: 77 is not an active user of the portal: name one who is"),
+    ]

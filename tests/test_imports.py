@@ -15,10 +15,11 @@ PACKAGE = Path(__file__).resolve().parents[1] / "dialer"
 
 NOUNS = {
     "audience", "breaker", "call", "caller_ids", "calling_window", "campaign", "campaign_files",
-    "campaign_languages", "campaign_meaning", "campaign_mistakes", "campaign_schema", "campaign_shape",
-    "campaign_values", "condition", "condition_schema", "cost", "day_parts", "errors", "finding", "hearing",
-    "made_up", "permission", "phone_number", "proofreading", "quoting", "script", "secrecy", "spelling", "templates",
-    "text_file", "wording", "words", "yaml_mistakes", "yaml_places", "yaml_schema",
+    "campaign_languages", "campaign_meaning", "campaign_mistakes", "campaign_outcomes", "campaign_schema",
+    "campaign_shape", "campaign_values", "condition", "condition_schema", "cost", "day_parts", "deadline", "errors",
+    "finding", "hearing", "made_up", "outcomes", "permission", "phone_number", "proofreading", "quoting", "script",
+    "secrecy", "spelling", "templates", "text_file", "wording", "words", "yaml_mistakes", "yaml_places",
+    "yaml_schema",
 }  # fmt: skip
 SHAPES = {"crm.base", "providers.base"}
 MEMORY = {

@@ -135,8 +135,11 @@ def _too_dear(file: CampaignFile) -> list[Mistake]:
 
 
 def _on_the_portal(settings: Settings, file: CampaignFile) -> list[Mistake]:
+    campaign, portal = file.campaign, crm(settings, Clock())
     try:
-        wrong = crm(settings, Clock()).examine(file.campaign.audience)
+        wrong = portal.examine(campaign.audience)
+        if campaign.outcomes:
+            wrong += portal.examine_outcomes(campaign.audience, campaign.outcomes)
     except DialerError as error:
         wrong = [Wrong(("audience",), str(error))]
     read = read_yaml(file.text, str(file.path))

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 from dialer.audience import Audience, CardType
+from dialer.campaign_outcomes import Outcomes
 from dialer.condition import Value
 from dialer.finding import Finding
 
@@ -57,13 +58,22 @@ class Wrong:
 class EntryKind(StrEnum):
     call = "call"
     note = "note"
+    task = "task"
+    stage = "stage"
+    field = "field"
+    notify = "notify"
+    item = "item"
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One thing owed to the CRM. `ref` is ours, unique for ever, and findable in what was written.
 
-    With a `remote_id` the entry exists and is to be updated. Times are aware UTC.
+    With a `remote_id` the entry exists and is to be updated; only calls and notes ever are. Times are aware UTC.
+    `details` by kind, None where nothing is said: a task's `deadline` and `user`; a stage's `stage`, `had`, the code of
+    the one the card had before, and `after`, the names of those to which earlier outcomes of the same calls moved it; a
+    field's `fields`, and `day`, the local day that relative dates count from; a notification's `user`; an item's
+    `create`, `pipeline`, `stage`, `fields`, `day` and `user`.
     """
 
     id: int
@@ -81,6 +91,12 @@ class Entry:
     remote_id: int | None
     first_sent_at: datetime | None
     fallback_user: int | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def user_id(self) -> int | None:
+        """Whom it is for."""
+        return self.details.get("user") or self.responsible_id
 
 
 class Outcome(StrEnum):
@@ -123,6 +139,9 @@ class Crm(Protocol):
 
     def fact_names(self, audience: Audience) -> Mapping[str, str]:
         """What `facts` may hold: the label people see, by the name a template says. Raises CrmError."""
+
+    def examine_outcomes(self, audience: Audience, outcomes: Outcomes) -> list[Wrong]:
+        """What of the outcomes cannot be written on this portal. Raises CrmError."""
 
     def read(self, audience: Audience, *, first: date, last: date) -> Iterator[list[Contact]]:
         """Everybody whose contract ends on `first` to `last`, both included, in pages. The people of one card come

@@ -1,4 +1,4 @@
-"""Bitrix24 over an incoming webhook: people in, call records and notes out."""
+"""Bitrix24 over an incoming webhook: people in, call records, notes and what outcomes owe out."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 
 from dialer.audience import Audience, CardType
+from dialer.campaign_outcomes import Outcomes
 from dialer.crm.base import Contact, Entry, Result, Wrong
 from dialer.crm.bitrix24_conditions import examine_conditions
+from dialer.crm.bitrix24_desk import Desk
 from dialer.crm.bitrix24_errors import Refused
+from dialer.crm.bitrix24_examining import examine_outcomes
 from dialer.crm.bitrix24_fields import Fields, fact_names
 from dialer.crm.bitrix24_looking import look_for
 from dialer.crm.bitrix24_reading import (
@@ -23,6 +26,7 @@ from dialer.crm.bitrix24_reading import (
     resolve_zone,
 )
 from dialer.crm.bitrix24_rest import ANSWER_WITHIN, Rest
+from dialer.crm.bitrix24_stages import Stages
 from dialer.crm.bitrix24_talks import Talks
 from dialer.crm.bitrix24_types import Types, entity_of
 from dialer.crm.bitrix24_users import Users
@@ -51,8 +55,10 @@ class Bitrix24:
             webhook_url, clock=clock, rate=rate, burst=burst, answer_within=answer_within, sleep=sleep, say=log
         )
         self._fields = Fields(self._rest, clock)
-        self._source = Source(self._rest, Types(self._rest, clock), self._fields, Talks(self._rest, clock))
+        types = Types(self._rest, clock)
+        self._source = Source(self._rest, types, self._fields, Talks(self._rest, clock))
         self._users = Users(self._rest)
+        self._desk = Desk(self._rest, self._users, self._fields, Stages(self._rest, clock, types))
 
     def __repr__(self) -> str:
         return f"Bitrix24({self._rest.shown})"
@@ -105,6 +111,9 @@ class Bitrix24:
         person = fact_names(self._fields.all(CardType.contact))
         return known | {f"contact_{code}": label for code, label in person.items()}
 
+    def examine_outcomes(self, audience: Audience, outcomes: Outcomes) -> list[Wrong]:
+        return examine_outcomes(self._desk, self.card_type(audience), outcomes, self._clock())
+
     def read(self, audience: Audience, *, first: date, last: date) -> Iterator[list[Contact]]:
         for page in read_pages(self._source, audience, first, last):
             yield self._with_phones(audience, page)
@@ -121,10 +130,10 @@ class Bitrix24:
         return self._users.with_phones(people, self._clock()) if audience.manager_phones else people
 
     def write(self, entries: Sequence[Entry], *, now: datetime) -> dict[int, Result]:
-        return write(self._rest, self._users, entries, within=self.send_within, now=now)
+        return write(self._desk, entries, within=self.send_within, now=now)
 
     def look_for(self, entries: Sequence[Entry], *, now: datetime) -> dict[int, Result]:
-        return look_for(self._rest, entries, now=now)
+        return look_for(self._desk, entries, now=now)
 
     def findings(self) -> Iterator[Finding]:
         try:

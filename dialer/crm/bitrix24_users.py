@@ -37,10 +37,10 @@ class Users:
 
     def responsible(self, entries: Sequence[Entry], now: datetime) -> dict[int, int]:
         """By entry id. Raises Later, Refused, Doubt."""
-        named = {id for one in entries for id in (one.responsible_id, one.fallback_user) if id is not None}
+        named = {id for one in entries for id in (one.user_id, one.fallback_user) if id is not None}
         active = self.active(named, now)
         return {
-            one.id: next((id for id in (one.responsible_id, one.fallback_user) if id in active), None) or self.own()
+            one.id: next((id for id in (one.user_id, one.fallback_user) if id in active), None) or self.own()
             for one in entries
         }
 

@@ -74,6 +74,8 @@ FIELDS: dict[int, dict[str, dict[str, Any]]] = {
         "opportunity": field("double", "Сумма", "OPPORTUNITY"),
         "contactId": field("crm_contact", "Контакт", "CONTACT_ID"),
         "contactIds": field("crm_contact", "Контакты", "CONTACT_IDS", multiple=True),
+        "originatorId": field("string", "Внешний источник", "ORIGINATOR_ID"),
+        "originId": field("string", "Идентификатор элемента во внешнем источнике", "ORIGIN_ID"),
         "begindate": field("date", "Дата начала", "BEGINDATE"),
         "closedate": field("date", "Предполагаемая дата закрытия", "CLOSEDATE"),
         **_OWN,
@@ -115,7 +117,7 @@ FIELDS: dict[int, dict[str, dict[str, Any]]] = {
 class Cards:
     """Items by type and id, as they are stored: a date as `2026-12-31`. Lists are remembered until any card changes.
 
-    What the webhook's user may not read is `unreadable` as a type, or `hidden` as (type, id).
+    What the webhook's user may not read is `unreadable` as a type, or `hidden` as (type, id); `unwritable` may be read.
     """
 
     def __init__(self, people: Sequence[Person]) -> None:
@@ -128,6 +130,7 @@ class Cards:
             CONTRACT: {},
         }
         self.unreadable: set[int] = set()
+        self.unwritable: set[int] = set()
         self.hidden: set[tuple[int, int]] = set()
         self._lists: dict[Any, list[int]] = {}
 

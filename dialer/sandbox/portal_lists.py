@@ -23,26 +23,40 @@ _STAGES = {
     "NEW": "Новая", "PREPARATION": "Подготовка документов", "EXECUTING": "В работе", "WON": "Сделка успешна",
     "LOSE": "Сделка провалена",
 }  # fmt: skip
+_STAGES_OF_CONTRACTS = {
+    "C1:NEW": "Новый договор", "C1:EXECUTING": "Действует", "C1:PREPARATION": "Подготовка продления",
+    "C1:WON": "Продлён", "C1:LOSE": "Не продлён",
+}  # fmt: skip
 
 
 class Lists:
-    """`pipelines` by entity: id → name; `statuses` by dictionary: id → name."""
+    """`pipelines` by entity: id → name, the first is the default one; `statuses` by dictionary: id → name."""
 
     def __init__(self) -> None:
         self.smart_processes = dict(SMART_PROCESSES)
         self.pipelines: dict[int, dict[int, str]] = {
-            DEAL: {0: "Общая", 1: "Продление"},
+            DEAL: {0: "Общая", 1: "Договоры"},
             CONTACT: {0: "Контакты"},
             CONTRACT: {7: "Основная", 8: "Архив"},
         }
         self.statuses: dict[str, dict[str, str]] = {
             "DEAL_STAGE": dict(_STAGES),
-            "DEAL_STAGE_1": {f"C1:{id}": name for id, name in _STAGES.items()},
+            "DEAL_STAGE_1": dict(_STAGES_OF_CONTRACTS),
             "DYNAMIC_1036_STAGE_7": {"DT1036_7:NEW": "Действует", "DT1036_7:FAIL": "Расторгнут"},
             "DYNAMIC_1036_STAGE_8": {"DT1036_8:NEW": "В архиве"},
             "STATUS": {"NEW": "Не обработан", "IN_PROCESS": "В работе", "CONVERTED": "Качественный", "JUNK": "Спам"},
             "SOURCE": {"CALL": "Звонок", "WEB": "Веб-сайт"},
         }
+
+    def default(self, entity: int) -> int:
+        return next(iter(self.pipelines.get(entity, {})), 0)
+
+    def dictionary(self, entity: int, pipeline: int) -> str:
+        if entity == LEAD:
+            return "STATUS"
+        if entity == DEAL:
+            return f"DEAL_STAGE_{pipeline}" if pipeline else "DEAL_STAGE"
+        return f"DYNAMIC_{entity}_STAGE_{pipeline}"
 
     def category_list(self, p: Mapping[str, Any]) -> dict[str, Any]:
         entity = as_int(p.get("entityTypeId"))
@@ -51,8 +65,8 @@ class Lists:
         if entity not in self.pipelines:
             raise RestError(400, "NOT_FOUND", "Смарт-процесс не найден")
         found = [
-            {"id": id, "name": name, "sort": 100 + id, "entityTypeId": entity, "isDefault": "Y" if id == 0 else "N"}
-            for id, name in self.pipelines[entity].items()
+            {"id": id, "name": name, "sort": 100 + id, "entityTypeId": entity, "isDefault": "N" if place else "Y"}
+            for place, (id, name) in enumerate(self.pipelines[entity].items())
         ]
         return {"result": {"categories": found}, "total": len(found)}
 

@@ -43,10 +43,10 @@ def test_a_deals_contact_may_say_it() -> None:
 def test_a_field_or_an_item_that_is_not_there_is_told_with_what_may_be_meant() -> None:
     with OnLoopback([person(1)]) as on:
         (wrong,) = Office(on.webhook_url).bitrix.examine(WANTED)
-        assert "the contact has no field 'Язык'" in wrong
+        assert "the contact has no field 'Язык'" in wrong.text
         portal(on)
         (wrong,) = Office(on.webhook_url).bitrix.examine(replace(WANTED, languages=("Englich",)))
-        assert "the list 'Язык' has no item 'Englich'; did you mean 'English'?" in wrong
+        assert "the list 'Язык' has no item 'Englich'; did you mean 'English'?" in wrong.text
         portal(on, entity=DEAL)
         assert Office(on.webhook_url).bitrix.examine(replace(DEALS, language="Язык", languages=("English",))) == []
 

@@ -51,7 +51,7 @@ def test_a_missing_scope_is_told_with_its_remedy(scope: str, lines: int) -> None
         on.portal.scopes = ["crm", scope]
         wrong = Office(on.webhook_url).bitrix.examine(WANTED)
         assert len(wrong) == lines
-        assert all("tick user_basic in its settings" in one for one in wrong)
+        assert all("tick user_basic in its settings" in one.text for one in wrong)
         assert Office(on.webhook_url).bitrix.examine(CONTACTS) == []
 
 

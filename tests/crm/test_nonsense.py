@@ -10,15 +10,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from dialer.audience import Audience, CardType, SmartProcess
+from dialer.campaign_outcomes import Line
 from dialer.condition import SkipWhen, read_where
 from dialer.crm.base import Outcome
 from dialer.errors import CrmError
-from tests.crm.scene import LAST, TODAY, Office, call, note
+from tests.crm.scene import LAST, TODAY, Office, call, fields, item, note, notice, stage, task
 from tests.peer import Peer, json_answer
 
 NAMES = some.sampled_from([
     "result", "result_error", "result_time", "error", "error_description", "items", "fields", "id", "ID", "contacts",
     "p0", "i0", "e1", "e2", "operating", "COMMENT", "ORIGIN_ID", "ACTIVE", "ufCrm_1", "type", "title", "fm", "value",
+    "e4", "task", "tasks", "item", "stageId", "categoryId", "description", "categories", "isDefault", "STATUS_ID",
+    "NAME", "SYMBOL_CODE", "contact", "deal",
 ])  # fmt: skip
 LEAVES = some.one_of(
     some.none(), some.booleans(), some.integers(-5, 10**20), some.floats(allow_nan=False), some.text(max_size=5),
@@ -51,6 +54,33 @@ def test_writing_and_looking_end_in_an_outcome(body: Any) -> None:
     with Peer(answers(body)) as peer:
         for result in office(peer).look(*entries):
             assert result.outcome in (Outcome.later, Outcome.absent, Outcome.gone, Outcome.written)
+
+
+@THOROUGH
+@given(ANSWERS)
+def test_what_outcomes_owe_ends_in_an_outcome_too(body: Any) -> None:
+    added = [task(1, id=1, responsible_id=None), notice(1, id=2, responsible_id=None)]
+    changed = [fields(1, id=1), stage(1, id=2), item(1, id=3), item(1, "Закупка", id=4)]
+    for first, entries in ((answers({"result": {"ID": "1"}}), added), (answers(body), changed)):
+        with Peer(first, answers(body)) as peer:
+            for result in office(peer).write(*entries):
+                assert result.outcome is not Outcome.absent
+        with Peer(answers(body)) as peer:
+            for result in office(peer).look(*entries):
+                assert result.outcome in (Outcome.later, Outcome.absent, Outcome.gone, Outcome.written)
+
+
+@THOROUGH
+@given(ANSWERS)
+def test_examining_outcomes_ends_in_mistakes_or_in_an_error(body: Any) -> None:
+    lines = [{"task": {"for": "5"}}, {"notify": "5"}, {"stage": "x"}, {"field": {"x": "1"}}, {"item": {"create": "x"}}]
+    outcomes = {"renew": tuple(Line.model_validate(line) for line in lines)}
+    for first in ({"result": ["crm", "task", "im"]}, body):
+        with Peer(answers(first), answers(body)) as peer:
+            try:
+                office(peer).bitrix.examine_outcomes(Audience(CardType.deal, "x"), outcomes)
+            except CrmError:
+                continue
 
 
 @THOROUGH

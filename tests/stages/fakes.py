@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 
 from dialer.audience import Audience, CardType
 from dialer.call import Progress
+from dialer.campaign_outcomes import Outcomes
 from dialer.cost import Price
 from dialer.crm.base import Contact, Entry, Outcome, Result, Wrong
 from dialer.errors import ProviderUnavailable
@@ -36,6 +37,9 @@ class Portal:
         return audience.card
 
     def examine(self, audience: Audience) -> list[Wrong]:
+        return []
+
+    def examine_outcomes(self, audience: Audience, outcomes: Outcomes) -> list[Wrong]:
         return []
 
     def findings(self) -> Iterator[Finding]:

@@ -54,6 +54,10 @@ TEMPLATE = """
 {% block timeline %}{{ campaign }}: {{ disposition }} {{ answer }} {{ keys_unheard }}
 {% for one in attempts %}{{ loop.index }}. {{ one.number }} {{ one.disposition }} {{ one.detail }}
 {% endfor %}{% if next_at %}next {{ next_at }}{% endif %}{% endblock %}
+{% block task_title %}{{ outcome }} {{ attempt.number }}{% endblock %}
+{% block task_text %}{{ contact.name }}, {{ disposition }}{% endblock %}
+{% block notification %}{{ outcome }}!{% endblock %}{% block item_title %}{{ contact.name }}{% endblock %}
+{% block contradiction %}not {{ outcome }} after all{% endblock %}
 """
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dialer.app import crm, provider
 from dialer.audience import Audience
+from dialer.campaign import Campaign
 from dialer.campaign_files import Loaded, read_campaigns
 from dialer.clock import Clock
 from dialer.commands.doctor.database import examine_database
@@ -74,6 +75,8 @@ def _bitrix24(settings: Settings, loaded: Loaded) -> Iterator[Finding]:
         # what keeps every card from being read has been said
         if not wrong & {"Bitrix24", "Bitrix24 scope crm", f"Bitrix24 {audience.card.said}s"}:
             yield _fields(f"fields of {name}", portal, audience, file.path)
+            if file.campaign.outcomes:
+                yield _outcomes(f"outcomes of {name}", portal, file.campaign, file.path)
 
 
 def _fields(subject: str, portal: Crm, audience: Audience, path: Path) -> Finding:
@@ -85,6 +88,17 @@ def _fields(subject: str, portal: Crm, audience: Audience, path: Path) -> Findin
         said = "; ".join(dict.fromkeys(map(str, wrong)))
         return Finding(subject, False, said, f"correct audience: in {path}, or the field in Bitrix24")
     return Finding(subject, True, "are on the portal")
+
+
+def _outcomes(subject: str, portal: Crm, campaign: Campaign, path: Path) -> Finding:
+    try:
+        wrong = portal.examine_outcomes(campaign.audience, campaign.outcomes)
+    except DialerError as error:
+        return Finding(subject, False, str(error), "try again later")
+    if wrong:
+        said = "; ".join(f"{'.'.join(map(str, one.path))}: {one.text}" for one in wrong)
+        return Finding(subject, False, said, f"mend it in Bitrix24, or correct outcomes: in {path}")
+    return Finding(subject, True, "can be written")
 
 
 def _provider(settings: Settings, loaded: Loaded) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0008"
-down_revision = "0006"
+down_revision = "0007"
 
 BEFORE = ("card_type", "card_id", "campaign", "contract_end", "touch")
 AFTER = ("card_type", "card_id", "person", "campaign", "contract_end", "touch")
