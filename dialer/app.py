@@ -15,10 +15,12 @@ from dialer.clock import Clock
 from dialer.crm.bitrix24 import Bitrix24
 from dialer.database import Database
 from dialer.errors import DialerError
+from dialer.lasting import billed_at_most as billed_at_most
 from dialer.migrate import installation_key, migrate
 from dialer.providers.asterisk import Address, Asterisk, Line, Sounds, by_command
 from dialer.providers.base import Provider
 from dialer.providers.twilio import Twilio
+from dialer.providers.twilio.voices import voice_for as voice_for
 from dialer.providers.twilio.voices import wrong_voice as wrong_voice
 from dialer.providers.twilio.webhooks import Webhooks
 from dialer.script import Script, from_json
@@ -172,6 +174,7 @@ def _budget(settings: Settings, key: str, of: Provider, *, lines: int, rate: flo
         fresh_for=settings.fresh_for,
         only=settings.only_numbers,
         key=key,
+        billed_at_most=billed_at_most,
     )
 
 

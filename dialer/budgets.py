@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from dialer.campaign_store import Running
-from dialer.first_day import room as first_day_room
+from dialer.limits import BilledAtMost, call_limits, money_room
 from dialer.tables import LIVE as IN_A_LIVE_PHASE
 from dialer.tables import attempts, campaigns, trunks
 
@@ -37,6 +37,7 @@ class Budget:
     only: tuple[str, ...] = ()
     key: str = ""
     """The installation, for references that are unique for ever."""
+    billed_at_most: BilledAtMost = lambda script: timedelta(hours=8)
 
     @property
     def spacing(self) -> timedelta:
@@ -51,7 +52,9 @@ class Share:
     next_slot_at: datetime
     spacing: timedelta
     only_tests: bool
-    """The first day's calls are made; a test call is none of them."""
+    """The day's calls are made; a test call is none of them."""
+    money: int
+    """What all of its calls may cost."""
     took: bool = False
 
 
@@ -79,6 +82,7 @@ def shares(
     slots: Sequence[datetime],
     *,
     only: str | None,
+    billed_at_most: BilledAtMost,
     now: datetime,
 ) -> dict[str, Share]:
     """Those that may call within these slots, each with how often."""
@@ -94,11 +98,13 @@ def shares(
         room = _fitting(slots, row.next_slot_at, spacing)
         if pacing is not None and pacing.lines is not None:
             room = min(room, pacing.lines - live[row.name])
-        first_day = first_day_room(c, here.campaign, now=now)
-        if first_day > 0:
-            room = min(room, first_day)
+        if room <= 0:
+            continue
+        fit, money = money_room(c, here, billed_at_most, now=now)
+        calls = min((one.left for one in call_limits(c, here.campaign, now=now)), default=fit)
+        room = min(room, fit, calls) if calls > 0 else min(room, fit)
         if room > 0:
-            found[row.name] = Share(room, row.next_slot_at, spacing, only_tests=first_day <= 0)
+            found[row.name] = Share(room, row.next_slot_at, spacing, only_tests=calls <= 0, money=money)
     return found
 
 

@@ -6,6 +6,7 @@ to the second and half open: at the closing time it is closed.
 
 from __future__ import annotations
 
+import difflib
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
@@ -103,8 +104,19 @@ def zone_named(text: str) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
+def is_holiday(window: Window, day: date) -> bool:
+    return day in window.closed or day in _holidays(window.holidays, day.year)
+
+
 def known_zone(name: str) -> bool:
     return name in _zones()
+
+
+def near_zone(name: str) -> str | None:
+    """The one that was meant, most likely."""
+    by_plain = {zone.casefold(): zone for zone in _zones()}
+    near = difflib.get_close_matches(name[:60].casefold().replace(" ", "_"), by_plain, n=1, cutoff=0.75)
+    return by_plain[near[0]] if near else None
 
 
 def known_holidays(text: str) -> bool:
@@ -154,7 +166,7 @@ def _open_spans(zones: Zones, first: date) -> tuple[Span, ...]:
 
 @lru_cache(maxsize=50_000)
 def _spans_of_day(window: Window, zone: str, day: date, cut: bool) -> tuple[Span, ...]:
-    if day in window.closed or day in _holidays(window.holidays, day.year):
+    if is_holiday(window, day):
         return ()
     info = ZoneInfo(zone)
     hours = window.hours[day.weekday()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -12,19 +12,26 @@ from pathlib import Path
 from typing import Any
 
 from dialer.campaign import Campaign
+from dialer.campaign_meaning import doubts, senseless, unreachable
 from dialer.campaign_mistakes import Checked, check_values
+from dialer.campaign_values import RESPONSIBLE
 from dialer.errors import CampaignError, Mistake
 from dialer.phone_number import read_all, why_not
 from dialer.proofreading import Proof, Remark, proofread
-from dialer.templates import Words, WordsError, referenced, words_of
+from dialer.quoting import quoted
+from dialer.templates import TEMPLATE_MOST, Words, WordsError, referenced, words_of
+from dialer.text_file import read_text
 from dialer.yaml_places import BYTES_MOST, MISTAKES_MOST, Read, read_yaml
+
+TEMPLATE_BYTES_MOST = 2 * TEMPLATE_MOST
+"""In Cyrillic a character is two bytes."""
 
 Texts = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class CampaignFile:
-    """`hash` and `changed_at` cover the file and every template it uses.
+    """`hash` and `changed_at` cover the file and every template it uses. `opening` is as in `Proof`.
 
     `changed_at` is when the file system last noted a change: a file that is put back may have its old time of saving.
     """
@@ -36,6 +43,7 @@ class CampaignFile:
     templates: Mapping[str, str]
     hash: str
     changed_at: datetime
+    opening: float = 0.0
 
 
 @dataclass(slots=True)
@@ -57,8 +65,8 @@ class Loaded:
         self.mistakes += mistakes
 
 
-def read_campaigns(folder: Path, templates: Path) -> Loaded:
-    """Never raises for what stands in the files."""
+def read_campaigns(folder: Path, templates: Path, *, check: Check | None = None) -> Loaded:
+    """Never raises for what stands in the files. `check` stands in for `check_file`, for example with limits."""
     loaded = Loaded()
     texts, mistakes = _template_texts(templates)
     loaded.mistakes += mistakes
@@ -70,7 +78,7 @@ def read_campaigns(folder: Path, templates: Path) -> Loaded:
         loaded.complete = False
         return loaded
     for path in paths:
-        _read_one(path, texts, templates, loaded)
+        _read_one(path, texts, templates, loaded, check or check_file)
     return loaded
 
 
@@ -88,7 +96,10 @@ def _from_version(name: str, text: str, templates: Texts) -> tuple[Campaign, Wor
     if checked.campaign is None or checked.mistakes or read.mistakes:
         raise CampaignError([*read.mistakes, *checked.mistakes])
     try:
-        return checked.campaign, words_of(templates, checked.campaign.template, checked.campaign.language)
+        words = words_of(templates, checked.campaign.template, checked.campaign.language)
+        for tongue in checked.campaign.tongues.values():
+            words.of(tongue.template, tongue.language)  # compiled now, not while a claim holds the trunk
+        return checked.campaign, words
     except WordsError as error:
         raise CampaignError([Mistake(error.template or name, error.line, 1, str(error))]) from error
 
@@ -101,18 +112,19 @@ def _is_ours(path: Path) -> bool:
     return not path.name.startswith(".")
 
 
-def _read_one(path: Path, texts: Texts, templates: Path, loaded: Loaded) -> None:
+def _read_one(path: Path, texts: Texts, templates: Path, loaded: Loaded, check: Check) -> None:
     file = str(path)
-    text, mistake = _text(path)
+    text, mistake = read_text(path, most=BYTES_MOST)
     if mistake is not None:
         # whose file it is may still stand in it; else nobody knows whether that campaign is gone
         name = _name_in(text)
         loaded.complete &= name is not None
-        loaded.refuse(name or path.stem, [mistake])
+        loaded.refuse(name or path.stem, quoted([mistake], {file: text}))
         return
-    read = read_yaml(text, file)
+    read = _read_yaml(text, file)
     if not isinstance(read.values, dict):
-        loaded.refuse(_name_in(text) or path.stem, read.mistakes or [Mistake(file, 1, 1, NO_MAP)])
+        wrong = read.mistakes or [Mistake(file, 1, 1, NO_MAP)]
+        loaded.refuse(_name_in(text) or path.stem, quoted(wrong, {file: text}))
         return
     name = read.values.get("campaign", path.stem)
     name = name if isinstance(name, str) else path.stem
@@ -120,39 +132,64 @@ def _read_one(path: Path, texts: Texts, templates: Path, loaded: Loaded) -> None
     if others or name in loaded.broken:
         other = others[0] if others else loaded.broken[name].file
         why = f"{other} is the campaign '{name}' already; give one of them another name: campaign: …"
-        loaded.refuse(name, [Mistake(file, *read.place(("campaign",)), why)])
+        loaded.refuse(name, quoted([Mistake(file, *read.place_for(("campaign",), why), why)], {file: text}))
         return
-    found = _check(path.stem, text, file, texts, str(templates))
+    found = check(path.stem, text, file, texts, str(templates))
     if found.mistakes or found.campaign is None:
         loaded.refuse(name, found.mistakes)
         return
     loaded.warnings += found.warnings
-    used = {one: dict(texts)[one] for one in referenced(dict(texts), found.campaign.template)[0]}
+    used = {one: dict(texts)[one] for one in _used(found.campaign, dict(texts))}
     digest = hashlib.sha256("\0".join([text, *(f"{n}\0{t}" for n, t in sorted(used.items()))]).encode()).hexdigest()
     changed_at = _changed_at([path, *(templates / one for one in used)])
-    loaded.campaigns[name] = CampaignFile(name, path, found.campaign, text, used, digest, changed_at)
+    loaded.campaigns[name] = CampaignFile(name, path, found.campaign, text, used, digest, changed_at, found.opening)
+
+
+def _used(campaign: Campaign, texts: Mapping[str, str]) -> list[str]:
+    """The templates of all its languages, and all that they extend and import."""
+    named = {campaign.template, *(tongue.template for tongue in campaign.tongues.values())}
+    return sorted({one for name in named for one in referenced(texts, name)[0]})
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class Found:
     campaign: Campaign | None
     mistakes: list[Mistake]
     warnings: list[Mistake]
+    opening: float = 0.0
+
+
+Check = Callable[[str, str, str, Texts, str], Found]
 
 
 @lru_cache(maxsize=200)
-def _check(stem: str, text: str, file: str, texts: Texts, folder: str) -> _Found:
+def check_file(stem: str, text: str, file: str, texts: Texts, folder: str) -> Found:
     """Remembered, because the service looks at its files all the time."""
-    read = read_yaml(text, file)
+    read = _read_yaml(text, file)
     checked = check_values({"campaign": stem, **read.values}, read, file)
-    mistakes, warnings = [*read.mistakes, *checked.mistakes], _bare_hashes(text, file)
+    mistakes, warnings, opening = [*read.mistakes, *checked.mistakes], _bare_hashes(text, file), 0.0
     if checked.campaign is not None:
         mistakes += _numbers(checked, read, file)
+        mistakes += [_said(one, read, file) for one in senseless(checked.campaign, checked.is_right)]
+        warnings += [_said(one, read, file) for one in doubts(checked.campaign, checked.is_right)]
         if checked.is_right("template"):
             proof = _proof(checked, dict(texts))
             mistakes += [_remark(one, read, file, folder) for one in proof.mistakes]
             warnings += [_remark(one, read, file, folder) for one in proof.doubts]
-    return _Found(None if mistakes else checked.campaign, _some(mistakes), _some(warnings))
+            opening = proof.opening
+        if not checked.wrong:
+            name = checked.campaign.template
+            unheard = unreachable(checked.campaign, dict(texts).get(name, ""))
+            warnings += [Mistake(str(Path(folder, name)), line, 1, why) for line, why in unheard]
+    known = {file: text, **{str(Path(folder, name)): said for name, said in texts}}
+    mistakes, warnings = quoted(_some(mistakes), known), quoted(_some(warnings), known)
+    return Found(None if mistakes else checked.campaign, mistakes, warnings, opening)
+
+
+@lru_cache(maxsize=2)
+def _read_yaml(text: str, file: str) -> Read:
+    """Once for the name, and once for all else."""
+    return read_yaml(text, file)
 
 
 def _bare_hashes(text: str, file: str) -> list[Mistake]:
@@ -173,14 +210,27 @@ def _some(mistakes: list[Mistake]) -> list[Mistake]:
 
 def _proof(checked: Checked, texts: Mapping[str, str]) -> Proof:
     assert checked.campaign is not None
-    speaks = all(checked.is_right(key) for key in ("script", "language", "voicemail", "call_days_before"))
+    speaks = all(checked.is_right(key) for key in ("script", "language", "languages", "voicemail", "call_days_before"))
     return proofread(checked.campaign, texts, with_script=speaks)
+
+
+def _said(one: tuple[tuple[str | int, ...], str], read: Read, file: str) -> Mistake:
+    path, text = one
+    return Mistake(file, *read.place_for(path, text), f"{'.'.join(map(str, path))}: {text}")
 
 
 def _remark(one: Remark, read: Read, file: str, folder: str) -> Mistake:
     if one.template is not None and one.line:
         return Mistake(str(Path(folder, one.template)), one.line, 1, one.text)
-    return Mistake(file, *read.place((one.key,)), f"{one.key}: {one.text}")
+    path = _naming(one, read)
+    return Mistake(file, *read.place_for(path, one.text), f"{'.'.join(map(str, path))}: {one.text}")
+
+
+def _naming(one: Remark, read: Read) -> tuple[str | int, ...]:
+    """Where the file names a block that is not there; else its key."""
+    block = re.match(r"there is no block '(\w+)'", one.text)
+    named = (path for path, value in read.scalars.items() if block is not None and value.text == block[1])
+    return next((path for path in named if path[-1] in ("say", "nobody", "voicemail")), (one.key,))
 
 
 def _name_in(text: str) -> str | None:
@@ -189,22 +239,6 @@ def _name_in(text: str) -> str | None:
         r"^campaign[ \t]*:[ \t]*[\"']?([a-z0-9][a-z0-9_-]{0,39})[\"']?[ \t]*(#.*)?\r?$", text, re.MULTILINE
     )
     return found[1] if found is not None else None
-
-
-def _text(path: Path) -> tuple[str, Mistake | None]:
-    """With a mistake, whatever of the text could be read."""
-    try:
-        if not path.is_file():
-            return "", Mistake(str(path), 0, 0, "is not a file; move it out of this folder")
-        data = path.read_bytes()[: BYTES_MOST + 1]
-        if len(data) > BYTES_MOST:
-            return data.decode("utf-8", "replace"), Mistake(str(path), 0, 0, f"is over {BYTES_MOST // 1024} KB")
-        return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n"), None
-    except UnicodeDecodeError as error:
-        why = f"is not UTF-8 at byte {error.start}; save it as UTF-8"
-        return error.object.decode("utf-8", "replace"), Mistake(str(path), 0, 0, why)
-    except OSError as error:
-        return "", Mistake(str(path), 0, 0, f"cannot be read: {error.strerror or error}")
 
 
 def _changed_at(paths: Iterable[Path]) -> datetime:
@@ -218,9 +252,9 @@ def _template_texts(folder: Path) -> tuple[Texts, list[Mistake]]:
     texts: dict[str, str] = {}
     mistakes: list[Mistake] = []
     for path in sorted(path for path in folder.glob("*.j2") if _is_ours(path)):
-        text, mistake = _text(path)
+        text, mistake = read_text(path, most=TEMPLATE_BYTES_MOST)
         if mistake is not None:
-            mistakes.append(mistake)
+            mistakes += quoted([mistake], {str(path): text})
         else:
             texts[path.name] = text
     return tuple(sorted(texts.items())), mistakes
@@ -234,11 +268,20 @@ def _numbers(checked: Checked, read: Read, file: str) -> list[Mistake]:
     if checked.is_right("caller_id"):
         shown = read_all(campaign.caller_id, region=campaign.region)
         found.append((("caller_id",), None if shown and shown[0].valid else NO_NUMBER))
+    for key, ours in campaign.caller_ids.items() if checked.is_right("caller_ids") else ():
+        for place, number in enumerate(ours):
+            known = read_all(number, region=campaign.region)
+            found.append((("caller_ids", key, place), None if known and known[0].valid else NO_NUMBER))
     for key, choice in campaign.keys.items():
-        if choice.connect is not None:
-            phones = read_all(choice.connect, region=campaign.region)
-            found.append((("script", "keys", key, "connect"), why_not(phones[0]) if phones else NO_NUMBER))
-    return [Mistake(file, *read.place(path), f"{'.'.join(path)}: {why}") for path, why in found if why is not None]
+        for name, other in (("connect", choice.connect), ("or_else", choice.or_else)):
+            if other is not None and other != RESPONSIBLE:
+                phones = read_all(other, region=campaign.region)
+                found.append((("script", "keys", key, name), why_not(phones[0]) if phones else NO_NUMBER))
+    return [
+        Mistake(file, *read.place_for(path, why), f"{'.'.join(map(str, path))}: {why}")
+        for path, why in found
+        if why is not None
+    ]
 
 
 NO_NUMBER = "is not a number that exists"

@@ -7,7 +7,6 @@ is taken out and the rest is looked at again, until nothing new is found.
 from __future__ import annotations
 
 import copy
-import difflib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,12 +14,16 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from dialer.campaign import Attempts, AudiencePart, Campaign, Key, Limits, Pacing, ScriptPart
+from dialer.campaign import Campaign
+from dialer.campaign_shape import homes, known_keys
 from dialer.campaign_values import Several
 from dialer.errors import Mistake
+from dialer.spelling import holds_cyrillic, nearest
 from dialer.yaml_places import Path, Read
 
 ROUNDS_MOST = 20
+HINTED_MOST = 100
+"""Mistakes for which it is looked what was meant; more than that nobody reads."""
 
 
 @dataclass(slots=True)
@@ -33,6 +36,16 @@ class Checked:
     campaign: Campaign | None = None
     mistakes: list[Mistake] = field(default_factory=list)
     wrong: set[Path] = field(default_factory=set)
+    _around: set[Path] = field(default_factory=set)
+
+    def spoil(self, path: Path) -> None:
+        if path not in self.wrong:
+            self.wrong.add(path)
+            self._around |= {path[:end] for end in range(len(path) + 1)}
+
+    def touches(self, path: Path) -> bool:
+        """Whether it, or something in it, is wrong."""
+        return path in self._around
 
     def is_right(self, key: str) -> bool:
         return not any(path[:1] == (key,) for path in self.wrong)
@@ -41,10 +54,17 @@ class Checked:
 def check_values(values: dict[str, Any], read: Read, file: str) -> Checked:
     checked = Checked()
     rest = copy.deepcopy(values)
+    for path in read.unknown:
+        checked.spoil(path)
+        _take_out(rest, path)
     for path in _empty(values, ()):
-        checked.wrong.add(path)
+        if path in read.unknown:
+            continue
+        checked.spoil(path)
         _take_out(rest, path)
         checked.mistakes.append(_mistake(read, file, path, _hint_for_empty(path)))
+        if _glued(path):
+            checked.spoil((*path[:-1], str(path[-1]).partition(":")[0]))
     for _ in range(ROUNDS_MOST):
         try:
             checked.campaign = Campaign.model_validate({**_stand_ins(checked, rest), **rest})
@@ -58,57 +78,129 @@ def check_values(values: dict[str, Any], read: Read, file: str) -> Checked:
 def _note(one: Any, checked: Checked, values: dict[str, Any], rest: dict[str, Any], read: Read, file: str) -> bool:
     """Returns whether there was anything to take out."""
     changed = False
-    for path, text in _said(one, values):
-        # what was taken out is not missed, nor is what is around it judged
-        if not any(known[: len(path)] == path for known in checked.wrong):
+    said = list(_said(one, values, hint=len(checked.mistakes) < HINTED_MOST))
+    # what was taken out is not missed, nor is what is around it judged; two things may be wrong at one place
+    known = {path for path, _ in said if checked.touches(path)}
+    for path, text in said:
+        if path not in known:
             checked.mistakes.append(_mistake(read, file, path, text))
-        missing = one["type"] == "missing"
-        checked.wrong.add(path)
+        missing = one["type"] == "missing" or (path not in checked.wrong and _value(rest, path) is None)
+        checked.spoil(path)
         changed |= _take_out(rest, path[:-1] if missing else path) or (missing and len(path) == 1)
     return changed
 
 
-def _said(one: Any, values: dict[str, Any]) -> Iterator[tuple[Path, str]]:
+def _said(one: Any, values: dict[str, Any], *, hint: bool) -> Iterator[tuple[Path, str]]:
     """One error of the checker, in our words."""
-    path = tuple(part for part in one["loc"] if part != "[key]")
+    loc = tuple(part for part in one["loc"] if part != "[key]")
+    path = _written(loc, values, missing=one["type"] == "missing")
     error = one.get("ctx", {}).get("error")
     if isinstance(error, Several):
         for below, text in error.found:
             yield (*path, *below), text
     else:
-        yield path, _plain(one, path, _value(values, path))
+        yield path, _plain(one, path, _value(values, path), hint=hint)
 
 
-def _plain(one: Any, path: Path, value: Any) -> str:
+def _written(path: Path, values: Any, *, missing: bool) -> Path:
+    """Without what the checker adds to say which kind of value it has tried."""
+    found: list[str | int] = []
+    for place, part in enumerate(path):
+        below = _value(values, (part,))
+        if below is None and not (missing and place == len(path) - 1):
+            continue
+        values = below
+        found.append(part)
+    return tuple(found)
+
+
+def _plain(one: Any, path: Path, value: Any, *, hint: bool) -> str:
     kind, more = one["type"], one.get("ctx", {})
     if kind == "extra_forbidden":
-        known = _known_keys(path)
-        near = difflib.get_close_matches(str(path[-1]), known, n=1)
-        return f"unknown key; did you mean '{near[0]}'?" if near else f"unknown key; known: {', '.join(known)}"
+        return _unknown_key(path) if hint else "unknown key"
     if kind in ("literal_error", "enum"):
         choices = re.findall(r"'([^']*)'", more["expected"])
         if not isinstance(value, str):
             return f"must be one of: {', '.join(choices)}"
-        near = difflib.get_close_matches(value, choices, n=1)
-        return f"'{value[:40]}' is none of: {', '.join(choices)}" + (f"; did you mean '{near[0]}'?" if near else "")
+        near = nearest(value, choices, meant=_MEANT) if hint else None
+        return f"'{value[:40]}' is none of: {', '.join(choices)}" + (f"; did you mean '{near}'?" if near else "")
     if kind == "value_error":
         return str(more["error"])
+    if kind == "string_type" and isinstance(value, list | dict):
+        return "must be one word or text, not a list or a map"
+    if kind.startswith("model_"):
+        below = known_keys((*path, ""))
+        return "must hold keys and values" + (f"; its keys are {', '.join(below)}" if below else "")
     if kind in _PLAIN:
         return _PLAIN[kind].format(**more)
     return f"cannot be read ({kind})"
 
 
+def _unknown_key(path: Path) -> str:
+    name, known = str(path[-1]), known_keys(path)
+    if name[:1] == "\u00a0":
+        return "unknown key; it begins with a blank that YAML does not know (U+00A0); write ordinary blanks"
+    near = nearest(name, known, meant=_KEYS_MEANT)
+    if near is not None:
+        why = "; it holds Cyrillic letters that look like Latin ones" if holds_cyrillic(name) else ""
+        return f"unknown key; did you mean '{near}'?{why}"
+    if len(path) > 1 and name in known_keys((name,)):
+        return "unknown key here; it belongs to the left, below nothing: take its indent away"
+    elsewhere = [home for home in homes().get(name, ()) if home != ".".join(map(str, path[:-1]))]
+    if elsewhere:
+        return f"unknown key here; it belongs below '{elsewhere[0]}': indent it there"
+    return f"unknown key; known: {', '.join(known)}"
+
+
+_KEYS_MEANT = {
+    "кампания": "campaign", "название": "campaign", "name": "campaign", "id": "campaign", "цель": "purpose",
+    "язык": "language", "lang": "language", "ответственный": "owner", "аудитория": "audience",
+    "дни": "call_days_before",
+    "days": "call_days_before", "days_before": "call_days_before", "touches": "call_days_before",
+    "часовой пояс": "time_zone", "timezone": "time_zone", "tz": "time_zone", "регион": "region", "страны": "countries",
+    "окно": "window", "hours": "window", "schedule": "window", "начало": "starts", "start": "starts",
+    "конец": "ends", "end": "ends", "номер": "caller_id", "from": "caller_id", "callerid": "caller_id",
+    "голос": "voice", "шаблон": "template", "сценарий": "script", "menu": "script", "меню": "script",
+    "попытки": "attempts", "retries": "attempts", "max": "at_most", "retry": "wait", "лимиты": "limits",
+    "паузы": "wait", "entity": "card", "type": "card", "action": "answer", "transfer": "connect", "text": "say",
+    "amd": "machine_detection", "holiday": "holidays", "праздники": "holidays", "provider": "trunk",
+}  # fmt: skip
+"""Words of other languages and programs."""
+
+_MEANT = {
+    "сервис": "service", "сервисная": "service", "реклама": "advertising", "marketing": "advertising",
+    "взыскание": "collections", "debt": "collections", "русский": "ru", "russian": "ru", "ru ru": "ru", "rus": "ru",
+    "английский": "en", "english": "en", "en us": "en", "en gb": "en", "eng": "en", "испанский": "es", "spanish": "es",
+    "español": "es", "es es": "es", "контакт": "contact", "contacts": "contact", "сделка": "deal", "deals": "deal",
+    "лид": "lead", "компания": "company", "положить трубку": "hang_up", "hangup": "hang_up", "message": "leave_message",
+    "да": "yes", "нет": "no",
+}  # fmt: skip
+
 _PLAIN = {
     "missing": "is missing; write it",
     "dict_type": "must hold keys and values",
-    "model_type": "must hold keys and values",
-    "model_attributes_type": "must hold keys and values",
+    "tuple_type": "must be a list; begin each of its lines with a dash",
     "string_type": "must be one word or text, not a list or a map",
     "string_too_long": "is longer than {max_length} characters",
     "string_too_short": "is empty; give it a value, or remove the line",
     "greater_than_equal": "must be at least {ge}",
     "greater_than": "must be more than {gt}",
     "less_than_equal": "must be at most {le}",
+    "less_than": "must be less than {lt}",
+    "list_type": "must be a list, for example [a, b]",
+    "set_type": "must be a list, for example [a, b]",
+    "frozen_set_type": "must be a list, for example [a, b]",
+    "too_short": "is empty or too short: {min_length} at least",
+    "too_long": "is too long: {max_length} at most",
+    "bool_type": "must be yes or no",
+    "bool_parsing": "must be yes or no",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "float_type": "must be a number, for example 0.5",
+    "float_parsing": "must be a number, for example 0.5",
+    "date_type": "must be a date, for example 2026-12-31",
+    "time_type": "must be a time of day, for example 09:30",
+    "time_delta_type": "must be a length of time, for example 20 minutes",
 }
 
 
@@ -125,7 +217,7 @@ _REQUIRED: dict[str, Any] = {
 
 
 def _empty(value: Any, path: Path) -> Iterator[Path]:
-    if value == "":
+    if value in ("", "~", "null"):
         yield path
     elif isinstance(value, dict):
         for key, below in value.items():
@@ -139,8 +231,17 @@ def _hint_for_empty(path: Path) -> str:
     if path[0] == "window" and len(path) == 2 and re.match(r"\s*[0-9]", str(path[1])):
         # in braces a comma begins the next key
         return 'is no day; put hours with a comma into quotes: {mon-fri: "10:00-13:00, 14:00-19:00"}'
+    if _glued(path):
+        key, _, value = str(path[-1]).partition(":")
+        return f"a blank is missing after the colon; write  {key}: {value[:80]}"
     required = len(path) == 1 and path[0] in _REQUIRED
     return "is empty; give it a value" + ("" if required else ", or remove the line")
+
+
+def _glued(path: Path) -> bool:
+    """In braces  answer:renew  is a key without a value."""
+    key, colon, value = str(path[-1]).partition(":")
+    return bool(colon and value) and key in known_keys(path)
 
 
 def _take_out(values: Any, path: Path) -> bool:
@@ -165,18 +266,8 @@ def _value(values: Any, path: Path) -> Any:
     return values
 
 
-def _known_keys(path: Path) -> list[str]:
-    model: Any = Campaign
-    for part in path[:-1]:
-        model = _PARTS.get(part, Key if model is ScriptPart else model)
-    return [info.alias or name for name, info in model.model_fields.items()]
-
-
-_PARTS: dict[Any, Any] = {
-    "audience": AudiencePart, "pacing": Pacing, "attempts": Attempts, "limits": Limits, "script": ScriptPart,
-}  # fmt: skip
-
-
 def _mistake(read: Read, file: str, path: Path, text: str) -> Mistake:
-    where = ".".join(str(part) for part in path)
-    return Mistake(file, *read.place(path), f"{where}: {text}" if where else text)
+    where = ".".join(str(part) for part in path)[:200]
+    # a text over several lines would make several of the message
+    where, text = (re.sub(r"[\x00-\x1f\x7f]+", " ", one) for one in (where, text))
+    return Mistake(file, *read.place_for(path, text), f"{where}: {text}" if where else text)

@@ -4,15 +4,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import date, time, timedelta
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    WithJsonSchema,
+)
+from pydantic_core import core_schema
 
-from dialer import words
+from dialer import words, yaml_schema
 from dialer.phone_number import is_e164
 
+RESPONSIBLE = "responsible"
+"""Stands for the employee who is responsible for the card."""
 RING_LEAST, RING_MOST = timedelta(seconds=15), timedelta(minutes=2)
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True)
 
 
 class Several(ValueError):
@@ -29,6 +46,8 @@ def reader(read: Callable[[str], Any]) -> BeforeValidator:
             raise ValueError("must be one value, not a list or a map")
         return read(value) if isinstance(value, str) else value
 
+    # to the schema: the field takes what its type says
+    reading.reads_one_value = True  # type: ignore[attr-defined]
     return BeforeValidator(reading)
 
 
@@ -41,20 +60,56 @@ def between(least: timedelta, most: timedelta) -> AfterValidator:
     return AfterValidator(bounded)
 
 
-def like(pattern: str, what: str) -> AfterValidator:
-    def matching(value: str) -> str:
-        if re.fullmatch(pattern, value) is None:
-            raise ValueError(f"'{value[:80]}' is not {what}")
+def whole_days(value: timedelta) -> timedelta:
+    if not timedelta(0) <= value <= 365 * DAY or value % DAY:
+        raise ValueError("must be 0 to 365 whole days, for example 5 days")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class like:
+    """A text of this form; `what` says what it is called."""
+
+    pattern: str
+    what: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.no_info_after_validator_function(self._match, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(schema), **yaml_schema.matching(self.pattern)}
+
+    def _match(self, value: str) -> str:
+        if re.fullmatch(self.pattern, value) is None:
+            raise ValueError(f"'{value[:80]}' is not {self.what}")
         return value
 
-    return AfterValidator(matching)
 
-
-def _e164(text: str) -> str:
+def e164(text: str) -> str:
     plain = re.sub(r"[ ()\u00a0-]", "", text)
     if not is_e164(plain):
-        raise ValueError(f"'{text[:40]}' is not a number in international form; write for example +74951234567")
+        digits = re.sub(r"\D", "", text)
+        meant = "+" + ("7" + digits[1:] if digits[:1] == "8" and len(digits) == 11 else digits.removeprefix("00"))
+        example = meant if digits[:1] in ("7", "8") and len(digits) == 11 else "for example +74951234567"
+        raise ValueError(f"'{text[:40]}' is not a number in international form; write {example}")
     return plain
+
+
+def _one_line(text: str) -> str:
+    if re.search(r"[\x00-\x1f\x7f-\x9f]", text.rstrip("\n")):
+        raise ValueError("holds a line's end or a control character; write plain text on one line")
+    if not text.strip():
+        raise ValueError("is empty; give it a value, or remove the line")
+    return text.strip()
+
+
+def _number_or_responsible(text: str) -> str:
+    if text.strip().casefold() == RESPONSIBLE:
+        return RESPONSIBLE
+    try:
+        return e164(text)
+    except ValueError as error:
+        raise ValueError(f"{error}, or {RESPONSIBLE}") from None
 
 
 def _telephone_key(key: str) -> str:
@@ -84,17 +139,20 @@ def one_value(value: Any) -> str:
     return str(value)
 
 
-TelephoneKey = Annotated[str, AfterValidator(_telephone_key)]
+TelephoneKey = Annotated[str, AfterValidator(_telephone_key), WithJsonSchema({"pattern": "^[0-9*#]$"})]
 SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
 
 Duration = Annotated[timedelta, reader(words.duration)]
 TimeOfDay = Annotated[time, reader(words.time_of_day)]
 Day = Annotated[date, reader(words.day)]
 Decimal = Annotated[float, reader(words.number)]
+Money = Annotated[int, reader(words.money)]
+"""In millionths, so that sums are exact."""
 Yes = Annotated[bool, reader(words.yes_or_no)]
 Number = Annotated[int, reader(words.whole_number)]
-Text = Annotated[str, Field(min_length=1, max_length=200)]
-PhoneText = Annotated[str, AfterValidator(_e164)]
+Text = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_one_line)]
+PhoneText = Annotated[str, AfterValidator(e164), WithJsonSchema(yaml_schema.PHONE)]
+Connected = Annotated[str, AfterValidator(_number_or_responsible), WithJsonSchema(yaml_schema.CONNECTED)]
 Name = Annotated[
     str, like(r"[a-z][a-z0-9_]{0,29}", "a name; write small Latin letters, digits and _, for example renew")
 ]

@@ -15,11 +15,14 @@ import sqlalchemy as sa
 
 from dialer import log
 from dialer.budgets import LEAD, Budget, Share, live_by_campaign, shares, slots_ahead
+from dialer.caller_ids import choose
+from dialer.campaign import Campaign
 from dialer.campaign_store import Running
 from dialer.cancelling import LIVE
 from dialer.database import Database
-from dialer.history import dials_by_number, dials_by_target, why_not_to_call
-from dialer.permission import Facts, ask_permission
+from dialer.history import look_back, shown_before
+from dialer.limits import reserve
+from dialer.permission import ask_permission
 from dialer.script import Script, from_json, to_json
 from dialer.slack import SLACK
 from dialer.tables import attempts, campaigns, numbers, targets, trunks
@@ -89,7 +92,7 @@ def claim_due(
         )
         if not slots:
             return []
-        open_to = shares(c, running, live, slots, only=scope.campaign, now=now)
+        open_to = shares(c, running, live, slots, only=scope.campaign, billed_at_most=budget.billed_at_most, now=now)
         due = _lock_due(c, budget, open_to, scope, now=now, most=len(slots))
         allowed = _permitted(c, due, running, budget, now=now)
         taken = list(_deal(allowed, slots, open_to))
@@ -141,7 +144,8 @@ def _lock_due(
     rows = c.execute(
         sa.select(
             attempts.c.id, attempts.c.target_id, attempts.c.campaign, attempts.c.number, targets.c.contract_end,
-            targets.c.zone, targets.c.contact, targets.c.script, targets.c.version_id, numbers.c.zones,
+            targets.c.touch, targets.c.card_type, targets.c.zone, targets.c.contact, targets.c.script,
+            targets.c.version_id, numbers.c.zones,
         )
         .join(targets, targets.c.id == attempts.c.target_id)
         .outerjoin(numbers, sa.and_(numbers.c.target_id == targets.c.id, numbers.c.number == attempts.c.number))
@@ -158,19 +162,13 @@ def _permitted(
     """Those who may be rung now, one a number; the others are put off or ended here and now."""
     if not due:
         return []
-    forbidden = why_not_to_call(c, {row.number for row in due})
-    dialed = dials_by_number(c, {row.number for row in due}, now=now)
-    dials = dials_by_target(c, {row.target_id for row in due})
+    past = look_back(c, {row.target_id for row in due}, {row.number for row in due}, now=now)
     allowed: list[Any] = []
     taken: set[str] = set()
     for row in due:
         if row.number in taken:
             continue
-        facts = Facts(
-            number=row.number, zones=tuple((row.zones or "").split()), zone=row.zone, contract_end=row.contract_end,
-            do_not_call=forbidden.get(row.number), dialed_at=dialed.get(row.number, ()),
-            dials=dials.get(row.target_id, 0), only=budget.only,
-        )  # fmt: skip
+        facts = past.facts(row.target_id, row, row.number, row.zones, only=budget.only)
         # a window may close, or a last day end, between the claim and the call
         for moment in (now, now + budget.send_within):
             verdict = ask_permission(running[row.campaign].campaign, facts, moment)
@@ -214,26 +212,30 @@ def _take(
     node: str,
     now: datetime,
 ) -> list[Claim]:
-    claims = []
+    claims, costs = [], dict[int, int]()
     send_before = now + budget.send_within
+    shown = _shown(c, [row for row, _ in taken], running)
     for row, slot in taken:
         here = running[row.campaign]
         script = _pinned(c, row, here, now=now)
         if script is None:
             continue
+        share, cost = open_to[row.campaign], reserve(here.campaign, script, budget.billed_at_most)
+        if cost > share.money:
+            continue
+        share.money -= cost
+        costs[row.id] = cost
         claims.append(
             Claim(
-                attempt=row.id, ref=f"{budget.key}-{row.id}", number=row.number, caller_id=here.campaign.caller_id,
+                attempt=row.id, ref=f"{budget.key}-{row.id}", number=row.number, caller_id=shown[row.id],
                 script=script, ring_for=here.campaign.ring_for, machine_detection=here.campaign.machine_detection,
                 claimed_at=now, slot=slot, slack=slack, send_before=send_before,
             )
         )  # fmt: skip
     if not claims:
         return []
-    c.execute(
-        sa.update(attempts).where(attempts.c.id == sa.bindparam("row")).values(caller_id=sa.bindparam("shown")),
-        [{"row": claim.attempt, "shown": claim.caller_id} for claim in claims],
-    )
+    campaign_of = {row.id: running[row.campaign].campaign for row, _ in taken}
+    c.execute(_held, [_hold(claim, campaign_of[claim.attempt], costs[claim.attempt]) for claim in claims])
     c.execute(
         sa.update(attempts)
         .where(attempts.c.id.in_([claim.attempt for claim in claims]))
@@ -252,6 +254,39 @@ def _take(
             after = share.next_slot_at + slack - SLACK
             c.execute(sa.update(campaigns).where(campaigns.c.name == name).values(next_slot_at=after))
     return claims
+
+
+_held = (
+    sa.update(attempts)
+    .where(attempts.c.id == sa.bindparam("row"))
+    .values(
+        caller_id=sa.bindparam("shown"), cost=sa.bindparam("reserved"), a_minute=sa.bindparam("price"),
+        currency=sa.bindparam("money"), cost_told=False, price_at=None,
+    )
+)  # fmt: skip
+
+
+def _hold(claim: Claim, campaign: Campaign, cost: int) -> dict[str, Any]:
+    """What is reserved is the most that the call may cost."""
+    money = campaign.limits.money
+    row = {"row": claim.attempt, "shown": claim.caller_id}
+    if money is None:
+        return {**row, "reserved": None, "price": None, "money": None}
+    return {**row, "reserved": cost, "price": money.a_minute, "money": money.currency}
+
+
+def _shown(c: sa.Connection, rows: Sequence[Any], running: Mapping[str, Running]) -> dict[int, str]:
+    """By attempt: the number that the person sees, which is the one they have seen before."""
+    may = {row.id: running[row.campaign].campaign.may_show(row.number) for row in rows}
+    asked = [row for row in rows if len(may[row.id]) > 1]
+    by_number: Mapping[str, Sequence[str]] = {}
+    by_target: Mapping[int, Sequence[str]] = {}
+    if asked:
+        by_number, by_target = shown_before(c, {row.target_id for row in asked}, {row.number for row in asked})
+    return {
+        row.id: choose(may[row.id], row.number, (*by_number.get(row.number, ()), *by_target.get(row.target_id, ())))
+        for row in rows
+    }
 
 
 def _pinned(c: sa.Connection, row: Any, here: Running, *, now: datetime) -> Script | None:

@@ -101,6 +101,36 @@ def check(
 
 
 @app.command()
+def schema() -> None:
+    """Print the JSON Schema of campaign files, for editors.
+
+    `init` writes it beside the campaigns, which name it in their first line: so an editor that knows YAML completes
+    keys and values and marks what is wrong. After an upgrade: dialer schema > campaigns/campaign.schema.json
+    """
+    from dialer.campaign_schema import schema_text
+
+    sys.stdout.write(schema_text())
+
+
+@app.command()
+def preview(
+    campaign: Annotated[str, typer.Argument(help="The campaign's name.")],
+    card: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Of a real person, for example 'contact 15'; somebody made up without it."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show what is heard and what the manager reads. Nobody is rung.
+
+    Every path of the menu, with seconds; what a machine hears; call record and note for each answer and outcome.
+    """
+    from dialer.commands import preview
+
+    raise typer.Exit(preview.preview(_settings(), campaign, card, json=json))
+
+
+@app.command()
 def plan(campaign: OneCampaign = None, json: Json = False) -> None:
     """Say who would be rung today and when, who not, and why.
 

@@ -15,7 +15,7 @@ from dialer.cancelling import suppress as suppress_number
 from dialer.database import Database
 from dialer.errors import DialerError
 from dialer.person import Person
-from dialer.tables import attempts, decisions, do_not_call, entries, news, numbers, targets
+from dialer.tables import attempts, decisions, do_not_call, entries, erased, news, numbers, targets
 
 AT_ONCE = 500
 UNWRITTEN = ("owed", "writing", "doubtful")
@@ -44,7 +44,8 @@ def erase(
         phones = {person.number} if person.number is not None else _numbers(c, ids) | set(also)
         gone = _delete(c, ids)
         if forget_number and person.card_type is not None:
-            of_card = do_not_call.c.card.startswith(f"{person.card_type}:{person.card_id} ", autoescape=True)
+            named = [f"{person.card_type}:{person.card_id}{end}" for end in (" ", "/")]
+            of_card = sa.or_(*(do_not_call.c.card.startswith(one, autoescape=True) for one in named))
             gone += c.execute(sa.delete(do_not_call).where(of_card)).rowcount
         for number in sorted(phones):
             if forget_number:
@@ -107,6 +108,7 @@ def _delete(c: sa.Connection, ids: Collection[int]) -> int:
     """Returns how many rows."""
     tries = sa.select(attempts.c.id).where(attempts.c.target_id.in_(ids))
     c.execute(tries.order_by(attempts.c.id).with_for_update())
+    _keep_what_was_used(c, ids)
     doomed = (
         sa.delete(news).where(news.c.attempt_id.in_(tries)),
         sa.delete(entries).where(entries.c.target_id.in_(ids)),
@@ -116,3 +118,20 @@ def _delete(c: sa.Connection, ids: Collection[int]) -> int:
         sa.delete(targets).where(targets.c.id.in_(ids)),
     )
     return sum(c.execute(statement).rowcount for statement in doomed)
+
+
+def _keep_what_was_used(c: sa.Connection, ids: Collection[int]) -> None:
+    """Of the campaigns' limits, which count rows."""
+    used = (
+        sa.select(
+            attempts.c.campaign,
+            sa.func.max(attempts.c.claimed_at),
+            sa.func.sum(sa.case((targets.c.card_type == "test", 0), else_=1)),
+            attempts.c.currency,
+            sa.func.coalesce(sa.func.sum(attempts.c.cost), 0),
+        )
+        .join(targets, targets.c.id == attempts.c.target_id)
+        .where(attempts.c.target_id.in_(ids), attempts.c.counts)
+        .group_by(attempts.c.campaign, attempts.c.currency)
+    )
+    c.execute(sa.insert(erased).from_select(["campaign", "last_at", "calls", "currency", "cost"], used))

@@ -22,7 +22,7 @@ Anything else that `place` raises means *perhaps placed* too.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
@@ -37,12 +37,13 @@ class SettingsError(DialerError):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Mistake:
-    """One mistake in a file. `line` and `column` count from 1; 0 means the whole file."""
+    """One mistake in a file. `line` and `column` count from 1; 0 means the whole file. `source` is that line."""
 
     file: str
     line: int
     column: int
     text: str
+    source: str = field(default="", compare=False, repr=False)
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file

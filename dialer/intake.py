@@ -7,22 +7,42 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime
+from itertools import groupby
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
+from dialer.audience import CardType
 from dialer.campaign import Campaign
 from dialer.cancelling import cancel_targets, suppress
+from dialer.condition import why_outside, why_skipped
 from dialer.crm.base import Contact
 from dialer.database import Database, among
-from dialer.history import may_have_rung
+from dialer.history import may_have_rung, talks_by_number
 from dialer.phone_number import PhoneNumber, read_all, why_not
 from dialer.tables import attempts, campaigns, do_not_call, numbers, targets
 
 FACTS_MOST = 8_000
+
+Key = tuple[int, int]
+"""A card, and which of its people; see `Contact.person`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What the campaign's file says of one person. `outside`: why they are not of the audience.
+
+    `touch`: the one that is due to somebody of the audience. `why`: why they are left out although they have `phones`.
+    """
+
+    outside: str
+    touch: int | None
+    phones: Sequence[PhoneNumber]
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +56,10 @@ class _Owed:
     known: Any | None
 
     @property
+    def key(self) -> Key:
+        return self.person.card_id, self.person.person
+
+    @property
     def reason(self) -> dict[str, Any]:
         return {"contract_end": self.person.contract_end, "touch": self.touch}
 
@@ -45,50 +69,117 @@ class _Owed:
         person = self.person
         return {
             "contact_id": person.contact_id, "zone": person.zone, "responsible_id": person.responsible_id,
-            "contact": _contact_json(person),
+            "contact": contact_json(person),
         }  # fmt: skip
 
 
 def take_in_people(
     database: Database, campaign: Campaign, people: Sequence[Contact], today: date, *, now: datetime
 ) -> Counter[str]:
-    """One transaction. Inserts new targets, refreshes known ones, cancels those whose reason is gone."""
+    """One transaction. Inserts new targets, refreshes known ones, cancels those whose reason is gone.
+
+    All people of a card come together. Counts targets by state, and whoever is not of the audience by the reason.
+    """
     return database.write(lambda c: _take_in(database, c, campaign, people, today, now=now))
 
 
 def _take_in(
     database: Database, c: sa.Connection, campaign: Campaign, people: Sequence[Contact], today: date, *, now: datetime
 ) -> Counter[str]:
-    by_card = {person.card_id: person for person in people}
-    standing = _standing(c, campaign, sorted(by_card))
-    _flag(database, c, campaign, [by_card[id] for id in sorted(by_card)], now=now)
+    by_key = {(person.card_id, person.person): person for person in people}
+    standing = _standing(c, campaign, people)
+    _flag(database, c, campaign, [by_key[key] for key in sorted(by_key)], now=now)
+    _let_go(c, standing, by_key, now=now)
+    talked = talks_since(c, campaign, people, now=now)
     owed: list[_Owed] = []
-    for card_id, person in sorted(by_card.items()):
-        touch = due_touch(campaign, person, today)
+    outside = Counter[str]()
+    for key, person in sorted(by_key.items(), key=lambda one: one[0]):
+        one = judge(campaign, person, today, talked)
         current = None
-        for row in standing[card_id]:
-            if touch is not None and row.contract_end == person.contract_end and row.touch == touch:
+        for row in standing[key]:
+            if one.touch is not None and row.contract_end == person.contract_end and row.touch == one.touch:
                 current = row
             elif row.state == "open":
-                cancel_targets(c, [row.id], state="cancelled", reason=_why_not_any_more(row, person, touch), now=now)
-        if touch is not None:
-            phones, why = usable_phones(campaign, person)
-            if person.do_not_call:
-                phones, why = [], "do not call, says the CRM"
-            owed.append(_Owed(person, touch, phones, why, current))
+                why = one.outside or _why_not_any_more(row, person, one.touch)
+                cancel_targets(c, [row.id], state="cancelled", reason=why, now=now)
+        if one.touch is not None:
+            owed.append(_Owed(person, one.touch, [] if one.why else one.phones, one.why, current))
+        elif one.outside:
+            outside[one.outside] += 1
     # who has given a number up first, or its new card would not have it
     known = _refresh(database, c, campaign, [one for one in owed if one.known is not None], now=now)
-    return known + _owe_new(database, c, campaign, [one for one in owed if one.known is None], now=now)
+    return outside + known + _owe_new(database, c, campaign, [one for one in owed if one.known is None], now=now)
 
 
-def _standing(c: sa.Connection, campaign: Campaign, card_ids: Sequence[int]) -> Mapping[int, list[Any]]:
-    """The campaign's targets of these cards, locked."""
-    found = defaultdict(list)
-    card_type = campaign.audience.card.value
+def judge(campaign: Campaign, person: Contact, today: date, talked: Talks) -> Judged:
+    """Of the audience, due, and nothing that speaks against ringing? `talked`: see `talks_since`."""
+    outside = why_outside(campaign.audience.where, person.values, today)
+    touch = None if outside else due_touch(campaign, person, today)
+    phones, why = usable_phones(campaign, person)
+    against = "do not call, says the CRM" if person.do_not_call else ""
+    against = against or why_skipped(campaign.audience.skip_when, person.values, today)
+    against = against or _why_talked(campaign, person, phones, talked)
+    return Judged(outside, touch, phones, against or why)
+
+
+@dataclass(frozen=True, slots=True)
+class Talks:
+    """By number, when we last reached it; only what is later than `since` counts. `since` is None where nobody asks."""
+
+    since: datetime | None = None
+    by_number: Mapping[str, datetime] = field(default_factory=dict)
+
+
+def talks_since(c: sa.Connection, campaign: Campaign, people: Collection[Contact], *, now: datetime) -> Talks:
+    """What `skip_when: talked_to` has to know of these people."""
+    span = campaign.audience.talked_to
+    if span is None:
+        return Talks()
+    phones = {one.number for person in people for one in usable_phones(campaign, person)[0]}
+    return Talks(now - span, talks_by_number(c, phones, since=now - span))
+
+
+def _why_talked(campaign: Campaign, person: Contact, phones: Sequence[PhoneNumber], talked: Talks) -> str:
+    if talked.since is None:
+        return ""
+    by_us = max((talked.by_number[one.number] for one in phones if one.number in talked.by_number), default=None)
+    for who, at in (("somebody of the company", person.talked_at), ("this program", by_us)):
+        if at is not None and at > talked.since:
+            day = at.astimezone(ZoneInfo(campaign.time_zone)).date()
+            return f"skip_when: {who} talked to them on {day}"
+    return ""
+
+
+def in_portions(people: Sequence[Contact], most: int) -> Iterator[list[Contact]]:
+    """About so many at once, with all people of a card together."""
+    some: list[Contact] = []
+    for _, of_card in groupby(people, key=lambda one: one.card_id):
+        some += of_card
+        if len(some) >= most:
+            yield some
+            some = []
+    if some:
+        yield some
+
+
+def _let_go(c: sa.Connection, standing: Mapping[Key, list[Any]], by_key: Collection[Key], *, now: datetime) -> None:
+    """Whoever is not one of the card's people any more."""
+    gone = [row.id for key, rows in standing.items() if key not in by_key for row in rows if row.state == "open"]
+    if gone:
+        why = "the card has other contacts now, or the campaign calls others of them"
+        cancel_targets(c, gone, state="cancelled", reason=why, now=now)
+
+
+def _standing(c: sa.Connection, campaign: Campaign, people: Sequence[Contact]) -> Mapping[Key, list[Any]]:
+    """The campaign's targets of these cards, all of one kind, locked."""
+    found = defaultdict[Key, list[Any]](list)
+    if not people:
+        return found
+    card_type, card_ids = people[0].card_type.value, sorted({person.card_id for person in people})
     mine = (targets.c.campaign == campaign.name, targets.c.card_type == card_type, among(targets.c.card_id, "cards"))
     locked = sa.select(targets).where(*mine).order_by(targets.c.id).with_for_update()
-    for row in c.execute(locked, {"cards": list(card_ids)}):
-        found[row.card_id].append(row)
+    for row in c.execute(locked, {"cards": card_ids}):
+        found[row.card_id, row.person].append(row)
     return found
 
 
@@ -117,24 +208,23 @@ def _owe_new(
 ) -> Counter[str]:
     if not owed:
         return Counter()
-    card_type = campaign.audience.card.value
     rows = [
         {
-            "campaign": campaign.name, "card_type": card_type, "card_id": one.person.card_id, **one.reason,
-            **one.values, "seen_at": now, "position": 0, "state": "open" if one.phones else "left_out",
-            "reason": one.why, "plan_at": now if one.phones else None,
+            "campaign": campaign.name, "card_type": one.person.card_type.value, "card_id": one.person.card_id,
+            "person": one.person.person, **one.reason, **one.values, "seen_at": now, "position": 0,
+            "state": "open" if one.phones else "left_out", "reason": one.why, "plan_at": now if one.phones else None,
         }
         for one in owed
     ]  # fmt: skip
-    made = c.execute(database.insert_new(targets).returning(targets.c.id, targets.c.card_id), rows)
-    ids = {row.card_id: row.id for row in made}
+    made = c.execute(database.insert_new(targets).returning(targets.c.id, targets.c.card_id, targets.c.person), rows)
+    ids = {(row.card_id, row.person): row.id for row in made}
     # another node may have just read the same person
-    mine = [one for one in owed if one.person.card_id in ids and one.phones]
-    listed = [row for one in mine for row in _numbers_of(campaign, one, ids[one.person.card_id])]
+    mine = [one for one in owed if one.key in ids and one.phones]
+    listed = [row for one in mine for row in _numbers_of(campaign, one, ids[one.key])]
     if listed:
         kept = Counter(c.execute(database.insert_new(numbers).returning(numbers.c.target_id), listed).scalars())
         for one in mine:
-            id = ids[one.person.card_id]
+            id = ids[one.key]
             if kept[id] < len(one.phones):  # another card has some of them for this reason
                 _open(database, c, campaign, id, one, now=now)
     states = sa.select(targets.c.state).where(among(targets.c.id, "ids"))
@@ -245,7 +335,7 @@ def usable_phones(campaign: Campaign, person: Contact) -> tuple[list[PhoneNumber
                 reasons[reason] = None
     if found:
         return list(found.values()), ""
-    if not person.contact_id:
+    if not person.contact_id and not (person.card_type is CardType.lead and person.phones):
         return [], "the card has no contact"
     return [], "; ".join(reasons) or "the card has no phone"
 
@@ -261,13 +351,13 @@ def _flag(
     if field is None:
         return
     why = f"the CRM's do-not-call field '{field}'"
-    said = _flags_of(c, people)
+    said = _flags_of(c, people, campaign.name)
     for person in people:
         own = _flag_name(person, campaign.name)
         # the campaign's file may have named another field before
         over = [
             row.id
-            for row in said[person.card_id]
+            for row in said[own]
             if (row.card == own and row.reason != why)
             or (not person.do_not_call and (row.card == own or row.reason == why))
         ]
@@ -279,10 +369,10 @@ def _flag(
                 suppress(database, c, number, source="crm", reason=why, now=now, card=own)
 
 
-def _flags_of(c: sa.Connection, people: Sequence[Contact]) -> Mapping[int, list[Any]]:
-    """By card, whichever campaign read it."""
+def _flags_of(c: sa.Connection, people: Sequence[Contact], campaign: str) -> Mapping[str, list[Any]]:
+    """By the name that this campaign gives them, whichever campaign read them."""
     names = c.execute(sa.select(campaigns.c.name)).scalars().all()
-    of_card = {_flag_name(person, name): person.card_id for person in people for name in names}
+    of_card = {_flag_name(person, name): _flag_name(person, campaign) for person in people for name in names}
     found = defaultdict(list)
     rows = sa.select(do_not_call).where(do_not_call.c.source == "crm", among(do_not_call.c.card, "cards"))
     for row in c.execute(rows.order_by(do_not_call.c.id), {"cards": list(of_card)}):
@@ -291,12 +381,16 @@ def _flags_of(c: sa.Connection, people: Sequence[Contact]) -> Mapping[int, list[
 
 
 def _flag_name(person: Contact, campaign: str) -> str:
-    return f"{person.card_type.value}:{person.card_id} {campaign}"
+    which = f"/{person.person}" if person.person else ""
+    return f"{person.card_type.value}:{person.card_id}{which} {campaign}"
 
 
-def _contact_json(person: Contact) -> str:
+def contact_json(person: Contact) -> str:
+    """As it stands in the target's row."""
     facts = dict(person.facts)
-    while len(text := json.dumps({"first_name": person.first_name, "last_name": person.last_name, "facts": facts},
-                                 ensure_ascii=False)) > FACTS_MOST and facts:  # fmt: skip
+    known: dict[str, Any] = {"first_name": person.first_name, "last_name": person.last_name}
+    wanted = {"manager": person.manager_phones, "language": person.language}
+    known |= {name: value for name, value in wanted.items() if value}
+    while len(text := json.dumps({**known, "facts": facts}, ensure_ascii=False)) > FACTS_MOST and facts:
         facts.popitem()
     return text

@@ -10,26 +10,30 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from dialer import words
 from dialer.calling_window import Zones, choose_zones, next_opening
 from dialer.campaign import Campaign
+from dialer.day_parts import NAMES, fresh_parts, next_in, part_of
 
-ROUNDS = 6  # each rule can push the moment into another's way; a plan that does not settle is refused
+ROUNDS = 12  # each rule can push the moment into another's way; a plan that does not settle is refused
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """`dialed_at`: every dial of this number in the last 30 days, in any campaign. `dials`: this target's.
+    """`dialed_at`: every dial of this person in the last 30 days, in any campaign. `tried`: this target's, ever.
 
     `zones` are the number's, `zone` is what the campaign's field said. `only` is the rehearsal's list, empty for all.
+    `touch`: so many days before the contract's end; None for a test call, which is of no day.
     """
 
     number: str
     zones: tuple[str, ...]
     zone: str | None
     contract_end: date
+    touch: int | None = None
     do_not_call: str | None = None
     dialed_at: tuple[datetime, ...] = ()
-    dials: int = 0
+    tried: tuple[datetime, ...] = ()
     only: tuple[str, ...] = ()
 
 
@@ -62,7 +66,7 @@ def ask_permission(campaign: Campaign, facts: Facts, now: datetime) -> Verdict:
         return Verdict(None, None, tuple(forbidden), zones.unclear)
     at, reasons = now, dict[str, None]()
     for _ in range(ROUNDS):
-        rested, why = _rested(campaign, facts, at, ZoneInfo(zones.home))
+        rested, why = _rested(campaign, facts, at, zones)
         reasons.update(dict.fromkeys(why))
         opening = next_opening(zones, rested)
         if opening.at is None:
@@ -92,7 +96,7 @@ def each_rule(campaign: Campaign, facts: Facts, now: datetime) -> Iterator[Rule]
     zones = zones_of(campaign, facts.zones, facts.zone, now)
     yield from _forbidding(campaign, facts)
     yield from _ending(campaign, facts, now, zones)
-    yield from _resting(campaign, facts, now, ZoneInfo(zones.home))
+    yield from _resting(campaign, facts, now, zones)
     opening = next_opening(zones, now)
     yield Rule("window", "" if opening.at == now else opening.why, opening.at)
 
@@ -107,9 +111,9 @@ def _over(campaign: Campaign, facts: Facts, at: datetime, zones: Zones) -> list[
     return [rule.why for rule in _ending(campaign, facts, at, zones) if rule.why]
 
 
-def _rested(campaign: Campaign, facts: Facts, at: datetime, home: ZoneInfo) -> tuple[datetime, list[str]]:
+def _rested(campaign: Campaign, facts: Facts, at: datetime, zones: Zones) -> tuple[datetime, list[str]]:
     """The first moment from `at` on at which no cap on calls a person is full."""
-    rules = list(_resting(campaign, facts, at, home))
+    rules = list(_resting(campaign, facts, at, zones))
     return max((rule.at for rule in rules if rule.at is not None), default=at), [rule.why for rule in rules if rule.why]
 
 
@@ -118,8 +122,9 @@ def _forbidding(campaign: Campaign, facts: Facts) -> Iterator[Rule]:
     yield Rule("do_not_call", f"do not call: {no}" if no is not None else "")
     outside = facts.only and facts.number not in facts.only
     yield Rule("rehearsal", "rehearsal: the number is not in DIALER_ONLY_NUMBERS" if outside else "")
-    full = facts.dials >= campaign.at_most
-    yield Rule("at_most", f"rung {facts.dials} of at most {campaign.at_most} times" if full else "")
+    dials = len(facts.tried)
+    full = dials >= campaign.at_most
+    yield Rule("at_most", f"rung {dials} of at most {campaign.at_most} times" if full else "")
 
 
 def _ending(campaign: Campaign, facts: Facts, at: datetime, zones: Zones) -> Iterator[Rule]:
@@ -129,16 +134,28 @@ def _ending(campaign: Campaign, facts: Facts, at: datetime, zones: Zones) -> Ite
     yield Rule("contract_end", f"the contract's last day is {facts.contract_end}" if past else "")
     ended = campaign.ends is not None and day > campaign.ends
     yield Rule("ends", f"the campaign ends on {campaign.ends}" if ended else "")
+    useful = campaign.not_useful_after
+    if useful is not None and facts.touch is not None:
+        its_day = facts.contract_end - timedelta(days=facts.touch)
+        late = day - its_day > useful
+        why = f"its day was {its_day}, and a call is not useful {words.say_duration(useful)} later"
+        yield Rule("not_useful_after", why if late else "")
 
 
-def _resting(campaign: Campaign, facts: Facts, at: datetime, home: ZoneInfo) -> Iterator[Rule]:
-    """By the person's own calendar days."""
+def _resting(campaign: Campaign, facts: Facts, at: datetime, zones: Zones) -> Iterator[Rule]:
+    """By the person's own calendar days; a gap between two tries is counted by the clock."""
+    home = ZoneInfo(zones.home)
     start = campaign.starts
     if start is not None and at.astimezone(home).date() < start:
         at = _midnight(start, home)
         yield Rule("starts", f"the campaign starts on {start}", at)
     else:
         yield Rule("starts", "", at)
+    gap = campaign.attempts.least_gap
+    if gap is not None:
+        free = max(facts.tried) + gap if facts.tried else at
+        why = f"at least {words.say_duration(gap)} between two tries" if free > at else ""
+        yield Rule("least_gap", why, max(at, free))
     days = sorted(moment.astimezone(home).date() for moment in facts.dialed_at)
     today = at.astimezone(home).date()
     for span, most in campaign.caps:
@@ -149,6 +166,23 @@ def _resting(campaign: Campaign, facts: Facts, at: datetime, home: ZoneInfo) -> 
             yield Rule(name, f"at most {most} calls a person " + (f"in {span} days" if span > 1 else "a day"), free)
         else:
             yield Rule(name, "", at)
+    if campaign.attempts.spread:
+        yield _spread(campaign, facts, at, zones)
+
+
+def _spread(campaign: Campaign, facts: Facts, at: datetime, zones: Zones) -> Rule:
+    """Another part of the day than the tries before, if one comes before it is too late for this person."""
+    parts = fresh_parts(zones, facts.tried, at.date()) if facts.tried else frozenset[int]()
+    if part_of(at, ZoneInfo(zones.home)) in parts or not parts:
+        return Rule("spread", "", at)
+    then = next_in(zones, parts, at)
+    if then is None or any(rule.why for rule in _ending(campaign, facts, then, zones)):
+        return Rule("spread", "", at)
+    opening = next_opening(zones, at)
+    if opening.at == then:  # the window waits for it anyway
+        return Rule("spread", "", at)
+    others = " or ".join(NAMES[part] for part in sorted(parts))
+    return Rule("spread", f"the next try is {others}", then)
 
 
 def _midnight(day: date, home: ZoneInfo) -> datetime:

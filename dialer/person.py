@@ -38,9 +38,11 @@ class Person:
 
 
 def read_person(words: Sequence[str], *, region: str) -> Person:
-    """`+79161234567`, `contact 15` or `deal 7`. Raises SettingsError."""
+    """`+79161234567`, `contact 15`, `deal 7`, `lead 3`, `company 4`, or `dynamic_177 5`. Raises SettingsError."""
     text = " ".join(words).strip()
-    card = re.fullmatch(r"(contact|deal)[ :#]*([0-9]{1,12})", text, re.IGNORECASE)
+    card = re.fullmatch(
+        r"(contact|deal|lead|company|dynamic_[1-9][0-9]{0,8}(?=[ :#]))[ :#]*([0-9]{1,12})", text, re.IGNORECASE
+    )
     if card is not None:
         return Person(card_type=CardType(card[1].lower()), card_id=int(card[2]))
     phones = read_all(text, region=region)

@@ -76,6 +76,17 @@ def is_region(text: str) -> bool:
     return text in phonenumbers.SUPPORTED_REGIONS
 
 
+def region_of(number: str) -> str:
+    """Of an E.164 number; empty where it belongs to no country."""
+    return next((phone.region for phone in _read_all(number, "")), "")
+
+
+def may_begin(beginning: str, regions: Collection[str]) -> bool:
+    """Can a number of one of these countries begin so?"""
+    codes = [f"+{phonenumbers.country_code_for_region(region)}" for region in regions]
+    return any(code.startswith(beginning) or beginning.startswith(code) for code in codes)
+
+
 def example_mobile(region: str) -> PhoneNumber | None:
     example = phonenumbers.example_number_for_type(region, PhoneNumberType.MOBILE)
     return None if example is None else _phone(example)

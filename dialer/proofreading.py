@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
-from dialer.call import Disposition, Transfer
 from dialer.campaign import OPT_OUT, Campaign
+from dialer.hearing import AT_ONCE, PAGE_MOST, Page, pages
+from dialer.made_up import all_outcomes
+from dialer.outcomes import due
+from dialer.script import Script
 from dialer.templates import Words, WordsError, near, referenced, words_of
-from dialer.wording import Told, write_call, write_note, write_script
+from dialer.wording import Told, write_call, write_line, write_note, write_script
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 TOUCHES_MOST = 20
@@ -26,7 +29,7 @@ PEOPLE = (("Александра", "Константинопольская"), ("
 
 BLOCKS = (
     "greeting", "menu", "not_understood", "silent", "after_answer", "nobody_free", "voicemail", "apology",
-    "call_subject", "call_text", "timeline",
+    "call_subject", "call_text", "timeline", "task_title", "task_text", "notification", "item_title", "contradiction",
 )  # fmt: skip
 
 OFFERS = ("скидк", "акци", "выгодн", "спецпредложен", "discount", "special offer", "upgrade", "descuento", "oferta")
@@ -44,6 +47,10 @@ class Remark:
 
 @dataclass(slots=True)
 class Proof:
+    """`opening` is how many seconds the longest greeting takes, with the menu. `key` names the template now read."""
+
+    opening: float = 0.0
+    key: str = "template"
     doubts: list[Remark] = field(default_factory=list)
     _mistakes: dict[tuple[Any, ...], Remark] = field(default_factory=dict)
 
@@ -53,7 +60,7 @@ class Proof:
 
     def note(self, error: WordsError) -> None:
         known = error.template is not None and error.line > 0
-        remark = Remark(str(error), error.template, error.line) if known else Remark(str(error))
+        remark = Remark(str(error), error.template, error.line) if known else Remark(str(error), key=self.key)
         # what cannot be worked out is the same mistake for everybody, with another name in it
         gist = remark.text.partition("cannot be worked out")[0]
         self._mistakes.setdefault((remark.template, remark.line, gist), remark)
@@ -62,27 +69,41 @@ class Proof:
 def proofread(campaign: Campaign, texts: Mapping[str, str], *, with_script: bool = True) -> Proof:
     """`with_script`: False where the campaign's script is wrong, so that what is said cannot be known."""
     proof = Proof()
+    _proofread(campaign, texts, proof, with_script=with_script)
+    for tongue in campaign.tongues.values():
+        proof.key = "languages"
+        own = {"language": tongue.language, "template": tongue.template, "voice": tongue.voice, "languages": None}
+        # managers read in the campaign's own language
+        _proofread(campaign.model_copy(update=own), texts, proof, with_script=with_script, only_spoken=True)
+    return proof
+
+
+def _proofread(
+    campaign: Campaign, texts: Mapping[str, str], proof: Proof, *, with_script: bool, only_spoken: bool = False
+) -> None:
     if campaign.template not in texts:
         hint = near(campaign.template, texts)
         proof.note(WordsError(f"there is no '{campaign.template}' in the templates folder{hint}"))
-        return proof
+        return
     names, missing = referenced(texts, campaign.template)
     for error in missing:
         proof.note(error)
     if missing:
-        return proof
+        return
     try:
         words = words_of(tuple((name, texts[name]) for name in names), campaign.template, campaign.language)
     except WordsError as wrong:
         proof.note(wrong)
-        return proof
+        return
     for error in words.outside:
         proof.note(error)
     if with_script:
         listener = Listener(words, proof)
-        _say_everything(campaign, listener)
-        proof.doubts += _doubts(campaign, listener)
-    return proof
+        scripts = _say_everything(campaign, listener, only_spoken=only_spoken)
+        proof.opening = max((next(pages(script)).seconds for script in scripts), default=proof.opening)
+        for error in _too_long(campaign, listener, scripts):
+            proof.note(error)
+        proof.doubts += _doubts(campaign, listener, proof.key)
 
 
 class Listener:
@@ -101,6 +122,9 @@ class Listener:
     def note(self, block: str, context: Mapping[str, Any]) -> str:
         return self._try(self._words.note, block, context)
 
+    def of(self, template: str, language: str) -> Listener:
+        return Listener(self._words.of(template, language), self._proof)
+
     def _try(self, write: Any, block: str, context: Mapping[str, Any]) -> str:
         try:
             return str(write(block, context))
@@ -112,55 +136,69 @@ class Listener:
         self._proof.note(error)
 
 
-def _say_everything(campaign: Campaign, listener: Listener) -> None:
+def _say_everything(campaign: Campaign, listener: Listener, *, only_spoken: bool) -> list[Script]:
+    """What is spoken to each of the people."""
+    scripts: list[Script] = []
     days = sorted({*campaign.touches[:TOUCHES_MOST], 0}, reverse=True)
     for first, last in PEOPLE:
         contact = json.dumps({"first_name": first, "last_name": last, "facts": {}})
         for left in days:
             end = (NOON + timedelta(days=left)).date()
             try:
-                write_script(campaign, listener, contact=contact, contract_end=end, now=NOON)
+                scripts.append(write_script(campaign, listener, contact=contact, contract_end=end, now=NOON))
             except WordsError as error:
                 listener.refuse(error)
+        if only_spoken:
+            continue
         end = (NOON + timedelta(days=days[0])).date()
         target = SimpleNamespace(contact=contact, contract_end=end, state="done")
-        for tries in _everything_that_can_become(campaign):
+        for _, tries in all_outcomes(campaign, NOON):
             told = Told(campaign, listener, target, tries, NOON, recorded=frozenset({1}))
             for one in told.calls:
                 write_call(told, one)
             write_note(told)
+            for one in due(told, ()):
+                try:
+                    write_line(told, one.outcome, one.line, one.attempt)
+                except WordsError as error:
+                    listener.refuse(error)
+                write_note(replace(told, contradicted=(one.outcome,)))
+    return scripts
 
 
-def _everything_that_can_become(campaign: Campaign) -> Iterator[tuple[Any, ...]]:
-    waiting = SimpleNamespace(id=0, phase="planned", due_at=NOON, counts=False, disposition=None, answer=None)
-    for disposition in Disposition:
-        yield _attempt(disposition), waiting
-    for refused in (Disposition.bad_number, Disposition.blocked, Disposition.failed, Disposition.not_placed):
-        yield (_attempt(refused, counts=False, talked=None, detail="Twilio 400/21211"),)
-    for transfer in Transfer:
-        yield (_attempt(Disposition.reached, transfer=transfer, keys_unheard=True),)
-    for choice in campaign.keys.values():
-        yield (_attempt(Disposition.reached, answer=choice.answer),)
+def _too_long(campaign: Campaign, listener: Listener, scripts: Sequence[Script]) -> Iterator[WordsError]:
+    longest: dict[str, Page] = {}
+    for page in (page for script in scripts for page in pages(script)):
+        if page.seconds > max(PAGE_MOST, longest[page.when].seconds if page.when in longest else 0):
+            longest[page.when] = page
+    for page in longest.values():
+        if "menu" in page.blocks and "greeting" not in page.blocks and AT_ONCE in longest:
+            continue  # a menu that is too long is so in the opening, too
+        line = next((listener.own_blocks[one] for one in _blocks(campaign, page) if one in listener.own_blocks), 0)
+        blocks = " and ".join(f"'{one}'" for one in _blocks(campaign, page) if listener.said.get(one))
+        why = (
+            f"{blocks} take about {page.seconds:.0f} seconds to say, and nobody listens for over {PAGE_MOST}: say less"
+        )
+        yield WordsError(why, template=campaign.template, line=line)
 
 
-def _attempt(disposition: Disposition, **more: Any) -> Any:
-    known = {
-        "id": 1, "number": "+79161234567", "claimed_at": NOON, "disposition": disposition.value, "answer": None,
-        "transfer": "none", "talked": 31, "answered_by": "unknown", "detail": "", "keys_unheard": False, "counts": True,
-        "phase": "ended", "due_at": NOON,
-    }  # fmt: skip
-    return SimpleNamespace(**{**known, **more})
+def _blocks(campaign: Campaign, page: Page) -> tuple[str, ...]:
+    """Those that say the page."""
+    key = campaign.keys.get(page.key)
+    named = None if key is None else key.nobody if "nobody_free" in page.blocks else key.say
+    return page.blocks if named is None else (named,)
 
 
-def _doubts(campaign: Campaign, listener: Listener) -> Iterator[Remark]:
+def _doubts(campaign: Campaign, listener: Listener, key_of_words: str) -> Iterator[Remark]:
     known = {*BLOCKS, *listener.said, *listener.called, *(f"after_{one.answer}" for one in campaign.keys.values())}
     for block, line in sorted(listener.own_blocks.items(), key=lambda one: one[1]):
         if block not in known:
             yield Remark(f"the block '{block}' is never said{near(block, known)}", campaign.template, line)
     menu = f"{listener.said.get('greeting', '')} {listener.said.get('menu', '')}"
-    for key, choice in campaign.keys.items():
+    for answer, key in campaign.key_of.items():
         if key.isdigit() and re.search(rf"(?<!\d){key}(?!\d)", menu) is None:
-            why = f"the words do not name the key {key} ({choice.answer}); write {{{{ keys.{choice.answer} }}}}"
+            whose = "the words" if key_of_words == "template" else f"the words of {campaign.template}"
+            why = f"{whose} do not name the key {key} ({answer}); write {{{{ keys.{answer} }}}}"
             yield Remark(why, key="script")
     if not any(choice.answer == OPT_OUT for choice in campaign.keys.values()):
         yield Remark("has no key to opt out with; the law of many countries asks for one", key="script")

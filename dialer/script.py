@@ -5,6 +5,8 @@ from __future__ import annotations
 from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass
 
+REPEATS_MOST = 5
+
 
 @dataclass(frozen=True)
 class Say:
@@ -39,7 +41,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Ask:
-    """A menu: `menu` is said after the greeting and again at each repetition."""
+    """A menu: `menu` is said after the greeting and again at each repetition. Keys in `repeats` ask for one."""
 
     menu: tuple[Say | Play, ...]
     choices: tuple[Choice, ...]
@@ -47,6 +49,12 @@ class Ask:
     times: int
     not_understood: tuple[Say | Play, ...] = ()
     silent: tuple[Say | Play, ...] = ()
+    repeats: tuple[str, ...] = ()
+
+    @property
+    def times_most(self) -> int:
+        """However often a person asks for the menu."""
+        return self.times + (REPEATS_MOST if self.repeats else 0)
 
     def choice(self, keys: str) -> Choice | None:
         return next((choice for choice in self.choices if choice.key == keys), None)

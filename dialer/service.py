@@ -27,10 +27,10 @@ from dialer.crm.base import Crm
 from dialer.database import Database, in_one_line
 from dialer.erasing import erase_old
 from dialer.errors import CrmError, CrmUnavailable
-from dialer.first_day import put_off_the_rest
 from dialer.group_writer import GroupWriter
 from dialer.pausing import ends_it, paused
 from dialer.providers.base import Heard, TakenBack
+from dialer.putting_off import put_off_the_rest
 from dialer.schedule import claim_reading, reading_due
 from dialer.scheduler import Ticks
 from dialer.stages.dial import PLACED, Desk
@@ -60,12 +60,13 @@ BEATS = {
     "chase": timedelta(milliseconds=500),
     "end": timedelta(milliseconds=300),
     "words": timedelta(seconds=2),
+    "prices": timedelta(seconds=5),
     "write back": timedelta(milliseconds=300),
     "heartbeat": timedelta(seconds=10),
     "erase": timedelta(hours=6),
 }
 DIALING = ("campaigns", "read", "read again", "plan", "words", "dial")
-OF_A_TRUNK = ("words", "dial", "chase", "end")
+OF_A_TRUNK = ("words", "dial", "chase", "end", "prices")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +166,7 @@ class Service:
             "dial": lambda: trunk.dial_due(store.running(), scope=self._scope),
             "chase": trunk.chase,
             "end": trunk.end,
+            "prices": trunk.ask_prices,
         }
         return ticks if trunk is self._trunks[0] else {f"{name} {trunk.name}": tick for name, tick in ticks.items()}
 
@@ -322,9 +324,11 @@ class Service:
 
     def _plan(self) -> None:
         parts, running = self._parts, self._parts.store.running()
-        only = parts.desks[0].budget.only
-        plan_due(parts.database, running, now=parts.clock.now(), only=only)
-        put_off_the_rest(parts.database, running, now=parts.clock.now(), only=only)
+        budget = parts.desks[0].budget
+        plan_due(parts.database, running, now=parts.clock.now(), only=budget.only)
+        put_off_the_rest(
+            parts.database, running, now=parts.clock.now(), only=budget.only, billed_at_most=budget.billed_at_most
+        )
 
     def _write_back(self) -> None:
         parts = self._parts

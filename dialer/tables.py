@@ -6,14 +6,14 @@ target ───┬─ target_number             whom we owe a call, and where t
           ├─ attempt ── news           one dial, and every message about it
           ├─ entry                     one thing owed to the CRM
           └─ decision                  why they were not rung, of days gone by
-trunk · node · do_not_call · installation
+trunk · node · do_not_call · installation · erased
 """
 
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
-from sqlalchemy import Column, Index, Table, Text, UniqueConstraint, inspect, text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Table, Text, UniqueConstraint, false, inspect, text
 from sqlmodel import Field, SQLModel
 
 PAST = datetime(2000, 1, 1, tzinfo=UTC)
@@ -96,11 +96,12 @@ class Target(SQLModel, table=True):
     """`state`: open, done, left_out, cancelled; `reason` says why, in words.
 
     `plan_at` is set while `plan` owes a decision. `seen_at` is when the CRM last confirmed the card.
+    `person`: of several people of one card, the contact; 0 is the card's first, whoever that is.
     `contact` holds names and facts for the words; `script` and `version_id` are pinned at the first dial.
     """
 
     __table_args__ = (
-        UniqueConstraint("card_type", "card_id", "campaign", "contract_end", "touch"),
+        UniqueConstraint("card_type", "card_id", "person", "campaign", "contract_end", "touch"),
         Index("target_to_plan", "campaign", "plan_at", sqlite_where=text("plan_at IS NOT NULL"),
               postgresql_where=text("plan_at IS NOT NULL")),
     )  # fmt: skip
@@ -108,6 +109,7 @@ class Target(SQLModel, table=True):
     campaign: str
     card_type: str
     card_id: int
+    person: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     contact_id: int
     contract_end: date
     touch: int
@@ -146,6 +148,9 @@ class Attempt(SQLModel, table=True):
     `counts`: is this one of the target's dials? `send_before`: no request may leave after it.
     `ask_at`, `plan_at`, `owes_at`: when chase, plan and write_back owe this attempt a look.
     `cancel`: unanswered, any; None when nothing is to be ended at the provider.
+
+    `cost`, in millionths: what it may cost at most while it is live, then what it has cost by our count, and with
+    `cost_told` by the provider's, who is asked at `price_at`. None where the campaign's money has no limit.
     """
 
     __table_args__ = (
@@ -165,6 +170,9 @@ class Attempt(SQLModel, table=True):
               postgresql_where=text("cancel IS NOT NULL")),
         Index("attempt_dialed", "campaign", "claimed_at", sqlite_where=text("claimed_at IS NOT NULL"),
               postgresql_where=text("claimed_at IS NOT NULL")),
+        Index("attempt_used", "campaign", "counts", "claimed_at", "currency", "cost"),
+        Index("attempt_to_price", "price_at", sqlite_where=text("price_at IS NOT NULL"),
+              postgresql_where=text("price_at IS NOT NULL")),
         Index("attempt_by_target", "target_id"),
         Index("attempt_by_number", "number", "claimed_at"),
         Index("attempt_by_call", "call_id", sqlite_where=text("call_id IS NOT NULL"),
@@ -206,6 +214,23 @@ class Attempt(SQLModel, table=True):
     owes_at: datetime | None = None
     cancel: str | None = None
     reason: str = ""
+    cost: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True))
+    a_minute: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True))
+    currency: str | None = None
+    cost_told: bool = Field(default=False, sa_column=Column(Boolean, nullable=False, server_default=false()))
+    price_at: datetime | None = None
+
+
+class Erased(SQLModel, table=True):
+    """What calls whose rows are gone had used of their campaign's limits; `last_at` is when the last was dialed."""
+
+    __table_args__ = (Index("erased_campaign", "campaign"),)
+    id: int | None = Field(default=None, primary_key=True)
+    campaign: str
+    last_at: datetime
+    calls: int
+    currency: str | None = None
+    cost: int = Field(sa_column=Column(BigInteger, nullable=False))
 
 
 class Decision(SQLModel, table=True):
@@ -232,6 +257,9 @@ class NewsRow(SQLModel, table=True):
 class EntryRow(SQLModel, table=True):
     """`state`: owed, writing, written, doubtful, set_aside. A call record is one an attempt, a note one a target.
 
+    `slot` is which line of the campaign's `outcomes` it is, empty for calls and notes; what is to be written is in
+    `details` as JSON, and does not change any more.
+
     `hash` is of the text that should stand there, `sent_hash` of the one last sent, `written_hash` of the one known to.
     """
 
@@ -240,6 +268,8 @@ class EntryRow(SQLModel, table=True):
         UniqueConstraint("target_id", "kind", "attempt_id"),
         Index("one_note_a_target", "target_id", unique=True, sqlite_where=text("kind = 'note'"),
               postgresql_where=text("kind = 'note'")),
+        Index("one_entry_a_slot", "target_id", "slot", unique=True, sqlite_where=text("slot <> ''"),
+              postgresql_where=text("slot <> ''")),
         Index("entry_open", "state", "due_at", sqlite_where=text("state <> 'written'"),
               postgresql_where=text("state <> 'written'")),
     )  # fmt: skip
@@ -248,9 +278,11 @@ class EntryRow(SQLModel, table=True):
     target_id: int = Field(foreign_key="target.id")
     attempt_id: int | None = Field(default=None, foreign_key="attempt.id")
     ref: str
+    slot: str = Field(default="", sa_column_kwargs={"server_default": ""})
     state: str = "owed"
     subject: str
     text: str = Field(sa_column=_long_text())
+    details: str | None = Field(default=None, sa_column=_long_text(nullable=True))
     number: str
     started_at: datetime
     ended_at: datetime
@@ -302,6 +334,7 @@ readings = _table(Reading)
 targets = _table(Target)
 numbers = _table(TargetNumber)
 attempts = _table(Attempt)
+erased = _table(Erased)
 decisions = _table(Decision)
 news = _table(NewsRow)
 entries = _table(EntryRow)

@@ -18,6 +18,7 @@ from dialer.providers.base import Heard, News, TakenBack
 from dialer.speaking_ahead import words_soon_spoken
 from dialer.stages.chase import Chase, ask_about_silent, ask_about_the_dead, end_unwanted
 from dialer.stages.dial import Desk, Dialer
+from dialer.stages.price import Pricing, ask_prices
 from dialer.tables import PAST, attempts, trunks
 
 CHASING_LEAST, CHASING_MOST = 4, 32
@@ -48,6 +49,7 @@ class TrunkAtWork:
         self._pool = ThreadPoolExecutor(chasing, thread_name_prefix="chase")
         self._ending = ThreadPoolExecutor(chasing, thread_name_prefix="end")
         self._node = node
+        self._pricing = Pricing(database, desk.provider, desk.budget.trunk, self._pool)
         self._chase = Chase(
             database, desk.provider, desk.budget.trunk, key, writer, self._pool, self._ending,
             silent_after=silent_after, give_up_after=give_up_after,
@@ -98,6 +100,9 @@ class TrunkAtWork:
 
     def end(self) -> int:
         return end_unwanted(self._chase, now=self._clock.now())
+
+    def ask_prices(self) -> int:
+        return ask_prices(self._pricing, now=self._clock.now())
 
     def look_after_the_dead(self) -> None:
         """Calls that a node has left behind are led by nobody, where it was the node that led them."""

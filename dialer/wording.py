@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Protocol
@@ -11,6 +12,9 @@ from zoneinfo import ZoneInfo
 
 from dialer.call import Disposition
 from dialer.campaign import OPT_OUT, Campaign
+from dialer.campaign_outcomes import Line
+from dialer.campaign_values import RESPONSIBLE
+from dialer.phone_number import read_all, why_not
 from dialer.script import Ask, Choice, Connect, Say, Script
 from dialer.templates import WordsError
 
@@ -18,6 +22,13 @@ TAGS = {"ru": "ru-RU", "en": "en-US", "es": "es-ES"}
 
 # As a manager writes a moment; of an English one nobody must guess which number is the month.
 MOMENTS = {"ru": "%d.%m.%Y %H:%M", "en": "%Y-%m-%d %H:%M", "es": "%d/%m/%Y %H:%M"}
+
+EXTENSION = re.compile(r"доб|вн\.|внутр|ext|#|x\s*\d", re.IGNORECASE)
+
+
+TITLE_MOST = 250
+_BLOCK = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)+")
+"""Words with an underscore are meant as the name of a block."""
 
 
 class Speaker(Protocol):
@@ -29,6 +40,9 @@ class Speaker(Protocol):
     def say(self, block: str, context: Mapping[str, Any]) -> str: ...
 
     def note(self, block: str, context: Mapping[str, Any]) -> str: ...
+
+    def of(self, template: str, language: str) -> Speaker:
+        """Another template of the same folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +58,8 @@ class Told:
     tries: tuple[Any, ...]
     now: datetime
     recorded: frozenset[int] = frozenset()
+    contradicted: tuple[str, ...] = ()
+    """Outcomes that entries speak of already, and that turned out not to be so."""
 
     @property
     def calls(self) -> list[Any]:
@@ -64,6 +80,10 @@ class Told:
 
 def write_script(campaign: Campaign, words: Speaker, *, contact: str, contract_end: date, now: datetime) -> Script:
     """`contact` is JSON as it stands in the target's row. Raises WordsError."""
+    person = json.loads(contact)
+    tongue = campaign.tongue(person.get("language"))
+    if (tongue.template, tongue.language) != (campaign.template, campaign.language):
+        words = words.of(tongue.template, tongue.language)
     known = {**_person(campaign, contact, contract_end), "days_left": _days_left(campaign, contract_end, now)}
 
     def say(block: str) -> tuple[Say, ...]:
@@ -71,10 +91,10 @@ def write_script(campaign: Campaign, words: Speaker, *, contact: str, contract_e
         return (Say(text),) if text else ()
 
     script = Script(
-        language=TAGS[campaign.language],
-        voice=campaign.voice,
+        language=TAGS[tongue.language],
+        voice=tongue.voice,
         greeting=say("greeting"),
-        ask=_ask(campaign, words, say),
+        ask=_ask(campaign, words, say, person.get("manager", ())),
         voicemail=say("voicemail") if campaign.voicemail == "leave_message" else None,
         apology=say("apology"),
     )
@@ -90,7 +110,43 @@ def write_call(told: Told, one: Any) -> tuple[str, str]:
 
 def write_note(told: Told) -> str:
     """The note of a target: all its attempts in one."""
-    return told.words.note("timeline", _context(told))
+    known = _context(told)
+    lines = [told.words.note("contradiction", {**known, "outcome": one}) for one in told.contradicted]
+    return "\n".join([told.words.note("timeline", known), *lines])
+
+
+def write_line(told: Told, outcome: str, line: Line, one: Any) -> tuple[str, str]:
+    """Subject and text of what an outcome owes beside the call and the note."""
+    known = {**_context(told), "outcome": outcome, "attempt": _attempt(told.campaign, one)}
+    if line.task is not None:
+        title = _one_line(_words(told, line.task.title, "task_title", known))
+        return title, _words(told, line.task.text, "task_text", known)
+    if line.notify is not None:
+        return "", _words(told, line.notify.text, "notification", known)
+    if line.item is not None:
+        return _one_line(_words(told, line.item.title, "item_title", known)), ""
+    return "", ""
+
+
+def final_of(tries: Sequence[Any]) -> Any:
+    """The furthest that anybody has proved, over all tries."""
+    final = next((one for one in tries if one.disposition == Disposition.do_not_call), None)
+    final = final or next((one for one in tries if one.answer is not None), None)
+    return final or next((one for one in tries if one.disposition == Disposition.reached), None) or tries[-1]
+
+
+def _words(told: Told, said: str | None, block: str, known: Mapping[str, Any]) -> str:
+    """What the campaign file says may be the name of a block, or the words themselves."""
+    if said is None or said in told.words.blocks:
+        return told.words.note(said or block, known)
+    if _BLOCK.fullmatch(said):
+        raise WordsError(f"there is no block '{said}'; write {{% block {said} %}}…{{% endblock %}}")
+    return said
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= TITLE_MOST else f"{line[: TITLE_MOST - 1]}…"
 
 
 def _refuse_silence(script: Script) -> None:
@@ -103,15 +159,17 @@ def _refuse_silence(script: Script) -> None:
         raise WordsError(f"nothing is said in {blocks}; write {{% block {silent[0]} %}}…{{% endblock %}}")
 
 
-def _ask(campaign: Campaign, words: Speaker, say: Any) -> Ask | None:
+def _ask(campaign: Campaign, words: Speaker, say: Any, manager: Sequence[str]) -> Ask | None:
     if campaign.script is None:
         return None
     choices = []
-    for place, (key, one) in enumerate(campaign.script.keys.items(), start=1):
+    for place, (key, one) in enumerate(campaign.keys.items(), start=1):
         block = one.say or f"after_{one.answer}"
         then = say(block) if block in words.blocks or one.say is not None else say("after_answer")
-        ring = round(one.ring_for.total_seconds())
-        connect = None if one.connect is None else Connect(one.connect, ring, say("nobody_free"))
+        connect = None
+        if one.connect is not None:
+            number = one.connect if one.connect != RESPONSIBLE else _own_number(campaign, manager) or one.or_else or ""
+            connect = Connect(number, round(one.ring_for.total_seconds()), say(one.nobody or "nobody_free"))
         choices.append(Choice(key, place, one.answer, then, connect, opts_out=one.answer == OPT_OUT))
     return Ask(
         menu=say("menu"),
@@ -120,7 +178,19 @@ def _ask(campaign: Campaign, words: Speaker, say: Any) -> Ask | None:
         times=campaign.script.ask,
         not_understood=say("not_understood"),
         silent=say("silent"),
+        repeats=campaign.repeats,
     )
+
+
+def _own_number(campaign: Campaign, typed: Sequence[str]) -> str | None:
+    """The first that can be rung as those of the campaign are: a number abroad would be a call that we pay for."""
+    for text in typed:
+        if EXTENSION.search(text) is not None:
+            continue  # a switchboard's
+        for phone in read_all(text, region=campaign.region):
+            if why_not(phone, countries=campaign.rings_in) is None and phone.number not in campaign.shows:
+                return phone.number
+    return None
 
 
 def _person(campaign: Campaign, contact: str, contract_end: date) -> dict[str, Any]:
@@ -131,7 +201,7 @@ def _person(campaign: Campaign, contact: str, contract_end: date) -> dict[str, A
         "facts": person["facts"],
         "contract_end": contract_end,
         "campaign": campaign.name,
-        "keys": {one.answer: key for key, one in campaign.keys.items()},
+        "keys": campaign.key_of,
     }
 
 
@@ -142,9 +212,7 @@ def _days_left(campaign: Campaign, contract_end: date, now: datetime) -> int:
 def _context(told: Told) -> dict[str, Any]:
     """The furthest that anybody has proved of the target, over all its attempts."""
     outcomes = told.outcomes
-    final = next((one for one in outcomes if one.disposition == "do_not_call"), None)
-    final = final or next((one for one in outcomes if one.answer is not None), None)
-    final = final or next((one for one in outcomes if one.disposition == "reached"), None) or outcomes[-1]
+    final = final_of(outcomes)
     waiting = next((one for one in told.tries if one.phase == "planned"), None)
     return {
         **_person(told.campaign, told.target.contact, told.target.contract_end),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+from dataclasses import dataclass
 from datetime import date, time, timedelta
 
 UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800}
@@ -11,10 +13,21 @@ DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 Hours = tuple[tuple[time, time], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class RelativeDay:
+    """`day`, or so many days `ahead` of today."""
+
+    day: date | None = None
+    ahead: int = 0
+
+    def of(self, today: date) -> date:
+        return self.day if self.day is not None else today + timedelta(days=self.ahead)
+
+
 def duration(text: str) -> timedelta:
     match = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]{1,6})?) *(second|minute|hour|day|week)s?", text.strip())
     if match is None:
-        raise ValueError(f"'{text[:40]}' is not a length of time; write for example 20 minutes, 3 hours, 1 day")
+        raise ValueError(f"'{text[:40]}' is not a length of time; write {_meant_duration(text)}")
     return timedelta(seconds=float(match[1]) * UNITS[match[2]])
 
 
@@ -31,7 +44,7 @@ def say_duration(length: timedelta) -> str:
 def time_of_day(text: str) -> time:
     match = re.fullmatch(r"([0-9]{1,2}):([0-9]{2})", text.strip())
     if match is None or int(match[1]) > 23 or int(match[2]) > 59:
-        raise ValueError(f"'{text[:40]}' is not a time of day; write for example 09:30")
+        raise ValueError(f"'{text[:40]}' is not a time of day; write {_meant_time(text)}")
     return time(int(match[1]), int(match[2]))
 
 
@@ -62,7 +75,7 @@ def weekdays(text: str) -> tuple[int, ...]:
         first, dash, last = (piece.strip() for piece in part.partition("-"))
         for name in (first, last) if dash else (first,):
             if name not in DAYS:
-                raise ValueError(f"'{name[:40]}' is not a day; days are {', '.join(DAYS)}")
+                raise ValueError(f"'{name[:40]}' is not a day; {_meant_weekday(name)}days are {', '.join(DAYS)}")
         start, end = DAYS.index(first), DAYS.index(last if dash else first)
         found += [day % 7 for day in range(start, end + 1 if end >= start else end + 8)]
     return tuple(found)
@@ -73,7 +86,26 @@ def day(text: str) -> date:
         # fromisoformat alone reads weeks, too
         return date.fromisoformat(text.strip() if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text.strip()) else "")
     except ValueError:
-        raise ValueError(f"'{text[:40]}' is not a date; write for example 2026-12-31") from None
+        raise ValueError(f"'{text[:40]}' is not a date; write {_meant_day(text)}") from None
+
+
+def relative_day(text: str) -> RelativeDay:
+    """`2026-12-31`, `today`, `30 days ago`, `in 2 weeks`."""
+    said = " ".join(text.lower().split())
+    if said in _NEAR_TODAY:
+        return RelativeDay(ahead=_NEAR_TODAY[said])
+    match = re.fullmatch(r"(in )?([0-9]{1,4}) (day|week)s?( ago)?", said)
+    if match is not None and (match[1] is None) is not (match[4] is None):
+        days = int(match[2]) * (7 if match[3] == "week" else 1)
+        return RelativeDay(ahead=days if match[1] is not None else -days)
+    try:
+        return RelativeDay(day(said))
+    except ValueError:
+        hint = "write for example 2026-12-31, today, 30 days ago, in 2 weeks"
+        raise ValueError(f"'{text[:40]}' is not a day; {hint}") from None
+
+
+_NEAR_TODAY = {"today": 0, "yesterday": -1, "tomorrow": 1}
 
 
 def yes_or_no(text: str) -> bool:
@@ -82,12 +114,13 @@ def yes_or_no(text: str) -> bool:
         return True
     if word in ("no", "false", "off"):
         return False
-    raise ValueError(f"'{text[:40]}' is neither yes nor no")
+    meant = next((said for said, others in _YES_OR_NO.items() if word in others), None)
+    raise ValueError(f"'{text[:40]}' is neither yes nor no" + (f"; write {meant}" if meant else ""))
 
 
 def whole_number(text: str) -> int:
     if re.fullmatch(r"[0-9]{1,9}", text.strip()) is None:
-        raise ValueError(f"'{text[:40]}' is not a whole number")
+        raise ValueError(f"'{text[:40]}' is not a whole number; write for example 3")
     return int(text)
 
 
@@ -95,6 +128,79 @@ def number(text: str) -> float:
     if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text.strip()) is None:
         raise ValueError(f"'{text[:40]}' is not a number; write for example 1 or 0.5")
     return float(text)
+
+
+def money(text: str) -> int:
+    """Millionths."""
+    match = re.fullmatch(r"([0-9]{1,7})(?:\.([0-9]{1,6}))?", text.strip())
+    found = 0 if match is None else int(match[1]) * 1_000_000 + int((match[2] or "").ljust(6, "0"))
+    if not found:
+        raise ValueError(f"'{text[:40]}' is not an amount of money; write for example 50 or 0.05")
+    return found
+
+
+def say_money(millionths: int) -> str:
+    """With two places, or as many as it takes."""
+    whole, rest = divmod(abs(millionths), 1_000_000)
+    places = f"{rest:06d}".rstrip("0").ljust(2, "0")
+    return f"{'-' if millionths < 0 else ''}{whole}.{places}"
+
+
+_UNITS_MEANT = {
+    "second": ("s", "sec", "secs", "с", "сек", "секунд", "секунда", "секунды", "segundo", "segundos"),
+    "minute": ("m", "min", "mins", "м", "мин", "минут", "минута", "минуты", "minuto", "minutos"),
+    "hour": ("h", "hr", "hrs", "ч", "час", "часа", "часов", "hora", "horas"),
+    "day": ("d", "д", "дн", "день", "дня", "дней", "сутки", "dia", "dias", "día", "días"),
+    "week": ("w", "нед", "неделя", "недели", "недель", "semana", "semanas"),
+}
+_DAYS_MEANT = {
+    "пн": "mon", "вт": "tue", "ср": "wed", "чт": "thu", "пт": "fri", "сб": "sat", "вс": "sun", "понедельник": "mon",
+    "вторник": "tue", "среда": "wed", "четверг": "thu", "пятница": "fri", "суббота": "sat", "воскресенье": "sun",
+    "lunes": "mon", "martes": "tue", "jueves": "thu", "viernes": "fri", "domingo": "sun", "lun": "mon", "vie": "fri",
+}  # fmt: skip
+_YES_OR_NO = {"yes": ("да", "y", "1", "sí", "si"), "no": ("нет", "n", "0", "none", "never")}
+
+
+def _meant_duration(text: str) -> str:
+    found = re.fullmatch(r"([0-9]{1,6}(?:[.,][0-9]{1,6})?)\s*([^\W\d_]*)\.?", text.strip().lower())
+    if found is not None and found[2]:
+        near = difflib.get_close_matches(found[2], UNITS, n=1)
+        unit = next((unit for unit, others in _UNITS_MEANT.items() if found[2] in others), near[0] if near else None)
+        if unit is not None:
+            count = found[1].replace(",", ".")
+            return f"{count} {unit}" if count == "1" else f"{count} {unit}s"
+    if found is not None:
+        return f"the unit, too: {found[1]} seconds, {found[1]} minutes"
+    return "for example 20 minutes, 3 hours, 1 day"
+
+
+def _meant_time(text: str) -> str:
+    found = re.fullmatch(r"([0-9]{1,2})(?:[:.h-]?([0-9]{2}))?\s*([ap])?\.?m?\.?", text.strip().lower())
+    if found is None:
+        return "for example 09:30"
+    hour, minute = int(found[1]), int(found[2] or 0)
+    if found[3] and 1 <= hour <= 12:
+        hour = hour % 12 + (12 if found[3] == "p" else 0)
+    return f"{hour:02}:{minute:02}" if hour < 24 and minute < 60 else "for example 09:30"
+
+
+def _meant_weekday(name: str) -> str:
+    near = [day for day in DAYS if name.startswith(day)] or difflib.get_close_matches(name, DAYS, n=1)
+    meant = _DAYS_MEANT.get(name) or (near[0] if near else None)
+    return f"did you mean {meant}? " if meant else ""
+
+
+def _meant_day(text: str) -> str:
+    found = re.fullmatch(r"([0-9]{1,2})[./-]([0-9]{1,2})[./-]([0-9]{4})", text.strip())
+    if found is None:
+        found = re.fullmatch(r"([0-9]{4})[./-]([0-9]{1,2})[./-]([0-9]{1,2})", text.strip())
+        parts = None if found is None else (int(found[1]), int(found[2]), int(found[3]))
+    else:
+        parts = int(found[3]), int(found[2]), int(found[1])
+    try:
+        return str(date(*parts)) if parts is not None else "for example 2026-12-31"
+    except ValueError:
+        return "a day that there is, for example 2026-12-31"
 
 
 def _plain_dashes(text: str) -> str:

@@ -23,7 +23,7 @@ def add_target(database: Database, now: datetime, number: str = "+79161234567", 
         "touch": 30, "state": "open", "reason": "", "seen_at": now, "position": 0, "responsible_id": 1,
         "contact": '{"first_name": "Иван", "last_name": "Петров", "facts": {}}', **more,
     }  # fmt: skip
-    id = database.write(lambda c: c.execute(sa.insert(targets).returning(targets.c.id), row).scalar_one())
+    id = database.write(lambda c: c.execute(_insert_of(targets, row), row).scalar_one())
     reason = {name: row[name] for name in ("campaign", "contract_end", "touch")}
     phone = {"target_id": id, "position": 0, "number": number, "zones": "Europe/Moscow", **reason}
     database.write(lambda c: c.execute(sa.insert(numbers), phone))
@@ -46,9 +46,13 @@ def add_attempt(database: Database, target: int, now: datetime, number: str = "+
         "answer_key": 0, "opted_out": False, "keys_unheard": False, "detail": "", "reason": "", "caller_id": "+7495",
         "counts": False, **claimed, **more,
     }  # fmt: skip
-    # with these columns and no other: the table may be an earlier program's
-    table = sa.table("attempt", sa.column("id"), *(sa.column(name, attempts.c[name].type) for name in row))
-    return int(database.write(lambda c: c.execute(sa.insert(table).returning(table.c.id), row).scalar_one()))
+    return int(database.write(lambda c: c.execute(_insert_of(attempts, row), row).scalar_one()))
+
+
+def _insert_of(like: sa.Table, row: dict[str, Any]) -> Any:
+    """With these columns and no other: the table may be an earlier program's."""
+    table = sa.table(like.name, sa.column("id"), *(sa.column(name, like.c[name].type) for name in row))
+    return sa.insert(table).returning(table.c.id)
 
 
 def attempt(database: Database, id: int) -> Any:

@@ -6,19 +6,20 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
-from pydantic import BaseModel
 
 from dialer.call import AnsweredBy, Disposition, Hangup, Transfer
-from dialer.campaign import MAY_BE_RETRIED, RETRIED, USUAL_CAPS, Campaign
+from dialer.campaign import RETRIED, USUAL_CAPS
 from dialer.campaign_files import read_campaigns
+from dialer.campaign_shape import keys_of
 from dialer.cli import app
 from dialer.proofreading import BLOCKS
 from dialer.settings import Settings, read_settings
 from dialer.templates.bounded import Bounded
 from dialer.words import say_duration
+from docs import campaign_file
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "SECURITY.md", *(ROOT / "docs").glob("*.md")])
@@ -113,30 +114,34 @@ def test_a_settings_default_is_as_documented(variable: str, said: str) -> None:
 # docs/campaign-file.md
 
 
-def keys(model: type[BaseModel], before: str = "") -> Iterator[str]:
-    for name, info in model.model_fields.items():
-        key = before + (info.alias or name)
-        yield key
-        for inner in models(info.annotation):
-            yield from keys(inner, "" if key.endswith("script.keys") else f"{key}.")
-
-
-def models(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for inner in get_args(annotation):
-        yield from models(inner)
+def test_the_page_is_what_the_model_and_the_frame_say() -> None:
+    frame = page("docs/campaign-file.frame.md")
+    assert campaign_file.page(frame) == page("docs/campaign-file.md"), "python -m docs.campaign_file"
 
 
 def test_every_key_of_a_campaign_is_documented_and_no_other() -> None:
-    first = {cell for cells in rows(page("docs/campaign-file.md")) for cell in re.findall(r"`([^`]+)`", cells[0])}
-    known = set(keys(Campaign)) - {"audience", "attempts", "limits", "pacing", "script"} | {"script"}
-    assert known <= first, known - first
-    others = {*BLOCKS, *(one.value for one in MAY_BE_RETRIED), "holidays", "closed", "after_<answer>"}
-    names = {"contact.first_name", "contact.last_name", "contact.name", "days_left", "keys.renew", "facts.<code>",
-             "disposition", "transfer", "keys_unheard", "attempts", "attempt", "next_at", "contract_end"}  # fmt: skip
-    days = {"mon", "sun", "mon-fri", "sat,sun"}
-    assert not first - known - others - names - days
+    known = {key.name.replace("script.keys.<name>", "script.keys.<key>") for key in keys_of()}
+    tables = re.findall(r"(?m)^\| key \| value \| default \|\n\|[-|]+\n((?:\|.*\n)+)", page("docs/campaign-file.md"))
+    shown = {cells[0].strip("`") for table in tables for cells in rows(table)}
+    within = {name.rpartition(".")[0] for name in known}
+    assert known - within <= shown, known - shown
+    others = {"`mon` … `sun`, `mon-fri`, `sat,sun`".strip("`"), "holidays", "closed"}
+    assert not shown - known - others, shown - known - others
+    assert [key.name for key in keys_of() if not key.text] == []
+
+
+def test_every_block_of_the_words_is_documented() -> None:
+    first = {name for cells in rows(page("docs/campaign-file.md")) for name in re.findall(r"`([^`]+)`", cells[0])}
+    assert {*BLOCKS} - {"after_answer"} <= first
+
+
+def test_a_key_that_the_frame_does_not_place_has_a_table_of_its_own() -> None:
+    frame = page("docs/campaign-file.frame.md").replace("audience.* region", "audience.card region")
+    made = campaign_file.page(frame)
+    assert "## More keys\n\n| key | value | default |" in made
+    more = made.partition("## More keys")[2].partition("\n## ")[0]
+    assert [cells[0] for cells in rows(more)][1:3] == ["`audience`", "`audience.contacts`"]
+    assert "More keys" not in page("docs/campaign-file.md")
 
 
 def test_waits_and_caps_are_as_documented() -> None:

@@ -229,6 +229,21 @@ def test_each_trouble_is_told_with_its_remedy_and_hides_no_other(
     assert {"webhooks", "webhook signature", "rehearsal", "database", "versions"} <= set(found)
 
 
+def test_what_outcomes_need_is_asked_of_the_portal_and_what_it_lacks_is_told(
+    alone: Installation, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (alone.folder / "campaigns" / "renewal.yaml").open("a", encoding="utf-8") as file:
+        file.write("\noutcomes: {renew: [{task: {}}, {notify: 2}]}\n")
+    assert alone.told(capsys, code=0)["outcomes of renewal"]["text"] == "can be written"
+    alone.portal.scopes[:] = ["crm", "user_brief"]
+    found = alone.told(capsys, code=1)
+    assert wrong(found) == {"outcomes of renewal": "wrong"}
+    told = found["outcomes of renewal"]
+    assert "outcomes.renew.0.task: the webhook lacks the scope task: tick 'Tasks' (task)" in told["text"]
+    assert "the webhook lacks the scope im" in told["text"]
+    assert told["remedy"].startswith("mend it in Bitrix24, or correct outcomes: in ")
+
+
 def test_each_country_that_a_campaign_rings_is_asked_about(
     alone: Installation, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -14,15 +14,18 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "dialer"
 
 NOUNS = {
-    "audience", "breaker", "call", "calling_window", "campaign", "campaign_files", "campaign_mistakes",
-    "campaign_values", "errors", "finding", "permission", "phone_number", "proofreading", "script", "secrecy",
-    "templates", "wording", "words", "yaml_places",
+    "audience", "breaker", "call", "caller_ids", "calling_window", "campaign", "campaign_files",
+    "campaign_languages", "campaign_meaning", "campaign_mistakes", "campaign_outcomes", "campaign_schema",
+    "campaign_shape", "campaign_values", "condition", "condition_schema", "cost", "day_parts", "deadline", "errors",
+    "finding", "hearing", "lasting", "made_up", "outcomes", "permission", "phone_number", "proofreading", "quoting",
+    "script", "secrecy", "spelling", "templates", "text_file", "wording", "words", "yaml_mistakes", "yaml_places",
+    "yaml_schema",
 }  # fmt: skip
 SHAPES = {"crm.base", "providers.base"}
 MEMORY = {
-    "budgets", "campaign_store", "cancelling", "claiming", "clock", "database", "erasing", "first_day", "gauges",
-    "given_rows", "group_writer", "history", "leases", "log", "migrate", "migrations", "pausing", "person", "restoring",
-    "schedule", "slack", "speaking_ahead", "tables",
+    "budgets", "campaign_store", "cancelling", "claiming", "clock", "database", "erasing", "gauges",
+    "given_rows", "group_writer", "history", "leases", "limits", "log", "migrate", "migrations", "pausing", "person",
+    "putting_off", "restoring", "schedule", "slack", "speaking_ahead", "tables",
 }  # fmt: skip
 INTAKE = {"intake"}
 WAYS_IN = {"app", "cli", "commands", "ending", "scheduler", "service", "settings", "trunk_at_work", "watched", "web"}
@@ -43,6 +46,7 @@ MAY = {
 ONE_DOOR = {
     "alembic": {"migrate", "migrations"},
     "apscheduler": {"scheduler"},
+    "babel": {"templates"},
     "dotenv": {"settings"},
     "holidays": {"calling_window"},
     "httpx": {"commands.doctor", "crm.bitrix24_rest", "providers.asterisk.rest"},

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dialer.calling_window import choose_zones, known_zone, zone_named
+from dialer.calling_window import choose_zones, known_zone, next_opening, zone_named
 from dialer.campaign import Campaign
-from dialer.permission import Facts, Verdict, ask_permission, each_rule
+from dialer.day_parts import fresh_parts, part_of
+from dialer.permission import Facts, Verdict, ask_permission, each_rule, zones_of
 from dialer.phone_number import read_all
 
 MOSCOW = ZoneInfo("Europe/Moscow")
@@ -36,6 +37,10 @@ def facts(**said: Any) -> Facts:
         "number": NUMBER, "zones": ("Europe/Moscow",), "zone": None, "contract_end": date(2026, 12, 24),
     }  # fmt: skip
     return Facts(**{**known, **said})
+
+
+def rung(times: int) -> tuple[datetime, ...]:
+    return tuple(TUESDAY - timedelta(days=9 * n) for n in range(1, times + 1))
 
 
 def moscow(year: int, month: int, day: int, hour: int = 0, minute: int = 0) -> datetime:
@@ -66,8 +71,8 @@ def test_in_a_rehearsal_every_other_number_is_refused() -> None:
 
 def test_at_most_as_many_dials_as_the_campaign_says() -> None:
     of_two = campaign(attempts={"at_most": "2"})
-    assert ask_permission(of_two, facts(dials=1), TUESDAY).at == TUESDAY
-    verdict = ask_permission(of_two, facts(dials=2), TUESDAY)
+    assert ask_permission(of_two, facts(tried=rung(1)), TUESDAY).at == TUESDAY
+    verdict = ask_permission(of_two, facts(tried=rung(2)), TUESDAY)
     assert (verdict.at, verdict.reasons) == (None, ("rung 2 of at most 2 times",))
 
 
@@ -95,6 +100,50 @@ def test_the_campaign_begins_and_ends_on_its_days() -> None:
         assert ask_permission(short, facts(), within) == Verdict(within, within.replace(hour=19, minute=0), ())
     over = ask_permission(short, facts(), moscow(2026, 12, 2, 19))
     assert (over.at, over.reasons[-1]) == (None, "the campaign ends on 2026-12-02")
+
+
+def test_between_two_tries_lies_the_least_gap_by_the_clock() -> None:
+    patient = campaign(attempts={"least_gap": "2 hours"}, limits={"per_person": {"1 day": "9"}})
+    tried = facts(tried=(TUESDAY - timedelta(days=3), TUESDAY))
+    verdict = ask_permission(patient, tried, TUESDAY + timedelta(minutes=30))
+    assert verdict.at == TUESDAY + timedelta(hours=2)
+    assert verdict.reasons == ("at least 2 hours between two tries",)
+    assert ask_permission(patient, tried, TUESDAY + timedelta(hours=2)).reasons == ()
+    assert ask_permission(patient, facts(), TUESDAY).reasons == ()
+
+
+def test_a_gap_that_ends_in_the_night_waits_for_the_window() -> None:
+    patient = campaign(attempts={"least_gap": "10 hours"}, limits={"per_person": {"1 day": "9"}})
+    verdict = ask_permission(patient, facts(tried=(TUESDAY,)), TUESDAY)
+    assert at(verdict) == moscow(2026, 11, 25, 10)
+    assert verdict.reasons == (
+        "at least 10 hours between two tries",
+        "the calling window opens 2026-11-25 07:00 UTC",
+    )
+
+
+@pytest.mark.parametrize("change", [datetime(2026, 3, 29, 1, tzinfo=UTC), datetime(2026, 10, 25, 1, tzinfo=UTC)])
+def test_a_gap_over_the_hour_at_which_clocks_change_is_as_long_as_any(change: datetime) -> None:
+    nightly = campaign(
+        attempts={"least_gap": "3 hours"}, limits={"per_person": {"1 day": "9"}}, window={"mon-sun": "00:00-24:00"},
+    )  # fmt: skip
+    rung_at = change - timedelta(hours=1)
+    there = facts(zone="Europe/Madrid", tried=(rung_at,))
+    assert ask_permission(nightly, there, change).at == rung_at + timedelta(hours=3)
+
+
+def test_a_touch_is_not_rung_when_it_is_not_useful_any_more() -> None:
+    """The touch of 30 days before 24 December has its day on 24 November."""
+    soon = campaign(not_useful_after="5 days")
+    there = facts(touch=30)
+    last = moscow(2026, 11, 29, 18, 59)
+    assert ask_permission(soon, there, last).at == last
+    for late in (moscow(2026, 11, 29, 19), moscow(2026, 11, 30, 11)):
+        verdict = ask_permission(soon, there, late)
+        assert verdict.at is None
+        assert verdict.reasons[-1] == "its day was 2026-11-24, and a call is not useful 5 days later"
+    assert ask_permission(soon, facts(touch=None), moscow(2026, 12, 10, 11)).reasons == (), "a test call"
+    assert ask_permission(campaign(not_useful_after="0 days"), there, TUESDAY).at == TUESDAY
 
 
 def test_a_day_in_the_person_s_own_calendar_holds_one_call() -> None:
@@ -133,7 +182,7 @@ def test_every_cap_that_is_full_is_named() -> None:
 
 def test_every_reason_against_is_named_not_the_first() -> None:
     over = campaign(attempts={"at_most": "1"}, ends="2026-11-01")
-    everything = facts(do_not_call="asked", only=("+74951234568",), dials=1, contract_end=date(2026, 11, 2))
+    everything = facts(do_not_call="asked", only=("+74951234568",), tried=rung(1), contract_end=date(2026, 11, 2))
     assert ask_permission(over, everything, TUESDAY).reasons == (
         "do not call: asked",
         "rehearsal: the number is not in DIALER_ONLY_NUMBERS",
@@ -248,6 +297,12 @@ def questions(draw: st.DrawFn) -> tuple[Campaign, Facts, datetime]:
         time_zone=draw(st.sampled_from(ZONES)),
         zone_unclear=draw(st.sampled_from(["skip", "campaign", "intersection"])),
         limits={"per_person": {"1 day": str(draw(st.integers(1, 2))), "7 days": str(draw(st.integers(1, 4)))}},
+        attempts={
+            "at_most": "6",
+            "least_gap": draw(st.sampled_from(["1 second", "2 hours", "31 hours", "20 days"])),
+            "spread": draw(st.sampled_from(["yes", "no"])),
+        },
+        not_useful_after=draw(st.sampled_from(["0 days", "5 days", "30 days"])),
         **({"starts": str(day + timedelta(days=draw(st.integers(-5, 5))))} if draw(st.booleans()) else {}),
         **({"ends": str(day + timedelta(days=draw(st.integers(6, 30))))} if draw(st.booleans()) else {}),
     )
@@ -255,6 +310,8 @@ def questions(draw: st.DrawFn) -> tuple[Campaign, Facts, datetime]:
         zones=tuple(draw(st.lists(st.sampled_from(ZONES), max_size=3, unique=True))),
         zone=draw(st.sampled_from([None, "Asia/Vladivostok", "Asia/Beirut", "мск+7", "?"])),
         contract_end=day + timedelta(days=draw(st.integers(-1, 40))),
+        touch=draw(st.sampled_from([None, 0, 3, 14, 30])),
+        tried=tuple(now - timedelta(minutes=n) for n in draw(st.lists(st.integers(0, 9 * 1440), max_size=5))),
         dialed_at=tuple(now - timedelta(hours=n) for n in draw(st.lists(st.integers(0, 31 * 24), max_size=8))),
     )
     return said, known, now
@@ -304,9 +361,31 @@ def test_a_permitted_moment_breaks_no_rule_counted_by_hand(question: tuple[Campa
     home = ZoneInfo(zones.home)
     today = moment.astimezone(home).date()
     assert (said.starts or today) <= today <= min(known.contract_end, said.ends or today)
+    gap, useful = said.attempts.least_gap, said.not_useful_after
+    assert all(moment - tried >= gap for tried in known.tried if gap is not None)
+    assert said.attempts.spread is False or is_spread(said, known, moment)
+    assert useful is None or known.touch is None or today <= known.contract_end - timedelta(known.touch) + useful
     for span, most in said.caps:
         ages = [(today - dialed.astimezone(home).date()).days for dialed in known.dialed_at]
         assert sum(0 <= age < span for age in ages) < most
+
+
+def is_spread(said: Campaign, known: Facts, moment: datetime) -> bool:
+    """In a part of the day with the fewest tries, or so late that none comes any more: every quarter of an hour."""
+    zones = zones_of(said, known.zones, known.zone, moment)
+    home = ZoneInfo(zones.home)
+    parts = fresh_parts(zones, known.tried, moment.date())
+    if not parts or part_of(moment, home) in parts:
+        return True
+    last = min(known.contract_end, said.ends or known.contract_end)
+    if said.not_useful_after is not None and known.touch is not None:
+        last = min(last, known.contract_end - timedelta(known.touch) + said.not_useful_after)
+    later = (moment + timedelta(minutes=15 * n) for n in range(60 * 96))
+    return not any(
+        next_opening(zones, one).at == one and part_of(one, home) in parts
+        for one in later
+        if one.astimezone(home).date() <= last
+    )
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from dialer.call import Hangup
 from dialer.database import Database
 from dialer.migrate import installation_key, migrate
 from dialer.stages.write_back import Manners, owe_entries, write_owed
-from dialer.tables import decisions, do_not_call, entries, installation, news, nodes, readings, targets
+from dialer.tables import decisions, do_not_call, entries, erased, installation, news, nodes, readings, targets
 from tests.rows import add_attempt, add_target, add_trunk, campaign_row, everything
 from tests.stages.fakes import Portal
 from tests.stages.scene import HOUR, MINUTE, NOON, SECOND, Scene
@@ -78,12 +78,15 @@ def fill(database: Database) -> None:
         (readings, {"campaign": "renewal", "day": NOON.date(), "state": "done", "claimed_at": NOON, "people": 4,
                     "targets": 4, "left_out": 0}),
         (decisions, {"target_id": done, "day": NOON.date(), "verdict": "not_now", "reason": "Sunday", "until": NOON}),
+        (erased, {"campaign": "renewal", "last_at": NOON, "calls": 2, "currency": "USD", "cost": 40_000}),
     ]  # fmt: skip
     there = sa.inspect(database.engine).get_table_names()
     for table, row in rows:
         if table.name not in there:
             continue
-        database.write(lambda c, table=table, row=row: c.execute(sa.insert(table), row))  # type: ignore[misc]
+        # with these columns and no other: the table may be an earlier program's
+        bare = sa.table(table.name, *(sa.column(name, table.c[name].type) for name in row))
+        database.write(lambda c, table=bare, row=row: c.execute(sa.insert(table), row))  # type: ignore[misc]
 
 
 def test_every_row_is_kept_and_the_tables_become_those_of_this_program(old: Database) -> None:

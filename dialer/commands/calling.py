@@ -12,10 +12,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from dialer import log
-from dialer.app import build, open_database
+from dialer.app import billed_at_most, build, open_database
 from dialer.campaign import Campaign
 from dialer.campaign_files import read_campaigns
-from dialer.campaign_store import Store, take_in
+from dialer.campaign_store import Running, Store, take_in
 from dialer.claiming import Scope
 from dialer.commands.output import print_json, print_table
 from dialer.commands.running import (
@@ -27,6 +27,7 @@ from dialer.commands.running import (
 )
 from dialer.database import Database, sole_service
 from dialer.errors import DatabaseRefused, SettingsError
+from dialer.limits import too_dear
 from dialer.pausing import ends_it
 from dialer.phone_number import PhoneNumber, mask, read_all, why_not
 from dialer.service import Service
@@ -129,7 +130,8 @@ def _watch(database: Database, target: int, phone: PhoneNumber, stopping: Stoppi
             _tell(last, json=json)
             _close(database, target)
             return 0
-        waits = database.read(partial(_why_it_waits, last=last, now=database.now()))
+        here = Store(database).running().get(last.campaign)
+        waits = database.read(partial(_why_it_waits, last=last, owed=owed, here=here, now=database.now()))
         if waits:
             print(f"{mask(phone.number)} is not rung now: {waits}", file=sys.stderr)
             _close(database, target)
@@ -147,7 +149,7 @@ def _look(c: sa.Connection, target: int) -> tuple[Any, list[Any]]:
     return owed, list(tried)
 
 
-def _why_it_waits(c: sa.Connection, *, last: Any, now: datetime) -> str:
+def _why_it_waits(c: sa.Connection, *, last: Any, owed: Any, here: Running | None, now: datetime) -> str:
     """Empty while it may be rung within the next moments."""
     if last.phase != "planned":
         return ""
@@ -165,7 +167,8 @@ def _why_it_waits(c: sa.Connection, *, last: Any, now: datetime) -> str:
     if last.due_at > soon or campaign.next_slot_at > soon:
         at = max(last.due_at, campaign.next_slot_at)
         return f"{last.reason or 'its campaign waits'} (not before {at:%Y-%m-%d %H:%M} UTC)"
-    return ""
+    dear = [] if here is None else too_dear(c, here, owed, billed_at_most, now=now)
+    return dear[0].full if dear else ""
 
 
 def _tell(last: Any, *, json: bool) -> None:

@@ -3,40 +3,50 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from json import dumps as json_text
 
-from dialer.app import ABILITIES, crm, why_mute, wrong_voice
+from dialer.app import ABILITIES, billed_at_most, crm, why_mute, wrong_voice
 from dialer.calling_window import open_on
-from dialer.campaign_files import CampaignFile, read_campaigns
+from dialer.campaign_files import CampaignFile, Found, Loaded, Texts, check_file, read_campaigns
 from dialer.clock import Clock
+from dialer.commands.apart import Apart, TooMuch
 from dialer.commands.looking import hindrances
 from dialer.commands.output import data, print_json
+from dialer.crm.base import Wrong
 from dialer.errors import DialerError, Mistake
+from dialer.limits import reserve, whole_minutes
 from dialer.permission import zones_of
 from dialer.phone_number import example_mobile
+from dialer.quoting import excerpt, quoted, shown
 from dialer.settings import Settings
-from dialer.wording import TAGS
+from dialer.templates import WordsError, words_of
+from dialer.templates.facts import facts_said, why_no_fact
+from dialer.wording import TAGS, write_script
+from dialer.words import say_money
 from dialer.yaml_places import read_yaml
 
 
 def check(settings: Settings, *, online: bool, json: bool) -> int:
     """Returns 1 where anything is wrong."""
-    loaded = read_campaigns(settings.campaigns, settings.templates)
+    loaded = read_with_limits(settings)
     # a template that two campaigns share is wrong once
     wrong: set[Mistake] = set(loaded.mistakes)
     for file in loaded.campaigns.values():
-        wrong |= {*_lacking(file), *_speaking_another_language(file)}
+        own = [*_speaking_another_language(file), *_too_dear(file)]
+        wrong |= {*_lacking(file), *_of_file(file, own)}
     wrong |= set(_mute(settings, loaded.campaigns))
     if online and settings.bitrix24_webhook_url is not None:
         for file in loaded.campaigns.values():
-            wrong |= set(_on_the_portal(settings, file))
+            wrong |= {*_of_file(file, _on_the_portal(settings, file)), *_facts_on_the_portal(settings, file)}
     warnings = [*loaded.warnings, *hindrances(settings, loaded)]
     if json:
         print_json(
             {
                 "campaigns": sorted(loaded.campaigns),
+                "seconds": {name: round(file.opening) for name, file in sorted(loaded.campaigns.items())},
                 "mistakes": [_row(mistake) for mistake in sorted(wrong)],
                 "warnings": [_row(mistake) for mistake in warnings],
             }
@@ -44,6 +54,20 @@ def check(settings: Settings, *, online: bool, json: bool) -> int:
     else:
         _tell(settings, loaded.campaigns, wrong, warnings, online=online)
     return 1 if wrong or not loaded.campaigns else 0
+
+
+def read_with_limits(settings: Settings) -> Loaded:
+    """A file whose words loop or grow without end costs two seconds, and is a mistake."""
+    with Apart(check_file) as apart:
+
+        def check(stem: str, text: str, file: str, texts: Texts, folder: str) -> Found:
+            try:
+                return apart(stem, text, file, texts, folder)
+            except TooMuch as error:
+                why = f"template: to say its words to everybody {error}: let them do less"
+                return Found(None, [Mistake(file, *read_yaml(text, file).place(("template",)), why)], [])
+
+        return read_campaigns(settings.campaigns, settings.templates, check=check)
 
 
 def _tell(
@@ -55,15 +79,19 @@ def _tell(
     online: bool,
 ) -> None:
     for mistake in sorted(wrong):
-        print(mistake, file=sys.stderr)
+        print(shown(mistake), file=sys.stderr)
     for warning in warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+        print(f"warning: {shown(warning)}", file=sys.stderr)
     for name, file in sorted(campaigns.items()):
-        data.print(f"{name}: read, {_hours(file)}")
+        data.print(f"{name}: read, {_hours(file)}; what is said first takes about {file.opening:.0f} s")
     if not campaigns and not wrong:
         print(f"{settings.campaigns}: there are no campaigns here; `dialer init` writes one", file=sys.stderr)
     if online and settings.bitrix24_webhook_url is None:
         print("Bitrix24 was not asked: DIALER_BITRIX24_WEBHOOK_URL is not set", file=sys.stderr)
+
+
+def _of_file(file: CampaignFile, mistakes: list[Mistake]) -> list[Mistake]:
+    return quoted(mistakes, {str(file.path): file.text})
 
 
 def _lacking(file: CampaignFile) -> list[Mistake]:
@@ -83,25 +111,73 @@ def _mute(settings: Settings, campaigns: dict[str, CampaignFile]) -> list[Mistak
     ]
 
 
-def _speaking_another_language(file: CampaignFile) -> list[Mistake]:
-    campaign = file.campaign
-    # elsewhere a voice is whatever the operator's command calls so
-    wrong = (
-        ""
-        if campaign.voice is None or campaign.trunk != "twilio"
-        else wrong_voice(TAGS[campaign.language], campaign.voice)
-    )
-    place = read_yaml(file.text, str(file.path)).place(("voice",))
-    return [Mistake(str(file.path), *place, f"voice: {wrong}")] if wrong else []
+def _speaking_another_language(file: CampaignFile) -> Iterator[Mistake]:
+    campaign, read = file.campaign, read_yaml(file.text, str(file.path))
+    if campaign.trunk != "twilio":
+        return  # a voice is whatever the operator's command calls so
+    spoken: dict[tuple[str, ...], tuple[str, str | None]] = {("voice",): (campaign.language, campaign.voice)}
+    spoken |= {("languages", name, "voice"): (one.language, one.voice) for name, one in campaign.tongues.items()}
+    for path, (language, voice) in spoken.items():
+        wrong = "" if voice is None else wrong_voice(TAGS[language], voice)
+        if wrong:
+            yield Mistake(str(file.path), *read.place_for(path, wrong), f"{'.'.join(path)}: {wrong}")
+
+
+def _too_dear(file: CampaignFile) -> list[Mistake]:
+    """Limits of money that not one call fits into."""
+    campaign, now = file.campaign, datetime.now(UTC)
+    money = campaign.limits.money
+    if money is None:
+        return []
+    words = words_of(tuple(sorted(file.templates.items())), campaign.template, campaign.language)
+    contact = json_text({"first_name": "", "last_name": "", "facts": {}})
+    end = now.date() + timedelta(days=max(campaign.touches))
+    try:
+        script = write_script(campaign, words, contact=contact, contract_end=end, now=now)
+    except WordsError:
+        return []  # the templates' own mistakes are told
+    cost, lasts = reserve(campaign, script, billed_at_most), whole_minutes(billed_at_most(script))
+    why = f"a call may last {lasts} minutes on all its lines and cost {say_money(cost)}: nobody would be rung"
+    read = read_yaml(file.text, str(file.path))
+    return [
+        Mistake(str(file.path), *read.place_for(("limits", "money", key), why), f"limits.money.{key}: {why}")
+        for key, most in (("a_day", money.a_day), ("in_all", money.in_all))
+        if most is not None and most < cost
+    ]
 
 
 def _on_the_portal(settings: Settings, file: CampaignFile) -> list[Mistake]:
+    campaign, portal = file.campaign, crm(settings, Clock())
     try:
-        lines = crm(settings, Clock()).examine(file.campaign.audience)
+        wrong = portal.examine(campaign.audience)
+        if campaign.outcomes:
+            wrong += portal.examine_outcomes(campaign.audience, campaign.outcomes)
     except DialerError as error:
-        lines = [str(error)]
-    place = read_yaml(file.text, str(file.path)).place(("audience",))
-    return [Mistake(str(file.path), *place, f"audience: {line}") for line in lines]
+        wrong = [Wrong(("audience",), str(error))]
+    read = read_yaml(file.text, str(file.path))
+    return [
+        Mistake(str(file.path), *read.place_for(one.path, str(one)), f"{'.'.join(map(str, one.path))}: {one}")
+        for one in wrong
+    ]
+
+
+def _facts_on_the_portal(settings: Settings, file: CampaignFile) -> list[Mistake]:
+    """Fields that the templates say and no card has."""
+    said = {name: list(facts_said(text)) for name, text in file.templates.items()}
+    if not any(said.values()):
+        return []
+    try:
+        known = crm(settings, Clock()).fact_names(file.campaign.audience)
+    except DialerError:
+        return []  # told of the audience
+    folder = settings.templates
+    found = [
+        Mistake(str(folder / name), fact.line, fact.column, why)
+        for name, facts in said.items()
+        for fact in facts
+        if (why := why_no_fact(fact.name, known)) is not None
+    ]
+    return quoted(found, {str(folder / name): text for name, text in file.templates.items()})
 
 
 def _hours(file: CampaignFile) -> str:
@@ -118,4 +194,10 @@ def _hours(file: CampaignFile) -> str:
 
 
 def _row(mistake: Mistake) -> dict[str, object]:
-    return {"file": mistake.file, "line": mistake.line, "column": mistake.column, "text": mistake.text}
+    return {
+        "file": mistake.file,
+        "line": mistake.line,
+        "column": mistake.column,
+        "text": mistake.text,
+        "source": excerpt(mistake),
+    }

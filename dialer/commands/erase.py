@@ -60,12 +60,14 @@ def _numbers_in_crm(settings: Settings, database: Database, person: Person) -> s
         return found
     for here in Store(database).running().values():
         audience = here.campaign.audience
-        if audience.card is person.card_type:
-            try:
-                seen = crm(settings, Clock()).read_again(audience, [person.card_id]).get(person.card_id)
-            except DialerError as error:
-                talk.print(f"the CRM was not asked for their numbers: {error}")
+        try:
+            portal = crm(settings, Clock())
+            if portal.card_type(audience) is not person.card_type:
                 continue
-            if seen is not None:
-                found |= {phone.number for text in seen.phones for phone in read_all(text, region=here.campaign.region)}
+            seen = portal.read_again(audience, [person.card_id]).get(person.card_id, ())
+        except DialerError as error:
+            talk.print(f"the CRM was not asked for their numbers: {error}")
+            continue
+        texts = [text for one in seen for text in one.phones]
+        found |= {phone.number for text in texts for phone in read_all(text, region=here.campaign.region)}
     return found

@@ -8,8 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dialer.app import crm
-from dialer.campaign import Campaign
+from dialer.app import billed_at_most, crm
 from dialer.campaign_store import Running, Store
 from dialer.cancelling import LIVE
 from dialer.clock import Clock
@@ -18,10 +17,10 @@ from dialer.commands.output import data, print_json, print_table
 from dialer.commands.plan import Memory, decide
 from dialer.database import Database
 from dialer.errors import DialerError
-from dialer.first_day import room
-from dialer.history import dials_by_number, why_not_to_call
+from dialer.history import look_back
+from dialer.limits import call_limits, money_limits, too_dear
 from dialer.pausing import ends_it
-from dialer.permission import Facts, Rule, each_rule
+from dialer.permission import Rule, each_rule
 from dialer.person import Person, read_person
 from dialer.settings import Settings
 from dialer.tables import attempts, campaigns, decisions, do_not_call, entries, numbers, targets, trunks, versions
@@ -76,7 +75,7 @@ def _reason(c: sa.Connection, settings: Settings, here: Running | None, row: Any
     written = sa.select(entries).where(entries.c.target_id == row.id).order_by(entries.c.id)
     return {
         "campaign": row.campaign,
-        "card": f"{row.card_type} {row.card_id}",
+        "card": f"{row.card_type} {row.card_id}" + (f", contact {row.person}" if row.person else ""),
         "contract_end": row.contract_end,
         "touch": row.touch,
         "state": row.state,
@@ -93,8 +92,9 @@ def _reason(c: sa.Connection, settings: Settings, here: Running | None, row: Any
             for one in c.execute(ledger)
         ],
         "attempts": [
-            {"attempt": one.id, "number": one.number, "phase": one.phase, "due_at": one.due_at,
-             "claimed_at": one.claimed_at, "ended_at": one.ended_at, "disposition": one.disposition,
+            {"attempt": one.id, "number": one.number, "caller_id": one.caller_id, "phase": one.phase,
+             "due_at": one.due_at, "claimed_at": one.claimed_at, "ended_at": one.ended_at,
+             "disposition": one.disposition,
              "answer": one.answer, "is_a_dial": one.counts, "reason": one.reason, "detail": one.detail}
             for one in tries
         ],
@@ -117,35 +117,32 @@ def _rules(
     if here is None:
         yield "", Rule("campaign", "no version of it is in force that this program can read")
         return
-    yield from (("", rule) for rule in _rests(c, here.campaign, now=now))
+    yield from (("", rule) for rule in _rests(c, here, row, now=now))
     fresh = row.seen_at >= now - settings.fresh_for
     yield (
         "",
         Rule("seen_lately", "" if fresh else f"last seen in the CRM at {row.seen_at:%d %b %H:%M}: read first", now),
     )
     phones = c.execute(sa.select(numbers).where(numbers.c.target_id == row.id).order_by(numbers.c.position)).all()
-    forbidden = why_not_to_call(c, {phone.number for phone in phones})
-    dialed = dials_by_number(c, {phone.number for phone in phones}, now=now)
+    past = look_back(c, [row.id], {phone.number for phone in phones}, now=now)
     for phone in phones:
-        facts = Facts(
-            number=phone.number, zones=tuple(phone.zones.split()), zone=row.zone, contract_end=row.contract_end,
-            do_not_call=forbidden.get(phone.number), dialed_at=dialed.get(phone.number, ()),
-            dials=sum(one.counts for one in tries), only=settings.only_numbers,
-        )  # fmt: skip
+        facts = past.facts(row.id, row, phone.number, phone.zones, only=settings.only_numbers)
         yield from ((phone.number, rule) for rule in each_rule(here.campaign, facts, now))
         busy = sa.select(attempts.c.id).where(attempts.c.number == phone.number, attempts.c.phase.in_(LIVE))
         rings = c.execute(busy.limit(1)).scalar()
         yield phone.number, Rule("one_call_at_a_time", "" if rings is None else f"attempt {rings} is live", now)
 
 
-def _rests(c: sa.Connection, campaign: Campaign, *, now: datetime) -> Iterator[Rule]:
+def _rests(c: sa.Connection, here: Running, target: Any, *, now: datetime) -> Iterator[Rule]:
+    campaign = here.campaign
     row = c.execute(sa.select(campaigns).where(campaigns.c.name == campaign.name)).one()
     yield Rule("campaign_stopped", row.stopped or "", now)
     waits = row.next_slot_at > now + A_MOMENT
     yield Rule("campaign_waits", "its pacing, or a refusal of its caller_id" if waits else "", row.next_slot_at)
-    most = campaign.first_day_at_most
-    full = most is not None and room(c, campaign, now=now) <= 0
-    yield Rule("first_day_at_most", f"the {most} calls of its first day are made" if full else "", now)
+    dear = {one.name: one for one in too_dear(c, here, target, billed_at_most, now=now)}
+    for limit in (*call_limits(c, campaign, now=now), *money_limits(c, campaign, now=now)):
+        full = dear.get(limit.name, limit)
+        yield Rule(limit.name, full.full if limit.left <= 0 or limit.name in dear else "", limit.again)
     yield Rule("campaign_paused", _paused(row.paused, f"campaign={campaign.name}"), now)
     trunk = c.execute(sa.select(trunks).where(trunks.c.name == campaign.trunk)).first()
     if trunk is not None:
@@ -168,21 +165,24 @@ def _ask_crm(
     """Of a card that no reading has brought: what each campaign would say of it."""
     if person.card_type is None:
         return []
-    found = []
+    found: list[dict[str, Any]] = []
     for name, here in sorted(running.items()):
         audience = here.campaign.audience
-        if audience.card is not person.card_type:
-            why = f"this campaign calls {audience.card}s"
-        else:
-            try:
-                seen = crm(settings, Clock()).read_again(audience, [person.card_id]).get(person.card_id)
-                why = "the CRM has no such card, or its user may not read it"
-                if seen is not None:
-                    told = decide(here.campaign, Memory(settings), settings, seen, now=now)
-                    why = told.why_not or f"the next reading takes it in; it is rung not before {told.at:%d %b %H:%M}"
-            except DialerError as error:
-                why = f"the CRM cannot be asked: {error}"
-        found.append({"campaign": name, "why": why})
+        try:
+            portal = crm(settings, Clock())
+            if portal.card_type(audience) is not person.card_type:
+                why = f"this campaign calls another kind of card: {audience.card.said}"
+            else:
+                seen = portal.read_again(audience, [person.card_id]).get(person.card_id, ())
+                why = "" if seen else "the CRM has no such card, or its user may not read it"
+                for one in seen:
+                    told = decide(here.campaign, Memory(settings), settings, one, now=now)
+                    said = told.why_not or f"the next reading takes it in; it is rung not before {told.at:%d %b %H:%M}"
+                    found.append({"campaign": name, "why": f"contact {one.person}: {said}" if one.person else said})
+        except DialerError as error:
+            why = f"the CRM cannot be asked: {error}"
+        if why:
+            found.append({"campaign": name, "why": why})
     return found
 
 
@@ -218,7 +218,18 @@ def _tell_reason(one: Mapping[str, Any]) -> None:
         ("Why not, before", ("day", "verdict", "reason", "until"), one["decisions"]),
         (
             "Attempts",
-            ("attempt", "number", "phase", "due_at", "claimed_at", "disposition", "answer", "reason", "detail"),
+            (
+                "attempt",
+                "number",
+                "caller_id",
+                "phase",
+                "due_at",
+                "claimed_at",
+                "disposition",
+                "answer",
+                "reason",
+                "detail",
+            ),
             one["attempts"],
         ),
         ("Entries", ("kind", "ref", "state", "sent_at", "remote_id", "why"), one["entries"]),

@@ -7,6 +7,7 @@ import secrets
 import shlex
 from pathlib import Path
 
+from dialer.campaign_schema import FILE, schema_text
 from dialer.commands.output import data
 from dialer.errors import SettingsError
 from dialer.settings import terminal_language
@@ -70,6 +71,7 @@ def _files(language: str) -> dict[Path, str]:
     return {
         Path(".env"): DOT_ENV.format(secret=secrets.token_urlsafe(32), example=EXAMPLES[language]),
         Path("campaigns", campaign.name): campaign.read_text(encoding="utf-8"),
+        Path("campaigns", FILE): schema_text(),
         **{Path("templates", one.name): one.read_text(encoding="utf-8") for one in words},
     }
 

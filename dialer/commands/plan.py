@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,8 +21,8 @@ from dialer.commands.output import people, print_counts, print_json, print_table
 from dialer.commands.running import refuse_what_is_wrong
 from dialer.crm.base import Contact
 from dialer.database import Database
-from dialer.history import dials_by_number, why_not_to_call
-from dialer.intake import due_touch, usable_phones
+from dialer.history import dials_by_number, tries_by_target, why_not_to_call
+from dialer.intake import Talks, judge, talks_since
 from dialer.migrate import migrate
 from dialer.permission import Facts, ask_permission
 from dialer.settings import Settings
@@ -88,39 +88,58 @@ class Memory:
             return ()
         return self._database.read(lambda c: dials_by_number(c, [number], now=now)).get(number, ())
 
+    def talked(self, campaign: Campaign, person: Contact, now: datetime) -> Talks:
+        span = campaign.audience.talked_to
+        if self._database is None or span is None:
+            return Talks(None if span is None else now - span)
+        return self._database.read(lambda c: talks_since(c, campaign, [person], now=now))
+
     def settled(self, campaign: Campaign, person: Contact, touch: int) -> str | None:
         """What this very touch has come to already."""
         if self._database is None:
             return None
         known = sa.select(targets.c.state, targets.c.reason).where(
-            targets.c.campaign == campaign.name,
-            targets.c.card_type == person.card_type.value,
-            targets.c.card_id == person.card_id,
-            targets.c.contract_end == person.contract_end,
-            targets.c.touch == touch,
-            targets.c.state == "done",
+            *_of(campaign, person, touch), targets.c.state == "done"
         )
         row = self._database.read(lambda c: c.execute(known).first())
         return None if row is None else f"already done: {row.reason}"
 
+    def tried(self, campaign: Campaign, person: Contact, touch: int) -> tuple[datetime, ...]:
+        """When they were rung for this very touch."""
+        if self._database is None:
+            return ()
+        known = sa.select(targets.c.id).where(*_of(campaign, person, touch))
+        tries = self._database.read(lambda c: tries_by_target(c, c.execute(known).scalars().all()))
+        return next(iter(tries.values()), ())
+
+
+def _of(campaign: Campaign, person: Contact, touch: int) -> Sequence[sa.ColumnElement[bool]]:
+    """Of targets: this reason to ring this person."""
+    return (
+        targets.c.campaign == campaign.name,
+        targets.c.card_type == person.card_type.value,
+        targets.c.card_id == person.card_id,
+        targets.c.person == person.person,
+        targets.c.contract_end == person.contract_end,
+        targets.c.touch == touch,
+    )
+
 
 def decide(campaign: Campaign, memory: Memory, settings: Settings, person: Contact, *, now: datetime) -> Decision:
     today = now.astimezone(ZoneInfo(campaign.time_zone)).date()
-    touch = due_touch(campaign, person, today)
-    phones, why = usable_phones(campaign, person)
-    phone = phones[0] if phones else None
-    if person.do_not_call:
-        why = "do not call, says the CRM"
-    elif touch is None:
+    one = judge(campaign, person, today, memory.talked(campaign, person, now))
+    phone, touch = one.phones[0] if one.phones else None, one.touch
+    why = one.outside or one.why
+    if not why and touch is None:
         why = "no touch is due"
-    elif phone is not None:
+    elif not why and phone is not None and touch is not None:
         why = memory.settled(campaign, person, touch) or ""
     at, unclear = None, False
     if not why and phone is not None and person.contract_end is not None:
         facts = Facts(
-            number=phone.number, zones=phone.zones, zone=person.zone, contract_end=person.contract_end,
+            number=phone.number, zones=phone.zones, zone=person.zone, contract_end=person.contract_end, touch=touch,
             do_not_call=memory.forbidden(phone.number), dialed_at=memory.dialed(phone.number, now),
-            only=settings.only_numbers,
+            tried=() if touch is None else memory.tried(campaign, person, touch), only=settings.only_numbers,
         )  # fmt: skip
         verdict = ask_permission(campaign, facts, now)
         at, unclear = verdict.at, verdict.zone_unclear

@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dialer.app import TRUNK, open_database
+from dialer.app import TRUNK, billed_at_most, open_database
 from dialer.call import Disposition
 from dialer.campaign_files import read_campaigns
 from dialer.campaign_store import Running, Store, not_in_force
@@ -20,6 +20,7 @@ from dialer.commands.looking import missing_file, open_to_look
 from dialer.commands.output import data, print_json, print_table, readable, talk
 from dialer.database import Database, sole_service
 from dialer.errors import DatabaseRefused, SettingsError
+from dialer.limits import Limit, call_limits, head, lasting_longest, money_limits, too_dear
 from dialer.migrate import migrate as migrate_database
 from dialer.phone_number import mask, read_all
 from dialer.restoring import begin_anew
@@ -68,6 +69,9 @@ def _show(settings: Settings, *, json: bool) -> None:
     columns = ("campaign", "last read", "planned", "next call", "live", "done", "left out", "waits for")
     if rows:
         print_table("Campaigns", columns, rows)
+        used = [(one["campaign"], *limit.values()) for one in seen["campaigns"] for limit in one["limits"]]
+        if used:
+            print_table("Limits", ("campaign", "limit", "used", "of"), used)
         print_table(
             "Trunks", ("trunk", "live", "waits for"), [(t["trunk"], t["live"], t["waits_for"]) for t in seen["trunks"]]
         )
@@ -110,7 +114,7 @@ def look(c: sa.Connection, *, now: datetime, running: Mapping[str, Running] = NO
     return {
         "at": now,
         "campaigns": [
-            _campaign(c, row, missed.get(row.name, []))
+            _campaign(c, row, missed.get(row.name, []), running.get(row.name), now=now)
             for row in c.execute(sa.select(campaigns).order_by(campaigns.c.name))
         ],
         "trunks": [_trunk(c, row, now) for row in c.execute(sa.select(trunks).order_by(trunks.c.name))],
@@ -134,7 +138,9 @@ def look(c: sa.Connection, *, now: datetime, running: Mapping[str, Running] = NO
     }
 
 
-def _campaign(c: sa.Connection, row: Any, missed: Sequence[date]) -> dict[str, Any]:
+def _campaign(
+    c: sa.Connection, row: Any, missed: Sequence[date], here: Running | None, *, now: datetime
+) -> dict[str, Any]:
     mine = attempts.c.campaign == row.name
     by_phase = dict(
         tuple(pair)
@@ -183,10 +189,29 @@ def _campaign(c: sa.Connection, row: Any, missed: Sequence[date]) -> dict[str, A
         "waits_for": row.stopped
         or row.paused
         or _trunk_paused(c, mine)
-        or "; ".join(f"{one['how_many']} of them: {one['why']}" for one in put_off),
+        or "; ".join(f"{one['how_many']} of them: {one['why']}" for one in put_off)
+        or _too_dear(c, here, now=now),
         "put_off": put_off,
+        "limits": [
+            {"limit": one.name, "used": one.say(one.used), "of": one.say(one.most)} for one in _limits(c, here, now=now)
+        ],
         "dispositions": became,
     }
+
+
+def _limits(c: sa.Connection, here: Running | None, *, now: datetime) -> list[Limit]:
+    if here is None:
+        return []
+    return [*call_limits(c, here.campaign, now=now), *money_limits(c, here.campaign, now=now)]
+
+
+def _too_dear(c: sa.Connection, here: Running | None, *, now: datetime) -> str:
+    """Why the call that is due next waits for others to end, or for their prices."""
+    first = None if here is None else c.execute(head(here.campaign, attempts.c.due_at <= now)).first()
+    if here is None or first is None:
+        return ""
+    dear = lasting_longest(too_dear(c, here, first, billed_at_most, now=now))
+    return "" if dear is None else dear.full
 
 
 def _trunk_paused(c: sa.Connection, mine: sa.ColumnElement[bool]) -> str | None:

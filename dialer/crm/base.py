@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 from dialer.audience import Audience, CardType
+from dialer.campaign_outcomes import Outcomes
+from dialer.condition import Value
 from dialer.finding import Finding
 
 
@@ -16,8 +18,12 @@ from dialer.finding import Finding
 class Contact:
     """One person on one card. `phones` are as people typed them, in the card's order, faxes and pagers left out.
 
+    `person` tells the people of one card apart: the contact, or 0 where only one of them is called.
     `facts` hold what templates may say: every plain field of the card and of the person, by code (see the CRM).
-    `contract_end` is None when the card has none (any more).
+    `contract_end` is None when the card has none (any more). `values` are the fields that the audience's conditions
+    name, by the name in the file. `talked_at` is when somebody of the company last talked to them by telephone.
+    `manager_phones` are the responsible person's own, as they are typed there, the one for work first; empty unless the
+    audience wants them. `language` is what its field says.
     """
 
     card_type: CardType
@@ -31,18 +37,43 @@ class Contact:
     first_name: str
     last_name: str
     facts: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, Value] = field(default_factory=dict)
+    talked_at: datetime | None = None
+    person: int = 0
+    manager_phones: tuple[str, ...] = ()
+    language: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """What a portal cannot do of a campaign's file, with its remedy; `path` is the key in the file."""
+
+    path: tuple[str | int, ...]
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
 
 
 class EntryKind(StrEnum):
     call = "call"
     note = "note"
+    task = "task"
+    stage = "stage"
+    field = "field"
+    notify = "notify"
+    item = "item"
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One thing owed to the CRM. `ref` is ours, unique for ever, and findable in what was written.
 
-    With a `remote_id` the entry exists and is to be updated. Times are aware UTC.
+    With a `remote_id` the entry exists and is to be updated; only calls and notes ever are. Times are aware UTC.
+    `details` by kind, None where nothing is said: a task's `deadline` and `user`; a stage's `stage`, `had`, the code of
+    the one the card had before, and `after`, the names of those to which earlier outcomes of the same calls moved it; a
+    field's `fields`, and `day`, the local day that relative dates count from; a notification's `user`; an item's
+    `create`, `pipeline`, `stage`, `fields`, `day` and `user`.
     """
 
     id: int
@@ -60,6 +91,12 @@ class Entry:
     remote_id: int | None
     first_sent_at: datetime | None
     fallback_user: int | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def user_id(self) -> int | None:
+        """Whom it is for."""
+        return self.details.get("user") or self.responsible_id
 
 
 class Outcome(StrEnum):
@@ -94,15 +131,25 @@ class Crm(Protocol):
     send_within: timedelta
     """An entry leaves within this after the `now` of `write`, or does not leave."""
 
-    def examine(self, audience: Audience) -> list[str]:
-        """What is wrong with the audience on this portal, each line with its remedy. Raises CrmError."""
+    def card_type(self, audience: Audience) -> CardType:
+        """Of the audience's cards, as targets keep it. Raises CrmError."""
+
+    def examine(self, audience: Audience) -> list[Wrong]:
+        """Everything that is wrong with the audience on this portal. Raises CrmError."""
+
+    def fact_names(self, audience: Audience) -> Mapping[str, str]:
+        """What `facts` may hold: the label people see, by the name a template says. Raises CrmError."""
+
+    def examine_outcomes(self, audience: Audience, outcomes: Outcomes) -> list[Wrong]:
+        """What of the outcomes cannot be written on this portal. Raises CrmError."""
 
     def read(self, audience: Audience, *, first: date, last: date) -> Iterator[list[Contact]]:
-        """Everybody whose contract ends on `first` to `last`, both included, in pages. Raises CrmError."""
+        """Everybody whose contract ends on `first` to `last`, both included, in pages. The people of one card come
+        together. Raises CrmError."""
 
-    def read_again(self, audience: Audience, card_ids: Sequence[int]) -> dict[int, Contact]:
-        """By id: 2,500 cards a request, and one more where people stand on other cards. Who is missing is gone, or may
-        not be read any more. Raises CrmError."""
+    def read_again(self, audience: Audience, card_ids: Sequence[int]) -> dict[int, tuple[Contact, ...]]:
+        """The people of each card by its id: 2,500 cards a request, and one more where people stand on other cards. Who
+        is missing is gone, or may not be read any more. Raises CrmError."""
 
     def write(self, entries: Sequence[Entry], *, now: datetime) -> dict[int, Result]:
         """By entry id: written, later, refused, doubtful or gone. Never raises for a vendor's answer."""

@@ -1,4 +1,4 @@
-"""Bitrix24 over an incoming webhook: people in, call records and notes out."""
+"""Bitrix24 over an incoming webhook: people in, call records, notes and what outcomes owe out."""
 
 from __future__ import annotations
 
@@ -6,13 +6,29 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 
-from dialer.audience import Audience
-from dialer.crm.base import Contact, Entry, Result
+from dialer.audience import Audience, CardType
+from dialer.campaign_outcomes import Outcomes
+from dialer.crm.base import Contact, Entry, Result, Wrong
+from dialer.crm.bitrix24_conditions import examine_conditions
+from dialer.crm.bitrix24_desk import Desk
 from dialer.crm.bitrix24_errors import Refused
-from dialer.crm.bitrix24_fields import ENTITY, Fields
+from dialer.crm.bitrix24_examining import examine_outcomes
+from dialer.crm.bitrix24_fields import Fields, fact_names
 from dialer.crm.bitrix24_looking import look_for
-from dialer.crm.bitrix24_reading import DATES, read_by_id, read_pages, resolve_flag, resolve_zone
+from dialer.crm.bitrix24_reading import (
+    DATES,
+    Source,
+    read_by_id,
+    read_pages,
+    resolve_flag,
+    resolve_language,
+    resolve_people,
+    resolve_zone,
+)
 from dialer.crm.bitrix24_rest import ANSWER_WITHIN, Rest
+from dialer.crm.bitrix24_stages import Stages
+from dialer.crm.bitrix24_talks import Talks
+from dialer.crm.bitrix24_types import Types, entity_of
 from dialer.crm.bitrix24_users import Users
 from dialer.crm.bitrix24_writing import ENTRIES_MOST, write
 from dialer.errors import CrmError
@@ -39,42 +55,85 @@ class Bitrix24:
             webhook_url, clock=clock, rate=rate, burst=burst, answer_within=answer_within, sleep=sleep, say=log
         )
         self._fields = Fields(self._rest, clock)
+        types = Types(self._rest, clock)
+        self._source = Source(self._rest, types, self._fields, Talks(self._rest, clock))
         self._users = Users(self._rest)
+        self._desk = Desk(self._rest, self._users, self._fields, Stages(self._rest, clock, types))
 
     def __repr__(self) -> str:
         return f"Bitrix24({self._rest.shown})"
 
-    def examine(self, audience: Audience) -> list[str]:
+    def card_type(self, audience: Audience) -> CardType:
+        return self._source.types.of(audience.card)
+
+    def examine(self, audience: Audience) -> list[Wrong]:
+        try:
+            card = self.card_type(audience)
+        except Refused as error:
+            return [Wrong(("audience", "card"), str(error).removeprefix("Bitrix24: "))]
+
         def need_end() -> None:
-            self._fields.need(audience.card, audience.contract_end, DATES)
+            self._fields.need(card, audience.contract_end, DATES)
 
         def need_fallback() -> None:
             user = audience.fallback_user
             if user is not None and user not in self._users.active({user}, self._clock()):
                 raise Refused(f"fallback_user {user} is not an active user of the portal: name one who is")
 
+        def need_phones() -> None:
+            if audience.manager_phones and not self._users.tells_phones():
+                raise Refused(
+                    "connect: responsible needs the telephone numbers of employees, which the webhook may not read:"
+                    " tick user_basic in its settings. Until then everybody is put through to or_else"
+                )
+
         wrong = []
-        for need in (
-            need_end, lambda: resolve_flag(self._fields, audience), lambda: resolve_zone(self._fields, audience),
-            need_fallback,
-        ):  # fmt: skip
+        for path, need in (
+            (("audience", "card"), lambda: resolve_people(self._fields, card)),
+            (("audience", "contract_end"), need_end),
+            (("audience", "do_not_call"), lambda: resolve_flag(self._fields, audience, card)),
+            (("audience", "time_zone"), lambda: resolve_zone(self._fields, audience, card)),
+            (("languages", "field"), lambda: resolve_language(self._fields, audience, card)),
+            (("fallback_user",), need_fallback),
+            (("script",), need_phones),
+        ):
             try:
                 need()
             except Refused as error:
-                wrong.append(str(error))
-        return list(dict.fromkeys(wrong))
+                wrong.append(Wrong(path, str(error).removeprefix("Bitrix24: ")))
+        return [*wrong, *examine_conditions(self._fields, audience, card)]
+
+    def fact_names(self, audience: Audience) -> dict[str, str]:
+        card = self.card_type(audience)
+        known = fact_names(self._fields.all(card))
+        if card is CardType.contact:
+            return known
+        person = fact_names(self._fields.all(CardType.contact))
+        return known | {f"contact_{code}": label for code, label in person.items()}
+
+    def examine_outcomes(self, audience: Audience, outcomes: Outcomes) -> list[Wrong]:
+        return examine_outcomes(self._desk, self.card_type(audience), outcomes, self._clock())
 
     def read(self, audience: Audience, *, first: date, last: date) -> Iterator[list[Contact]]:
-        return read_pages(self._rest, self._fields, audience, first, last)
+        for page in read_pages(self._source, audience, first, last):
+            yield self._with_phones(audience, page)
 
-    def read_again(self, audience: Audience, card_ids: Sequence[int]) -> dict[int, Contact]:
-        return read_by_id(self._rest, self._fields, audience, card_ids)
+    def read_again(self, audience: Audience, card_ids: Sequence[int]) -> dict[int, tuple[Contact, ...]]:
+        found = read_by_id(self._source, audience, card_ids)
+        people = self._with_phones(audience, [one for of_card in found.values() for one in of_card])
+        told: dict[int, list[Contact]] = {id: [] for id in found}
+        for one in people:
+            told[one.card_id].append(one)
+        return {id: tuple(of_card) for id, of_card in told.items()}
+
+    def _with_phones(self, audience: Audience, people: list[Contact]) -> list[Contact]:
+        return self._users.with_phones(people, self._clock()) if audience.manager_phones else people
 
     def write(self, entries: Sequence[Entry], *, now: datetime) -> dict[int, Result]:
-        return write(self._rest, self._users, entries, within=self.send_within, now=now)
+        return write(self._desk, entries, within=self.send_within, now=now)
 
     def look_for(self, entries: Sequence[Entry], *, now: datetime) -> dict[int, Result]:
-        return look_for(self._rest, entries, now=now)
+        return look_for(self._desk, entries, now=now)
 
     def findings(self) -> Iterator[Finding]:
         try:
@@ -101,9 +160,9 @@ class Bitrix24:
         )
 
     def _rights(self) -> Iterator[Finding]:
-        for card, entity in ENTITY.items():
+        for card in (CardType.deal, CardType.contact):
             try:
-                self._rest.call("crm.item.list", {"entityTypeId": entity, "select": ["id"], "start": -1})
+                self._rest.call("crm.item.list", {"entityTypeId": entity_of(card), "select": ["id"], "start": -1})
                 yield Finding(f"Bitrix24 {card}s", True, "may be read")
             except CrmError as error:
                 remedy = "give the webhook's user the right to read them"

@@ -21,7 +21,7 @@ WHOLE_WEBHOOK = {
     "AUTHORIZATION_ERROR": f"the webhook is wrong, or its user was dismissed: {_NEW}",
     "INVALID_CREDENTIALS": "the webhook's user lacks rights: give them in the CRM's access settings",
     "ACCESS_DENIED": "the webhook's user lacks the right, or the portal's plan has no REST",
-    "INSUFFICIENT_SCOPE": "the webhook lacks a scope: give it crm and user_brief",
+    "INSUFFICIENT_SCOPE": "the webhook lacks a scope: give it crm, user_brief, task for tasks, im for notifications",
     "USER_ACCESS_ERROR": "the webhook's user may not use it: an administrator must allow it",
     "OVERLOAD_LIMIT": "the portal's REST is blocked by hand: ask Bitrix24's support",
     "PORTAL_DELETED": "the portal is closed or deleted",
@@ -34,7 +34,9 @@ WHOLE_WEBHOOK = {
 }
 CERTAIN = {
     "NOT_FOUND", "OWNER_NOT_FOUND", "INVALID_ARG_VALUE", "100", "ERROR_BATCH_METHOD_NOT_ALLOWED",
-    "ERROR_BATCH_LENGTH_EXCEEDED", *WHOLE_WEBHOOK,
+    "ERROR_BATCH_LENGTH_EXCEEDED", "CRM_FIELD_ERROR_VALUE_NOT_VALID", "CRM_FIELD_ERROR_REQUIRED",
+    "CREATE_DYNAMIC_ITEM_RESTRICTED", "UPDATE_DYNAMIC_ITEM_RESTRICTED", "USER_ID_EMPTY", "MESSAGE_EMPTY",
+    *WHOLE_WEBHOOK,
 }  # fmt: skip
 # These methods often have no code; other texts may be in the portal's language.
 CERTAIN_TEXTS = ("the field ", "the only one communication", "could not build binding", "access denied",

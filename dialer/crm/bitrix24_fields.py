@@ -11,22 +11,39 @@ from typing import Any
 
 from dialer.audience import CardType
 from dialer.crm.bitrix24_errors import Doubt, Refused
+from dialer.crm.bitrix24_lists import Lists
 from dialer.crm.bitrix24_rest import Rest
+from dialer.crm.bitrix24_types import entity_of
 
-ENTITY = {CardType.deal: 2, CardType.contact: 3}
 REMEMBERED = timedelta(minutes=10)
 YES = {"y", "1", "1.0", "true", "yes", "да"}
 NO = {"", "n", "0", "false", "no", "нет", "-"}
 LISTS, TEXTS = ("enumeration",), ("string", "text", "char")
+WITH_PHONES = (CardType.contact, CardType.lead, CardType.company)
+PARTS = ("PHONE", "EMAIL")
+
+# What people call fields whose label on the portal is longer, or another.
+_USUAL = {
+    **dict.fromkeys(("стадия", "stage", "status", "etapa"), "stageId"),
+    **dict.fromkeys(("воронка", "направление", "pipeline", "funnel", "embudo"), "categoryId"),
+    **dict.fromkeys(("сумма", "amount", "importe"), "opportunity"),
+    **dict.fromkeys(("e-mail", "email", "эл. почта", "почта", "correo"), "EMAIL"),
+    **dict.fromkeys(("телефон", "phone", "teléfono"), "PHONE"),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class CardField:
-    """`options` are a list's items: their texts by id."""
+    """`options` are a list's items: their texts by id. `part`: of the phones and addresses of a person only this kind.
+
+    `status_type` is the dictionary of stages, sources and the like.
+    """
 
     code: str
     type: str
     options: Mapping[str, str] = field(default_factory=dict)
+    status_type: str = ""
+    part: str = ""
 
     @property
     def yes_options(self) -> set[str]:
@@ -36,6 +53,7 @@ class CardField:
 class Fields:
     def __init__(self, rest: Rest, clock: Callable[[], datetime]) -> None:
         self._rest, self._clock = rest, clock
+        self.lists = Lists(rest, clock)
         self._lock = threading.Lock()
         self._known: dict[CardType, tuple[datetime, dict[str, Any]]] = {}
 
@@ -44,10 +62,10 @@ class Fields:
         with self._lock:
             at, fields = self._known.get(card, (None, {}))
             if at is None or self._clock() - at > REMEMBERED:
-                found = self._rest.call("crm.item.fields", {"entityTypeId": ENTITY[card]})
+                found = self._rest.call("crm.item.fields", {"entityTypeId": entity_of(card)})
                 told = found.get("fields") if isinstance(found, dict) else None
                 if not isinstance(told, dict) or not told:
-                    raise Doubt(f"Bitrix24 does not say which fields a {card} has")
+                    raise Doubt(f"Bitrix24 does not say which fields a {card.said} has")
                 fields = told
                 self._known[card] = (self._clock(), fields)
             return fields
@@ -56,6 +74,7 @@ class Fields:
         """What was remembered may be out of date."""
         with self._lock:
             self._known.clear()
+        self.lists.forget()
 
     def find(self, card: CardType, name: str) -> CardField | None:
         """Raises Refused where two fields have one label."""
@@ -63,18 +82,25 @@ class Fields:
         wanted = name.strip().casefold()
         by_code = [code for code, one in fields.items() if wanted in _codes(code, one)]
         by_label = [code for code, one in fields.items() if wanted in _labels(one)]
-        found = by_code[:1] or by_label
+        usual = _USUAL.get(wanted, "")
+        if usual in PARTS and card in WITH_PHONES and not set(by_label) - {"fm", "phone", "email"}:
+            return CardField("fm", "text", part=usual)
+        found = by_code[:1] or by_label or ([usual] if usual in fields else [])
         if len(found) > 1:
-            raise Refused(f"two fields of the {card} are called '{name}': name one by its code, {' or '.join(found)}")
+            raise Refused(
+                f"two fields of the {card.said} are called '{name}': name one by its code, {' or '.join(found)}"
+            )
         return None if not found else _field(found[0], fields[found[0]])
 
     def need(self, card: CardType, name: str, types: tuple[str, ...]) -> CardField:
         """Raises Refused, with a remedy."""
         found = self.find(card, name)
         if found is None:
-            raise Refused(f"the {card} has no field '{name}'{self._hint(card, name)}")
+            raise Refused(f"the {card.said} has no field '{name}'{self._hint(card, name)}")
         if found.type not in types:
-            raise Refused(f"the field '{name}' of the {card} is of type {found.type}; it must be {' or '.join(types)}")
+            raise Refused(
+                f"the field '{name}' of the {card.said} is of type {found.type}; it must be {' or '.join(types)}"
+            )
         return found
 
     def _hint(self, card: CardType, name: str) -> str:
@@ -84,6 +110,20 @@ class Fields:
         if not near:
             return "; make it in Bitrix24 first"
         return f"; did you mean {' or '.join(repr(by_folded[one]) for one in near)}?"
+
+
+def is_fact(code: str) -> bool:
+    """A field of the portal's own, or one of the few others that templates may say."""
+    return code.startswith(("ufCrm", "UF_CRM")) or code in ("title", "stageId")
+
+
+def fact_names(fields: Mapping[str, Any]) -> dict[str, str]:
+    """By code the label people see."""
+    return {
+        code: _text(_get(one, "listLabel")) or _text(_get(one, "title")) or code
+        for code, one in fields.items()
+        if is_fact(code)
+    }
 
 
 def day_of(value: Any, field: CardField) -> date | None:
@@ -129,7 +169,7 @@ def _field(code: str, one: Any) -> CardField:
     items = _get(one, "items") or _get(one, "ITEMS")
     listed = [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
     options = {str(item.get("ID")): str(item.get("VALUE", "")) for item in listed}
-    return CardField(code, _text(_get(one, "type")), options)
+    return CardField(code, _text(_get(one, "type")), options, _text(_get(one, "statusType")))
 
 
 def _codes(code: str, one: Any) -> set[str]:

@@ -7,17 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from itertools import groupby
 from typing import Any
 
 from dialer.audience import Audience, CardType
 from dialer.crm.base import Contact, are_many
+from dialer.crm.bitrix24_conditions import Asked, resolve_conditions, values_of
 from dialer.crm.bitrix24_errors import Doubt, Later, Refused
-from dialer.crm.bitrix24_fields import ENTITY, LISTS, TEXTS, CardField, Fields, day_of, is_yes, text_of
+from dialer.crm.bitrix24_fields import LISTS, TEXTS, CardField, Fields, day_of, is_fact, is_yes, text_of
 from dialer.crm.bitrix24_rest import COMMANDS_MOST, Command, Reference, Rest, may_be_read_again
+from dialer.crm.bitrix24_talks import Talks, Whom
+from dialer.crm.bitrix24_types import Types, entity_of
+from dialer.templates import near
 
 PAGE = 50
-PHONES_MOST, FACTS_MOST, FACT_LENGTH_MOST = 10, 60, 300
+CONTACTS_MOST, PHONES_MOST, FACTS_MOST, FACT_LENGTH_MOST = 50, 10, 60, 300
 NOT_DIALED = {"FAX", "PAGER"}
 DATES = ("date", "datetime")
 FLAGS = ("boolean", "integer", "double", *LISTS, *TEXTS)
@@ -25,89 +30,137 @@ FLAGS = ("boolean", "integer", "double", *LISTS, *TEXTS)
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """The audience's fields by code. Flag and zone may be a contact's while the card is a deal."""
+    """The audience's fields by code. Flag and zone may be a contact's while the card is another."""
 
     audience: Audience
+    card: CardType
     contract_end: CardField
     do_not_call: CardField | None
     flag_on_contact: bool
     zone: CardField | None
     zone_on_contact: bool
+    asked: Mapping[str, Asked]
+    language: CardField | None = None
+    language_on_contact: bool = False
 
     @property
     def codes(self) -> list[str]:
         """Those on the card itself."""
         flag = None if self.flag_on_contact else self.do_not_call
         zone = None if self.zone_on_contact else self.zone
-        return [one.code for one in (self.contract_end, flag, zone) if one is not None]
+        language = None if self.language_on_contact else self.language
+        named = [one.code for one in (self.contract_end, flag, zone, language) if one is not None]
+        return list(dict.fromkeys([*named, *self._asked_for(on_contact=False)]))
 
     @property
     def contact_codes(self) -> list[str]:
-        """Those on the deal's contact."""
+        """Those on the card's contact."""
         flag = self.do_not_call if self.flag_on_contact else None
         zone = self.zone if self.zone_on_contact else None
-        return [one.code for one in (flag, zone) if one is not None]
+        language = self.language if self.language_on_contact else None
+        named = [one.code for one in (flag, zone, language) if one is not None]
+        return list(dict.fromkeys([*named, *self._asked_for(on_contact=True)]))
+
+    def _asked_for(self, *, on_contact: bool) -> list[str]:
+        """Phones and the like cannot be named."""
+        fields = [one.field for one in self.asked.values() if one.on_contact is on_contact]
+        return [one.code for one in fields if one.code != "fm"]
 
     @property
     def select(self) -> list[str]:
         """A contact's phones come with `*` alone."""
-        return ["*"] if self.audience.card is CardType.contact else ["*", *self.codes]
+        return ["*"] if self.card is CardType.contact else ["*", *self.codes]
 
 
-def resolve(fields: Fields, audience: Audience) -> Resolved:
-    """Raises Refused for the first field that is wrong."""
-    end = fields.need(audience.card, audience.contract_end, DATES)
-    return Resolved(audience, end, *resolve_flag(fields, audience), *resolve_zone(fields, audience))
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where people come from: all that knows the portal."""
+
+    rest: Rest
+    types: Types
+    fields: Fields
+    talks: Talks
 
 
-def resolve_flag(fields: Fields, audience: Audience) -> tuple[CardField | None, bool]:
-    flag, on_contact = _either(fields, audience, audience.do_not_call, FLAGS)
+def resolve(source: Source, audience: Audience) -> Resolved:
+    """Raises Refused for the first thing that is wrong."""
+    fields, card = source.fields, source.types.of(audience.card)
+    end = fields.need(card, audience.contract_end, DATES)
+    resolve_people(fields, card)
+    flag, zone = resolve_flag(fields, audience, card), resolve_zone(fields, audience, card)
+    asked = resolve_conditions(fields, audience, card)
+    return Resolved(audience, card, end, *flag, *zone, asked, *resolve_language(fields, audience, card))
+
+
+def resolve_people(fields: Fields, card: CardType) -> None:
+    if card is not CardType.contact and not {"contactId", "contactIds"} & set(fields.all(card)):
+        raise Refused(f"the {card.said} has no contacts: switch on its field Client in Bitrix24")
+
+
+def resolve_flag(fields: Fields, audience: Audience, card: CardType) -> tuple[CardField | None, bool]:
+    flag, on_contact = _either(fields, card, audience.do_not_call, FLAGS)
     if flag is not None and flag.type in LISTS and not flag.yes_options:
         raise Refused(f"no item of the list '{audience.do_not_call}' means yes: call one 'Да', or take a yes/no field")
     return flag, on_contact
 
 
-def resolve_zone(fields: Fields, audience: Audience) -> tuple[CardField | None, bool]:
-    return _either(fields, audience, audience.time_zone, (*TEXTS, *LISTS))
+def resolve_zone(fields: Fields, audience: Audience, card: CardType) -> tuple[CardField | None, bool]:
+    return _either(fields, card, audience.time_zone, (*TEXTS, *LISTS))
 
 
-def read_pages(rest: Rest, fields: Fields, audience: Audience, first: date, last: date) -> Iterator[list[Contact]]:
-    resolved = resolve(fields, audience)
+def resolve_language(fields: Fields, audience: Audience, card: CardType) -> tuple[CardField | None, bool]:
+    field, on_contact = _either(fields, card, audience.language, (*TEXTS, *LISTS))
+    if field is not None and field.type in LISTS:
+        items = {text.strip().casefold(): text for text in field.options.values()}
+        for name in audience.languages:
+            if name.strip().casefold() not in items:
+                raise Refused(f"the list '{audience.language}' has no item '{name}'{near(name, items.values())}")
+    return field, on_contact
+
+
+def read_pages(source: Source, audience: Audience, first: date, last: date) -> Iterator[list[Contact]]:
+    resolved = resolve(source, audience)
+    talked = _talked(source.talks, audience, anew=True)
     # a day wider at both ends: the portal's idea of a day's edge is its server's
-    for items in _chained(rest, resolved, first - timedelta(days=1), last + timedelta(days=1)):
-        resolved = _sure(fields, resolved, items, resolved.codes)
+    for items in _chained(source.rest, resolved, first - timedelta(days=1), last + timedelta(days=1)):
+        resolved = _sure(source, resolved, items, resolved.codes)
         if not any(resolved.contract_end.code in item for item in items):
             raise Doubt(f"Bitrix24 filters by the field '{audience.contract_end}' and answers without it")
-        people = _contacts(rest, fields, resolved, items)
+        people = _contacts(source, resolved, items, talked)
         yield [one for one in people if one.contract_end is not None and first <= one.contract_end <= last]
 
 
-def read_by_id(rest: Rest, fields: Fields, audience: Audience, ids: Sequence[int]) -> dict[int, Contact]:
-    resolved = resolve(fields, audience)
-    items = list(_by_id(rest, audience.card, ids, resolved.select).values())
-    resolved = _sure(fields, resolved, items, resolved.codes)
-    return {one.card_id: one for one in _contacts(rest, fields, resolved, items)}
+def read_by_id(source: Source, audience: Audience, ids: Sequence[int]) -> dict[int, tuple[Contact, ...]]:
+    resolved = resolve(source, audience)
+    talked = _talked(source.talks, audience)
+    items = list(_by_id(source.rest, resolved.card, ids, resolved.select).values())
+    resolved = _sure(source, resolved, items, resolved.codes)
+    by_card = groupby(_contacts(source, resolved, items, talked), key=lambda one: one.card_id)
+    return {card: tuple(people) for card, people in by_card}
 
 
-def _either(
-    fields: Fields, audience: Audience, name: str | None, types: tuple[str, ...]
-) -> tuple[CardField | None, bool]:
+def _talked(talks: Talks, audience: Audience, *, anew: bool = False) -> Mapping[Whom, datetime]:
+    span = audience.talked_to
+    return {} if span is None else talks.of_the_last(span, anew=anew)
+
+
+def _either(fields: Fields, card: CardType, name: str | None, types: tuple[str, ...]) -> tuple[CardField | None, bool]:
     if name is None:
         return None, False
     on_contact = (
-        audience.card is CardType.deal
-        and fields.find(CardType.deal, name) is None
+        card is not CardType.contact
+        and fields.find(card, name) is None
         and fields.find(CardType.contact, name) is not None
     )
-    return fields.need(CardType.contact if on_contact else audience.card, name, types), on_contact
+    return fields.need(CardType.contact if on_contact else card, name, types), on_contact
 
 
-def _sure(fields: Fields, resolved: Resolved, items: Sequence[Mapping[str, Any]], codes: Sequence[str]) -> Resolved:
+def _sure(source: Source, resolved: Resolved, items: Sequence[Mapping[str, Any]], codes: Sequence[str]) -> Resolved:
     """The portal drops a field that it does not know from the answer without a word: is it still there?"""
     if not items or all(any(code in item for item in items) for code in codes):
         return resolved
-    fields.forget()
-    return resolve(fields, resolved.audience)
+    source.fields.forget()
+    return resolve(source, resolved.audience)
 
 
 def _chained(rest: Rest, resolved: Resolved, first: date, last: date) -> Iterator[list[dict[str, Any]]]:
@@ -133,7 +186,7 @@ def _one_chain(
     rest: Rest, resolved: Resolved, first: date, last: date, *, since: int, pages: int
 ) -> tuple[list[dict[str, Any]], bool, Later | Refused | Doubt | None]:
     """What came, whether it is the end, and what went wrong. Raises Later for the whole."""
-    end, card = resolved.contract_end.code, resolved.audience.card
+    end, card = resolved.contract_end.code, resolved.card
     commands: dict[str, Command] = {}
     for place in range(pages):
         after = since if place == 0 else Reference(f"$result[p{place - 1}][items][{PAGE - 1}][id]")
@@ -181,7 +234,7 @@ def _by_id(rest: Rest, card: CardType, ids: Sequence[int], select: Sequence[str]
 def _listing(card: CardType, select: Sequence[str], wanted: Mapping[str, Any]) -> Command:
     """`*` is the only way to a contact's phones, and to everything that templates may say."""
     how = {"select": list(select), "filter": dict(wanted), "order": {"id": "ASC"}, "start": -1}
-    return "crm.item.list", {"entityTypeId": ENTITY[card], **how}
+    return "crm.item.list", {"entityTypeId": entity_of(card), **how}
 
 
 def _items(result: Any) -> list[dict[str, Any]]:
@@ -198,38 +251,63 @@ def _items(result: Any) -> list[dict[str, Any]]:
     return kept
 
 
-def _contacts(rest: Rest, fields: Fields, resolved: Resolved, items: Sequence[dict[str, Any]]) -> list[Contact]:
-    if resolved.audience.card is CardType.contact:
-        return [_contact(resolved, item, item) for item in items]
-    primary = {item["id"]: _primary(item) for item in items}
-    wanted = {id for id in primary.values() if id}
-    people = _by_id(rest, CardType.contact, sorted(wanted), ["*"]) if wanted else {}
+def _contacts(
+    source: Source, resolved: Resolved, items: Sequence[dict[str, Any]], talked: Mapping[Whom, datetime]
+) -> list[Contact]:
+    if resolved.card is CardType.contact:
+        return [_contact(resolved, item, item, talked) for item in items]
+    called = {item["id"]: _called(item, every=resolved.audience.every_contact) for item in items}
+    wanted = {id for ids in called.values() for id in ids}
+    people = _by_id(source.rest, CardType.contact, sorted(wanted), ["*"]) if wanted else {}
     if are_many(len(wanted) - len(people), len(wanted)):
-        rest.say(
-            f"{len(wanted) - len(people)} of {len(wanted)} contacts of deals cannot be read: they are gone, or the"
-            " webhook's user has lost the right to read them; nobody is rung for those deals"
+        source.rest.say(
+            f"{len(wanted) - len(people)} of {len(wanted)} contacts of {_plural(resolved.card)} cannot be read: they"
+            f" are gone, or the webhook's user has lost the right to read them; nobody is rung for those cards"
         )
-    resolved = _sure(fields, resolved, list(people.values()), resolved.contact_codes)
-    return [_contact(resolved, item, people.get(primary[item["id"]] or 0)) for item in items]
+    resolved = _sure(source, resolved, list(people.values()), resolved.contact_codes)
+    found = []
+    for item in items:
+        for id in called[item["id"]]:
+            found.append(_contact(resolved, item, people.get(id), talked, person=id))
+        if not called[item["id"]]:
+            # a lead of somebody who is no contact yet has a name and phones of its own
+            found.append(_contact(resolved, item, item if resolved.card is CardType.lead else None, talked))
+    return found
 
 
-def _primary(deal: Mapping[str, Any]) -> int | None:
-    listed = deal.get("contactIds")
-    return whole(deal.get("contactId")) or (whole(listed[0]) if isinstance(listed, list) and listed else None)
+def _plural(card: CardType) -> str:
+    return {CardType.company: "companies"}.get(card, f"{card.said}s")
 
 
-def _contact(resolved: Resolved, card: Mapping[str, Any], person: Mapping[str, Any] | None) -> Contact:
-    known: Mapping[str, Any] = person or {}
+def _called(item: Mapping[str, Any], *, every: bool) -> list[int]:
+    """The contacts of a card who are called, the primary one first."""
+    listed = item.get("contactIds")
+    ids = [whole(item.get("contactId")), *map(whole, listed if isinstance(listed, list) else [])]
+    return list(dict.fromkeys(id for id in ids if id))[: CONTACTS_MOST if every else 1]
+
+
+def _contact(
+    resolved: Resolved,
+    card: Mapping[str, Any],
+    human: Mapping[str, Any] | None,
+    talked: Mapping[Whom, datetime],
+    *,
+    person: int = 0,
+) -> Contact:
+    known: Mapping[str, Any] = human or {}
+    contact = 0 if human is card and resolved.card is not CardType.contact else whole(known.get("id")) or 0
     flag, zone = resolved.do_not_call, resolved.zone
     flagged = flag is not None and is_yes((known if resolved.flag_on_contact else card).get(flag.code), flag)
     named = None if zone is None else text_of((known if resolved.zone_on_contact else card).get(zone.code), zone)
+    language = resolved.language
+    source = known if resolved.language_on_contact else card
     facts = _facts(card)
-    if person is not None and person is not card:
-        facts |= {f"contact_{code}": value for code, value in _facts(person).items()}
+    if human is not None and human is not card:
+        facts |= {f"contact_{code}": value for code, value in _facts(human).items()}
     return Contact(
-        card_type=resolved.audience.card,
+        card_type=resolved.card,
         card_id=card["id"],
-        contact_id=whole(known.get("id")) or 0,
+        contact_id=contact,
         contract_end=day_of(card.get(resolved.contract_end.code), resolved.contract_end),
         phones=_phones(known),
         responsible_id=whole(card.get("assignedById")) or None,
@@ -238,7 +316,16 @@ def _contact(resolved: Resolved, card: Mapping[str, Any], person: Mapping[str, A
         first_name=str(known.get("name") or "")[:100],
         last_name=str(known.get("lastName") or "")[:100],
         facts=facts,
+        values=values_of(resolved.asked, card, known),
+        talked_at=_talked_at(talked, resolved.card, card["id"], contact),
+        person=person if resolved.audience.every_contact else 0,
+        language=None if language is None else (text_of(source.get(language.code), language) or "")[:100] or None,
     )
+
+
+def _talked_at(talked: Mapping[Whom, datetime], card: CardType, id: int, contact: int) -> datetime | None:
+    whom = {(entity_of(card), id), (entity_of(CardType.contact), contact)}
+    return max((talked[one] for one in whom if one in talked), default=None)
 
 
 def _phones(person: Mapping[str, Any]) -> tuple[str, ...]:
@@ -259,9 +346,7 @@ def _facts(card: Mapping[str, Any]) -> dict[str, str]:
     """Own fields and the title, as text: what templates may say."""
     facts = {}
     for code, value in card.items():
-        if (code.startswith(("ufCrm", "UF_CRM")) or code in ("title", "stageId")) and isinstance(
-            value, str | int | float
-        ):
+        if is_fact(code) and isinstance(value, str | int | float):
             facts[code] = str(value)[:FACT_LENGTH_MOST]
         if len(facts) == FACTS_MOST:
             break

@@ -1,43 +1,72 @@
-"""Who answers for a call: the card's responsible, else the campaign's fallback, else the webhook's own user."""
+"""Who answers for a call: the card's responsible, else the campaign's fallback, else the webhook's own user.
+
+And where they can be reached themselves: a webhook with the scope user_brief is not told.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
-from dialer.crm.base import Entry
+from dialer.crm.base import Contact, Entry
 from dialer.crm.bitrix24_errors import Doubt, Refused
 from dialer.crm.bitrix24_reading import whole
 from dialer.crm.bitrix24_rest import Rest
 
 REMEMBERED = timedelta(minutes=10)
 USERS_AT_ONCE = 50
+# Whose office telephone rings first; an inner number is none that can be rung, and at home nobody works.
+PHONES = ("WORK_PHONE", "PERSONAL_MOBILE")
+SCOPES_WITH_PHONES = {"user", "user_basic"}
+
+
+@dataclass(frozen=True, slots=True)
+class _User:
+    at: datetime
+    active: bool
+    phones: tuple[str, ...] = ()
 
 
 class Users:
     def __init__(self, rest: Rest) -> None:
         self._rest = rest
-        self._known: dict[int, tuple[datetime, bool]] = {}
+        self._known: dict[int, _User] = {}
         self._own: int | None = None
 
     def responsible(self, entries: Sequence[Entry], now: datetime) -> dict[int, int]:
         """By entry id. Raises Later, Refused, Doubt."""
-        named = {id for one in entries for id in (one.responsible_id, one.fallback_user) if id is not None}
+        named = {id for one in entries for id in (one.user_id, one.fallback_user) if id is not None}
         active = self.active(named, now)
         return {
-            one.id: next((id for id in (one.responsible_id, one.fallback_user) if id in active), None) or self.own()
+            one.id: next((id for id in (one.user_id, one.fallback_user) if id in active), None) or self.own()
             for one in entries
         }
 
     def active(self, ids: Iterable[int], now: datetime) -> set[int]:
-        asked = sorted(id for id in ids if id not in self._known or now - self._known[id][0] > REMEMBERED)
+        wanted = set(ids)
+        asked = sorted(id for id in wanted if id not in self._known or now - self._known[id].at > REMEMBERED)
         for start in range(0, len(asked), USERS_AT_ONCE):
             self._ask(asked[start : start + USERS_AT_ONCE], now)
-        return {id for id in ids if self._known[id][1]}
+        return {id for id in wanted if self._known[id].active}
+
+    def with_phones(self, people: Sequence[Contact], now: datetime) -> list[Contact]:
+        """Each with the telephones of whoever is responsible and still works there. Raises Later, Doubt."""
+        active = self.active({one.responsible_id for one in people if one.responsible_id is not None}, now)
+        return [
+            replace(one, manager_phones=self._known[one.responsible_id].phones) if one.responsible_id in active else one
+            for one in people
+        ]
+
+    def tells_phones(self) -> bool:
+        """Raises Later, Refused, Doubt."""
+        scopes = self._rest.call("scope")
+        return isinstance(scopes, list) and bool(SCOPES_WITH_PHONES & {str(one) for one in scopes})
 
     def distrust(self, id: int, now: datetime) -> None:
         """The portal would not have them as responsible: dismissed since we asked."""
-        self._known[id] = (now, False)
+        self._known[id] = _User(now, False)
 
     def own(self) -> int:
         if self._own is None:
@@ -51,10 +80,18 @@ class Users:
         try:
             listed = self._rest.call("user.get", {"FILTER": {"ID": list(ids), "ACTIVE": True}})
         except Refused:
-            self._known |= {id: (now, True) for id in ids}  # without the right to look they are taken at their word
+            self._known |= {
+                id: _User(now, True) for id in ids
+            }  # without the right to look they are taken at their word
             return
         if not isinstance(listed, list):
             raise Doubt("Bitrix24 answered a list of users with none")
-        rows = [row for row in listed if isinstance(row, dict)]
-        there = {whole(row.get("ID")) for row in rows if row.get("ACTIVE") in (True, "Y", "true", "1", 1)}
-        self._known |= {id: (now, id in there) for id in ids}
+        rows = {whole(row.get("ID")): row for row in listed if isinstance(row, dict)}
+        for id in ids:
+            row = rows.get(id, {})
+            self._known[id] = _User(now, row.get("ACTIVE") in (True, "Y", "true", "1", 1), _phones(row))
+
+
+def _phones(row: Mapping[str, Any]) -> tuple[str, ...]:
+    typed = [row.get(name) for name in PHONES]
+    return tuple(one[:100] for one in typed if isinstance(one, str) and one.strip())

@@ -11,7 +11,7 @@ Listener: listen(hear)               a stream of events, and the adapter itself 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,6 +19,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from dialer.call import Progress
+from dialer.cost import Price
 from dialer.finding import Finding
 from dialer.script import Script
 
@@ -166,6 +167,10 @@ class Provider(Protocol):
 
     def cancel(self, call_id: str, *, talking_too: bool) -> None:
         """End a call that is queued or ringing; with `talking_too` any call. Raises ProviderUnavailable."""
+
+    def price(self, call_ids: Sequence[str], *, with_legs: bool) -> Price | None:
+        """What these ended calls have cost together, with their transfers; None while it is not known. Raises
+        ProviderUnavailable."""
 
     def findings(self, caller_ids: set[str], regions: set[str], now: Callable[[], datetime]) -> Iterator[Finding]:
         """Account, money, clock, caller IDs and countries, for `doctor`, each as soon as it is known."""

@@ -14,12 +14,16 @@ from urllib.parse import parse_qsl
 from dialer.sandbox.faults import Faults
 from dialer.sandbox.people import Person
 from dialer.sandbox.portal_cards import MOSCOW, Cards, RestError, as_int, as_list, mapping
+from dialer.sandbox.portal_changes import Changes
 from dialer.sandbox.portal_limits import BUDGET, Limits
+from dialer.sandbox.portal_lists import Lists
 from dialer.sandbox.portal_timeline import Timeline
+from dialer.sandbox.portal_work import Work
 from dialer.sandbox.wire import Request, Response
 
 COMMANDS_MOST = 50
 UNKNOWN = "Произошла неизвестная ошибка. Обратитесь к администратору портала."
+SCOPES = {"crm": {"crm"}, "user": {"user", "user_brief", "user_basic"}, "tasks": {"task"}, "im": {"im"}}
 NOT_IN_BATCH = ("batch", "telephony.externalcall.attachrecord", "disk.folder.uploadfile", "disk.storage.uploadfile")
 
 
@@ -29,15 +33,20 @@ class _Dropped(Exception):
 
 class Portal:
     """`log` holds every request (time, method, was it executed), `commands` every method that ran, inside batches too.
-    `activities` and `comments` are what was written; `users` says who is active; `user` is the webhook's own.
+    `activities` and `comments` are what was written, `work` holds tasks and notifications; `users` says who is active;
+    `user` is the webhook's own; `phones` are users' own, WORK_PHONE and so on, which only the scopes user and
+    user_basic are shown.
     """
 
     def __init__(self, people: Sequence[Person], *, secret: str, seed: int = 7) -> None:
         self.cards, self.limits, self.faults = Cards(people), Limits(), Faults(seed)
-        self.secret, self.user, self.scopes = secret, 1, ["crm", "user_brief"]
+        self.lists = Lists()
+        self.secret, self.user, self.scopes = secret, 1, ["crm", "user_brief", "task", "im"]
         self.users = {1: True, 2: True, 3: True, 9: False}
+        self.phones: dict[int, dict[str, str]] = {}
         self._timeline = Timeline(self.cards, self.users)
         self.activities, self.comments = self._timeline.activities, self._timeline.comments
+        self.work, self.changes = Work(self.users), Changes(self.cards, self.lists)
         self.log: list[tuple[float, str, bool]] = []
         self.commands: list[tuple[float, str]] = []
         self.page_seconds = 0.0
@@ -190,12 +199,21 @@ class Portal:
             "crm.item.list": cards.page,
             "crm.item.get": cards.one,
             "crm.item.fields": cards.described,
+            "crm.item.add": self.changes.add,
+            "crm.item.update": self.changes.update,
+            "crm.category.list": self.lists.category_list,
+            "crm.status.list": self.lists.status_list,
+            "crm.enum.ownertype": self.lists.owner_types,
             "crm.activity.add": timeline.activity_add,
             "crm.activity.update": timeline.activity_update,
             "crm.activity.list": timeline.activity_list,
             "crm.timeline.comment.add": timeline.comment_add,
             "crm.timeline.comment.update": timeline.comment_update,
             "crm.timeline.comment.list": timeline.comment_list,
+            "tasks.task.add": self.work.task_add,
+            "tasks.task.list": self.work.task_list,
+            "im.notify.system.add": self.work.notify,
+            "im.notify.personal.add": self.work.notify,
             "user.get": self._user_get,
             "profile": lambda p: {"result": {"ID": str(self.user), "ADMIN": True, "NAME": "Админ", "TIME_ZONE": ""}},
             "scope": lambda p: {"result": self.scopes},
@@ -203,8 +221,8 @@ class Portal:
         }
         if method not in methods:
             raise RestError(404, "ERROR_METHOD_NOT_FOUND", "Method not found!")
-        needs = {"crm"} if method.startswith("crm.") else {"user", "user_brief", "user_basic"}
-        if method.startswith(("crm.", "user.")) and not needs & set(self.scopes):
+        needs = SCOPES.get(method.partition(".")[0])
+        if needs is not None and not needs & set(self.scopes):
             text = "The request requires higher privileges than provided by the webhook token"
             raise RestError(403, "insufficient_scope", text)
         return methods[method]
@@ -214,12 +232,17 @@ class Portal:
         ids = {as_int(one) for one in as_list(wanted["ID"])} if "ID" in wanted else set(self.users)
         only_active = str(wanted.get("ACTIVE", "")).lower() in ("true", "1", "y")
         found = [
-            {"ID": str(id), "ACTIVE": active, "NAME": f"Менеджер {id}", "LAST_NAME": ""}
+            {"ID": str(id), "ACTIVE": active, "NAME": f"Менеджер {id}", "LAST_NAME": "", **self._phones_of(id)}
             for id, active in self.users.items()
             if id in ids and (active or not only_active)
         ]
         start = max(as_int(p.get("start", 0)) or 0, 0)
         return {"result": found[start : start + 50], "total": len(found)}
+
+    def _phones_of(self, id: int) -> dict[str, str]:
+        if not {"user", "user_basic"} & set(self.scopes):
+            return {}
+        return {"WORK_PHONE": "", "PERSONAL_PHONE": "", "PERSONAL_MOBILE": "", **self.phones.get(id, {})}
 
     def _control(self, request: Request) -> Response:
         """For a referee: what was asked and written, and how the portal is to behave."""
@@ -231,7 +254,8 @@ class Portal:
             told = self.timeline(asked["card_type"], int(asked["card_id"]))
         elif what == "log":
             told = {"requests": self.log, "commands": self.commands, "activities": self.activities,
-                    "comments": self.comments}  # fmt: skip
+                    "comments": self.comments, "tasks": self.work.tasks,
+                    "notifications": self.work.notifications}  # fmt: skip
         elif what == "faults":
             self.faults.set_from(body)
         elif what == "items":
@@ -240,6 +264,7 @@ class Portal:
             self.users.update({int(id): active for id, active in body.items()})
         elif what == "rights":
             self.cards.unreadable = set(body.get("unreadable", []))
+            self.cards.unwritable = set(body.get("unwritable", []))
             self.cards.hidden = {(entity, id) for entity, id in body.get("hidden", [])}
         elif what == "limits":
             for name, value in body.items():

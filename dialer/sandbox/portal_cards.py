@@ -10,7 +10,8 @@ from typing import Any
 
 from dialer.sandbox.people import Person
 
-CONTACT, DEAL = 3, 2
+LEAD, DEAL, CONTACT, COMPANY, CONTRACT = 1, 2, 3, 4, 1036
+SMART_PROCESSES = {CONTRACT: "Договоры обслуживания"}
 END, FLAG, CITY = "ufCrm_1700000001", "ufCrm_1700000002", "ufCrm_1700000003"
 PAGE = 50
 MOSCOW = timezone(timedelta(hours=3))
@@ -23,14 +24,22 @@ class RestError(Exception):
 
 
 def field(
-    type: str, title: str, upper: str, *, own: bool = False, multiple: bool = False, items: Iterable[str] = ()
+    type: str,
+    title: str,
+    upper: str,
+    *,
+    own: bool = False,
+    multiple: bool = False,
+    items: Iterable[str] = (),
+    status: str = "",
 ) -> dict[str, Any]:
-    """As `crm.item.fields` describes it. `items` are a list's, with ids from 41."""
+    """As `crm.item.fields` describes it. `items` are a list's, with ids from 41; `status` is its dictionary."""
     labels = {"listLabel": title, "formLabel": title, "filterLabel": title} if own else {}
     listed = [{"ID": str(id), "VALUE": text} for id, text in enumerate(items, start=41)]
     return {
         "type": type, "isRequired": False, "isReadOnly": False, "isImmutable": False, "isMultiple": multiple,
         "isDynamic": own, "title": title, **labels, "upperName": upper, **({"items": listed} if listed else {}),
+        **({"statusType": status} if status else {}),
     }  # fmt: skip
 
 
@@ -60,13 +69,46 @@ FIELDS: dict[int, dict[str, dict[str, Any]]] = {
     DEAL: {
         **_COMMON,
         "title": field("string", "Название", "TITLE"),
-        "stageId": field("crm_status", "Стадия", "STAGE_ID"),
+        "stageId": field("crm_status", "Стадия сделки", "STAGE_ID", status="DEAL_STAGE"),
         "categoryId": field("crm_category", "Воронка", "CATEGORY_ID"),
         "opportunity": field("double", "Сумма", "OPPORTUNITY"),
         "contactId": field("crm_contact", "Контакт", "CONTACT_ID"),
         "contactIds": field("crm_contact", "Контакты", "CONTACT_IDS", multiple=True),
+        "originatorId": field("string", "Внешний источник", "ORIGINATOR_ID"),
+        "originId": field("string", "Идентификатор элемента во внешнем источнике", "ORIGIN_ID"),
         "begindate": field("date", "Дата начала", "BEGINDATE"),
         "closedate": field("date", "Предполагаемая дата закрытия", "CLOSEDATE"),
+        **_OWN,
+    },
+    LEAD: {
+        **_COMMON,
+        "title": field("string", "Название лида", "TITLE"),
+        "name": field("string", "Имя", "NAME"),
+        "lastName": field("string", "Фамилия", "LAST_NAME"),
+        "stageId": field("crm_status", "Стадия", "STAGE_ID", status="STATUS"),
+        "sourceId": field("crm_status", "Источник", "SOURCE_ID", status="SOURCE"),
+        "opportunity": field("double", "Сумма", "OPPORTUNITY"),
+        "contactId": field("crm_contact", "Контакт", "CONTACT_ID"),
+        "contactIds": field("crm_contact", "CONTACT_IDS", "CONTACT_IDS", multiple=True),
+        "fm": field("crm_multifield", "Телефон", "FM", multiple=True),
+        **_OWN,
+    },
+    COMPANY: {
+        **_COMMON,
+        "title": field("string", "Название компании", "TITLE"),
+        "revenue": field("double", "Годовой оборот", "REVENUE"),
+        "contactIds": field("crm_contact", "CONTACT_IDS", "CONTACT_IDS", multiple=True),
+        "fm": field("crm_multifield", "Телефон", "FM", multiple=True),
+        **_OWN,
+    },
+    CONTRACT: {
+        **_COMMON,
+        "title": field("string", "Название", "TITLE"),
+        "stageId": field("crm_status", "Стадия", "STAGE_ID", status="DYNAMIC_1036_STAGE_7"),
+        "categoryId": field("crm_category", "Воронка", "CATEGORY_ID"),
+        "opportunity": field("double", "Сумма", "OPPORTUNITY"),
+        "contactId": field("crm_contact", "Контакт", "CONTACT_ID"),
+        "contactIds": field("crm_contact", "CONTACT_IDS", "CONTACT_IDS", multiple=True),
         **_OWN,
     },
 }
@@ -75,7 +117,7 @@ FIELDS: dict[int, dict[str, dict[str, Any]]] = {
 class Cards:
     """Items by type and id, as they are stored: a date as `2026-12-31`. Lists are remembered until any card changes.
 
-    What the webhook's user may not read is `unreadable` as a type, or `hidden` as (type, id).
+    What the webhook's user may not read is `unreadable` as a type, or `hidden` as (type, id); `unwritable` may be read.
     """
 
     def __init__(self, people: Sequence[Person]) -> None:
@@ -83,8 +125,12 @@ class Cards:
         self.items: dict[int, dict[int, dict[str, Any]]] = {
             CONTACT: {one.id: _contact(one) for one in people},
             DEAL: {one["id"]: one for one in [*map(_deal, people), *_odd_deals(people)]},
+            LEAD: {},
+            COMPANY: {},
+            CONTRACT: {},
         }
         self.unreadable: set[int] = set()
+        self.unwritable: set[int] = set()
         self.hidden: set[tuple[int, int]] = set()
         self._lists: dict[Any, list[int]] = {}
 

@@ -2,17 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from dialer.sandbox.portal_cards import CONTACT, DEAL, MOSCOW, PAGE, Cards, RestError, as_int, as_list, mapping
+from dialer.sandbox.portal_cards import (
+    COMPANY,
+    CONTACT,
+    CONTRACT,
+    DEAL,
+    LEAD,
+    MOSCOW,
+    PAGE,
+    Cards,
+    RestError,
+    as_int,
+    as_list,
+    mapping,
+)
 
-ENTITY_NAMES = {"contact": CONTACT, "deal": DEAL}
+ENTITY_NAMES = {"contact": CONTACT, "deal": DEAL, "lead": LEAD, "company": COMPANY, "dynamic_1036": CONTRACT}
 ACTIVITY_FIELDS = (
-    "OWNER_ID", "OWNER_TYPE_ID", "TYPE_ID", "SUBJECT", "START_TIME", "END_TIME", "COMPLETED", "RESPONSIBLE_ID",
-    "PRIORITY", "DESCRIPTION", "DESCRIPTION_TYPE", "DIRECTION", "ORIGINATOR_ID", "ORIGIN_ID",
-)  # fmt: skip
+    "OWNER_ID",
+    "OWNER_TYPE_ID",
+    "TYPE_ID",
+    "SUBJECT",
+    "START_TIME",
+    "END_TIME",
+    "COMPLETED",
+    "RESPONSIBLE_ID",
+    "PRIORITY",
+    "DESCRIPTION",
+    "DESCRIPTION_TYPE",
+    "DIRECTION",
+    "ORIGINATOR_ID",
+    "ORIGIN_ID",
+)
+FILTERED = (*ACTIVITY_FIELDS, "ID", "PROVIDER_ID", "CREATED", "LAST_UPDATED", "DEADLINE", "AUTHOR_ID")  # fmt: skip
 
 
 class Timeline:
@@ -80,14 +106,8 @@ class Timeline:
         return {"result": True}
 
     def activity_list(self, p: Mapping[str, Any]) -> dict[str, Any]:
-        wanted = mapping(p.get("filter"))
-        for name in wanted:
-            if name not in (*ACTIVITY_FIELDS, "ID"):
-                raise RestError(400, "", f"Invalid filter: field '{name}' is not allowed in filter")
-        found = [
-            one for one in self.activities.values()
-            if all(one.get(name) in {_text(each) for each in as_list(value)} for name, value in wanted.items())
-        ]  # fmt: skip
+        tests = [_test(name, value) for name, value in mapping(p.get("filter")).items()]
+        found = [one for one in self.activities.values() if all(test(one) for test in tests)]
         found = _by_id(found, p)
         if not mapping(p.get("order")):
             found.sort(key=lambda one: str(one.get("START_TIME")))
@@ -139,6 +159,32 @@ class Timeline:
     def _id(self) -> int:
         self._last += 1
         return self._last
+
+
+def _test(name: str, value: Any) -> Callable[[Mapping[str, Any]], bool]:
+    field = name.lstrip("><=!@%")
+    how = name[: len(name) - len(field)]
+    if field not in FILTERED or how not in ("", "=", "@", ">", ">=", "<", "<="):
+        raise RestError(400, "", f"Invalid filter: field '{name}' is not allowed in filter")
+    if how in ("", "=", "@"):
+        wanted = {_text(each) for each in as_list(value)}
+        return lambda row: row.get(field) in wanted
+    bound = _ordered(field, value)
+
+    def compare(row: Mapping[str, Any]) -> bool:
+        have = _ordered(field, row.get(field))
+        return have < bound if how == "<" else have > bound if how == ">" else have <= bound if how == "<=" else (
+            have >= bound
+        )  # fmt: skip
+
+    return compare
+
+
+def _ordered(field: str, value: Any) -> float:
+    """A text that is no number counts as 0: a reference that did not resolve."""
+    if field.endswith(("_TIME", "_UPDATED")) or field in ("CREATED", "DEADLINE"):
+        return datetime.fromisoformat(str(value)).timestamp()
+    return as_int(value) or 0
 
 
 def _chosen(row: Mapping[str, Any], select: list[str]) -> dict[str, Any]:

@@ -219,7 +219,7 @@ class Telephone:
             self.callees.tell(json.loads(request.body))
         elif request.path.endswith("/settings"):
             for name, value in json.loads(request.body).items():
-                setattr(self.exchange if name == "speed" else self, name, value)
+                setattr(self.exchange if name in ("speed", "a_minute", "priced_after") else self, name, value)
         return _json({})
 
 

@@ -106,7 +106,10 @@ class Call:
         shown = {*self.exchange.caller_ids, str(self.asked["From"]), self.to}
         refused = caller_id is not None and caller_id not in shown
         sid = f"{self.sid[:-3]}{0xD00 + len(self.legs):x}"
-        leg = Leg(sid, self.sid, number, caller_id or self.to, self._fields(), self.post_later, refused=refused)
+        leg = Leg(
+            sid, self.sid, number, caller_id or self.to, self._fields(), self.post_later, self.exchange.price,
+            self.exchange.speed, refused=refused,
+        )  # fmt: skip
         self.legs.append(leg)
         return leg
 
@@ -236,6 +239,12 @@ class Call:
             **({"AnsweredBy": self.answered_by} if self.answered_by else {}),
         }  # fmt: skip
 
+    def _price(self) -> str | None:
+        """Known some time after the end, and only of what was answered."""
+        if self.answered_at is None:
+            return None
+        return self.exchange.price(self.talked, self.ended_at)
+
     def resource(self) -> dict[str, Any]:
         """As the API shows it: `initiated` exists only in callbacks."""
         account = self.exchange.account_sid
@@ -245,7 +254,7 @@ class Call:
             "date_created": when(self.created), "date_updated": when(self.ended_at or self.created),
             "start_time": when(self.dialled_at), "end_time": when(self.ended_at),
             "duration": f"{self.talked:.0f}" if self.answered_at is not None and self.is_over else None,
-            "answered_by": self.answered_by, "price": None, "price_unit": "USD", "parent_call_sid": None,
+            "answered_by": self.answered_by, "price": self._price(), "price_unit": "USD", "parent_call_sid": None,
             "queue_time": f"{self.queued * 1000:.0f}", "api_version": "2010-04-01",
             "uri": f"/2010-04-01/Accounts/{account}/Calls/{self.sid}.json",
         }  # fmt: skip

@@ -25,6 +25,8 @@ class Leg:
     shown: str
     parent: Mapping[str, str]
     post: Callable[[str, Mapping[str, str]], None]
+    price: Callable[[float, float | None], str | None] = lambda talked, ended_at: None
+    speed: float = 1.0
     refused: bool = False
     status: str = "queued"
     created: float = field(default_factory=time.time)
@@ -59,6 +61,11 @@ class Leg:
             "Timestamp": format_datetime(datetime.now(UTC)),
         }  # fmt: skip
 
+    def _price(self) -> str | None:
+        if self.answered_at is None or self.ended_at is None:
+            return None
+        return self.price((self.ended_at - self.answered_at) * self.speed, self.ended_at)
+
     def resource(self) -> dict[str, Any]:
         account = self.parent["AccountSid"]
         return {
@@ -66,7 +73,7 @@ class Leg:
             "parent_call_sid": self.parent_sid,
             "status": "queued" if self.status == "initiated" else self.status, "direction": "outbound-dial",
             "date_created": when(self.created), "start_time": when(self.created), "end_time": when(self.ended_at),
-            "duration": None, "answered_by": None, "price": None, "price_unit": "USD", "queue_time": "0",
+            "duration": None, "answered_by": None, "price": self._price(), "price_unit": "USD", "queue_time": "0",
             "uri": f"/2010-04-01/Accounts/{account}/Calls/{self.sid}.json",
         }  # fmt: skip
 

@@ -7,6 +7,7 @@ import base64
 import hashlib
 import hmac
 import random
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlencode
@@ -29,8 +30,17 @@ class Exchange:
     speed: float
     faults: Faults
     caller_ids: list[str] = field(default_factory=list)
+    a_minute: float = 0.02
+    priced_after: float = 1.0
+    """Seconds after its end until a call has a price."""
     rng: random.Random = field(default_factory=lambda: random.Random(7))
     poster: Poster = field(default_factory=Poster)
+
+    def price(self, talked: float, ended_at: float | None) -> str | None:
+        """Of one leg, negative as Twilio writes it, in whole minutes."""
+        if ended_at is None or time.time() < ended_at + self.priced_after:
+            return None
+        return f"-{max(1, -(-talked // 60)) * self.a_minute:.5f}"
 
     async def wait(self, seconds: float) -> None:
         await asyncio.sleep(seconds / self.speed)

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,7 +19,7 @@ from dialer.campaign import Campaign
 from dialer.campaign_store import Running
 from dialer.cancelling import stop_others
 from dialer.database import Database, among
-from dialer.history import REMEMBERED, dials_by_number, is_known, why_not_to_call
+from dialer.history import REMEMBERED, Past, dials_by_number, is_known, look_back, touch_of, why_not_to_call
 from dialer.permission import Facts, Verdict, ask_permission
 from dialer.tables import attempts, numbers, targets
 
@@ -29,6 +29,7 @@ IN_FLIGHT = 3
 """While one transaction is written by the database, the next are decided here."""
 SETTLED_AT_ONCE = 100
 NOT_PLACED_AT_MOST = 5
+NO_USE = (Disposition.bad_number.value, Disposition.blocked.value)
 
 
 def plan_due(database: Database, running: Mapping[str, Running], *, now: datetime, only: tuple[str, ...] = ()) -> int:
@@ -130,7 +131,8 @@ _waiting = (
 )
 _people = (
     sa.select(
-        targets.c.id, targets.c.position, targets.c.contract_end, targets.c.zone, numbers.c.zones, numbers.c.number,
+        targets.c.id, targets.c.position, targets.c.contract_end, targets.c.touch, targets.c.card_type,
+        targets.c.zone, numbers.c.zones, numbers.c.number,
         is_known(numbers.c.number, since=sa.bindparam("since")).label("known"),
     )
     .join(numbers, sa.and_(numbers.c.target_id == targets.c.id, numbers.c.position == targets.c.position))
@@ -164,13 +166,14 @@ def _verdict(
     only: tuple[str, ...],
     now: datetime,
 ) -> Verdict:
-    alike = (row.contract_end, row.zone, row.zones)
+    alike = (row.contract_end, row.touch, row.zone, row.zones)
     plain = not only and not row.known
     if plain and alike in memory:
         return memory[alike]
     facts = Facts(
         number=row.number, zones=tuple(row.zones.split()), zone=row.zone, contract_end=row.contract_end,
-        do_not_call=forbidden.get(row.number), dialed_at=dialed.get(row.number, ()), only=only,
+        touch=touch_of(row.card_type, row.touch), do_not_call=forbidden.get(row.number),
+        dialed_at=dialed.get(row.number, ()), only=only,
     )  # fmt: skip
     verdict = ask_permission(campaign, facts, now)
     if plain:
@@ -216,8 +219,7 @@ class _Known:
     """Of all people whose next try is decided together. `phones` by target, in the card's order."""
 
     phones: Mapping[int, Sequence[Any]]
-    forbidden: Mapping[str, str]
-    dialed: Mapping[str, tuple[datetime, ...]]
+    past: Past
     only: tuple[str, ...]
 
 
@@ -244,7 +246,7 @@ def _known(c: sa.Connection, ids: Sequence[int], *, now: datetime, only: tuple[s
     for row in c.execute(of_these):
         phones[row.target_id].append(row)
     all_numbers = {phone.number for of_target in phones.values() for phone in of_target}
-    return _Known(phones, why_not_to_call(c, all_numbers), dials_by_number(c, all_numbers, now=now), only)
+    return _Known(phones, look_back(c, ids, all_numbers, now=now), only)
 
 
 def _settle(
@@ -276,19 +278,25 @@ def _settle(
         return
     phones = known.phones.get(target.id, ())
     after, position, why = _try_again(campaign, target, tries, phones, now=now)
-    phone = next((one for one in phones if one.position == position), None)
-    if after is None or phone is None:
+    choices = [] if after is None else list(_choices(campaign, phones, tries, position, after))
+    if not choices:
         finish("done", why if after is None else f"{why}, but there is none")
         return
-    verdict = ask_permission(campaign, _facts(target, phone, tries, known), after)
+
+    def ask(phone: Any, then: datetime) -> Verdict:
+        facts = known.past.facts(target.id, target, phone.number, phone.zones, only=known.only)
+        return ask_permission(campaign, facts, then)
+
+    asked = [(phone, ask(phone, then)) for phone, then in choices]
+    phone, verdict = next((one for one in asked if one[1].at is not None), asked[0])
     if verdict.at is None:
         rung = any(one.counts for one in tries)
         held_up = tries[-1].detail if tries[-1].claimed_at is None else ""
         reasons = (*verdict.reasons, *([f"until then: {held_up}"] if held_up else []))
         finish("done" if rung else "left_out", "; ".join(reasons))
         return
-    if position != target.position:
-        decided.moved.append({"target": target.id, "to": position})
+    if phone.position != target.position:
+        decided.moved.append({"target": target.id, "to": phone.position})
     decided.again.append(
         {
             "target_id": target.id, "campaign": target.campaign, "number": phone.number, "trunk": campaign.trunk,
@@ -296,6 +304,32 @@ def _settle(
             "reason": "; ".join((why, *verdict.reasons))[:300],
         }
     )  # fmt: skip
+
+
+def _choices(
+    campaign: Campaign, phones: Sequence[Any], tries: Sequence[Any], position: int, after: datetime
+) -> Iterator[tuple[Any, datetime]]:
+    """The person's telephones that may be next, the first that may be rung at all, each with its own wait."""
+    if campaign.attempts.next_phone == "after_bad_number":
+        yield from ((phone, after) for phone in phones if phone.position == position)
+        return
+    dialed = next((one.number for one in reversed(tries) if one.counts), None)
+    at = next((place for place, phone in enumerate(phones) if phone.number == dialed), None)
+    if at is None:
+        at = next((place for place, phone in enumerate(phones) if phone.position == position), 0) - 1
+    last = {one.number: one for one in tries if one.claimed_at is not None}
+    for phone in (*phones[at + 1 :], *phones[: at + 1]):
+        before = last.get(phone.number)
+        if before is None:
+            yield phone, after
+        elif before.disposition not in NO_USE and (wait := _wait_after(campaign, before)) is not None:
+            yield phone, max(after, before.ended_at + wait)
+
+
+def _wait_after(campaign: Campaign, one: Any) -> timedelta | None:
+    became = Disposition(one.disposition)
+    # somebody has ended it at the provider: the person may have heard it ring
+    return campaign.retry_after(Disposition.failed if became is Disposition.cancelled else became)
 
 
 def _over(tries: Iterable[Any]) -> Any | None:
@@ -319,18 +353,9 @@ def _try_again(
         return None, position, f"could not be placed {unplaced} times"
     if became is Disposition.cancelled and not last.counts:
         return now, position, last.reason
-    if became in (Disposition.bad_number, Disposition.blocked):
+    if became.value in NO_USE:
         return now, position + 1, f"{became.value}: the next number"
-    # somebody has ended it at the provider: the person may have heard it ring
-    wait = campaign.retry_after(Disposition.failed if became is Disposition.cancelled else became)
+    wait = _wait_after(campaign, last)
     if wait is None:
         return None, position, became.value
     return max(now, last.ended_at + wait), position, f"again after {became.value}"
-
-
-def _facts(target: Any, phone: Any, tries: Sequence[Any], known: _Known) -> Facts:
-    return Facts(
-        number=phone.number, zones=tuple(phone.zones.split()), zone=target.zone, contract_end=target.contract_end,
-        do_not_call=known.forbidden.get(phone.number), dialed_at=known.dialed.get(phone.number, ()),
-        dials=sum(one.counts for one in tries), only=known.only,
-    )  # fmt: skip

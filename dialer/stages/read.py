@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,23 +15,28 @@ from dialer import log
 from dialer.campaign import Campaign
 from dialer.campaign_store import Running
 from dialer.cancelling import cancel_targets
+from dialer.condition import NOT_IN_AUDIENCE
 from dialer.crm.base import Crm, are_many
 from dialer.database import Database
 from dialer.errors import CrmUnavailable
-from dialer.intake import take_in_people
+from dialer.intake import in_portions, take_in_people
 from dialer.tables import attempts, readings, targets
 
 PEOPLE_AT_ONCE = 100
 AGAIN_AT_ONCE = 500
 DUE_SOON, SEEN_LATELY = timedelta(minutes=5), timedelta(minutes=2)
+REASONS_SAID = 10
 MANY_GONE_HELD = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
+    """`outside`: people who are not of the audience, by the reason."""
+
     people: int
     targets: int
     left_out: int
+    outside: Counter[str] = field(default_factory=Counter)
 
 
 def read_campaign(database: Database, crm: Crm, running: Running, day: date, *, node: str, now: datetime) -> Counted:
@@ -43,12 +48,13 @@ def read_campaign(database: Database, crm: Crm, running: Running, day: date, *, 
     try:
         for page in crm.read(campaign.audience, first=day, last=day + timedelta(days=max(campaign.touches))):
             people += len(page)
-            for start in range(0, len(page), PEOPLE_AT_ONCE):
-                tally += take_in_people(database, campaign, page[start : start + PEOPLE_AT_ONCE], day, now=now)
+            for some in in_portions(page, PEOPLE_AT_ONCE):
+                tally += take_in_people(database, campaign, some, day, now=now)
     except BaseException:
         database.write(lambda c: c.execute(sa.update(readings).where(mine).values(node=None)))
         raise
-    counted = Counted(people, tally["open"], tally["left_out"])
+    outside = Counter({why: count for why, count in tally.items() if why.startswith(NOT_IN_AUDIENCE)})
+    counted = Counted(people, tally["open"], tally["left_out"], outside)
     database.write(
         lambda c: c.execute(
             sa.update(readings)
@@ -57,6 +63,8 @@ def read_campaign(database: Database, crm: Crm, running: Running, day: date, *, 
         )
     )
     log.say(f"campaign={campaign.name} read {people} people: {counted.targets} to ring, {counted.left_out} left out")
+    for why, count in outside.most_common(REASONS_SAID):
+        log.say(f"campaign={campaign.name} {count} people are {why}")
     return counted
 
 
@@ -87,17 +95,18 @@ def read_again(database: Database, crm: Crm, running: Running, *, now: datetime,
     rows = database.read(lambda c: c.execute(soon).all())
     if not rows:
         return 0
-    other = [row.id for row in rows if row.card_type != campaign.audience.card]
+    card_type = crm.card_type(campaign.audience)
+    other = [row.id for row in rows if row.card_type != card_type]
     if other:
-        reason = f"the campaign now calls {campaign.audience.card}s"
+        reason = f"the campaign now calls another kind of card: {card_type.said}"
         database.write(lambda c: cancel_targets(c, other, state="cancelled", reason=reason, now=now))
-        rows = [row for row in rows if row.card_type == campaign.audience.card]
+        rows = [row for row in rows if row.card_type == card_type]
     found = crm.read_again(campaign.audience, sorted({row.card_id for row in rows})) if rows else {}
     gone = [row for row in rows if row.card_id not in found]
     today = now.astimezone(ZoneInfo(campaign.time_zone)).date()
-    seen = list(found.values())
-    for start in range(0, len(seen), PEOPLE_AT_ONCE):
-        take_in_people(database, campaign, seen[start : start + PEOPLE_AT_ONCE], today, now=now)
+    seen = [person for of_card in found.values() for person in of_card]
+    for some in in_portions(seen, PEOPLE_AT_ONCE):
+        take_in_people(database, campaign, some, today, now=now)
     _cancel_gone(database, campaign, gone, asked=len(rows), now=now)
     return len(seen)
 

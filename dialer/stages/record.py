@@ -30,12 +30,14 @@ from dialer.call import (
     was_only_queued,
 )
 from dialer.cancelling import stop_others, suppress
+from dialer.cost import estimate, is_billed
 from dialer.database import Database
 from dialer.given_rows import GivenRows
 from dialer.providers.base import Heard, TakenBack
 from dialer.tables import attempts, news
 
 RAW_MOST = 2_000
+PRICE_AFTER = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +89,12 @@ _KNOWN = (
     "ask_at",
     "plan_at",
     "owes_at",
+    "cost",
+    "a_minute",
+    "cost_told",
+    "price_at",
 )
-_CHANGED = tuple(name for name in _KNOWN if name not in ("id", "target_id", "number", "heard_after"))
+_CHANGED = tuple(name for name in _KNOWN if name not in ("id", "target_id", "number", "heard_after", "a_minute"))
 
 _select = (
     sa.select(*(attempts.c[name] for name in _KNOWN))
@@ -239,11 +245,22 @@ def _settle(row: dict[str, Any], whole: Progress, before: dict[str, Any], *, now
         row["cancel"] = None
     if became is Disposition.not_placed:
         row["counts"] = False
+    _charge(row, whole, before, now=now)
     if before["disposition"] is None:
         row["plan_at"] = row["owes_at"] = now + timing.wrap_up
     elif any(row[name] != before[name] for name in _TOLD):
         row["plan_at"] = before["plan_at"] or now
         row["owes_at"] = before["owes_at"] or now
+
+
+def _charge(row: dict[str, Any], whole: Progress, before: dict[str, Any], *, now: datetime) -> None:
+    """What was reserved becomes what it has cost by our count; the provider is asked, who knows it later."""
+    if row["a_minute"] is None or row["cost_told"]:
+        return
+    held = max(before["cost"] or 0, row["a_minute"])
+    row["cost"] = estimate(whole, a_minute=row["a_minute"], held=held, counts=row["counts"])
+    if row["price_at"] is None and row["counts"] and is_billed(whole):
+        row["price_at"] = now + PRICE_AFTER
 
 
 # What an entry or a decision may depend on.
@@ -270,6 +287,7 @@ def _take_back(c: sa.Connection, item: TakenBack, *, now: datetime) -> None:
         attempts.c.call_id.is_(None),
     )
     unclaimed = {"node": None, "claimed_at": None, "send_before": None, "counts": False, "ask_at": None}
+    unclaimed |= {"cost": None, "a_minute": None, "currency": None}
     again = {"phase": "planned", "due_at": item.due_at, "reason": item.why[:300]}
     again |= {"detail": item.why[:300]} if item.lasting else {}
     done = c.execute(sa.update(attempts).where(mine, attempts.c.cancel.is_(None)).values(**unclaimed, **again)).rowcount

@@ -8,11 +8,13 @@ A doubt is looked up before anything is written again, and not before the portal
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
@@ -22,10 +24,12 @@ from dialer.campaign import Campaign
 from dialer.campaign_store import Store
 from dialer.crm.base import Crm, Entry, EntryKind, Outcome, Result
 from dialer.database import Database
+from dialer.deadline import moment_within
 from dialer.errors import CampaignError
+from dialer.outcomes import Due, contradicted, due
 from dialer.tables import attempts, entries, nodes, targets
 from dialer.templates import Words, WordsError
-from dialer.wording import Told, write_call, write_note
+from dialer.wording import Told, write_call, write_line, write_note
 
 OWING_AT_ONCE = 20
 PLANS_WITHIN = timedelta(seconds=10)
@@ -33,6 +37,9 @@ WORDLESS_AFTER = timedelta(minutes=10)
 LOOKING_LEASE = timedelta(minutes=5)
 TRY_AGAIN_AFTER = (timedelta(seconds=5), timedelta(seconds=30), timedelta(minutes=2))
 SET_ASIDE_AFTER = timedelta(days=1)
+PINGS_MOST = 10
+"""A notification cannot be looked for: sent again it takes its own place, and its reader hears of it again."""
+
 NOBODY: Mapping[str, int | None] = {}
 
 
@@ -44,7 +51,8 @@ class Manners:
 
 
 def owe_entries(database: Database, store: Store, *, key: str, now: datetime) -> int:
-    """One call record an attempt that was handed over, one note a target, which tells of refused numbers too.
+    """One call record an attempt that was handed over, one note a target, which tells of refused numbers too, and once
+    what the campaign's outcomes say.
 
     Returns how many targets were looked at.
     """
@@ -154,9 +162,39 @@ def _owe_target(c: sa.Connection, told: Told, standing: Sequence[Any], *, key: s
             new = {"kind": EntryKind.call.value, "attempt_id": one.id, "ref": f"{key}-{one.id}"}
             _owe_entry(c, records.get(one.id), new, one, subject, text, now=now)
     note = next((row for row in standing if row.kind == EntryKind.note), None)
+    slots = {row.slot for row in standing}
+    told = replace(told, contradicted=contradicted(told, slots))
     if outcomes := told.outcomes:
         new = {"kind": EntryKind.note.value, "attempt_id": None, "ref": f"{key}-t{told.target.id}"}
         _owe_entry(c, note, new, outcomes[-1], "", _note_words(told, outcomes), now=now)
+    for one in due(told, slots):
+        subject, text = _line_words(told, one)
+        ref = f"{key}-t{told.target.id}-{one.slot}"
+        said = _details(told, one, now=now)
+        if one.line.stage is not None:
+            said["after"] = [json.loads(row.details)["stage"] for row in standing if row.kind == EntryKind.stage]
+        details = json.dumps(said, ensure_ascii=False)
+        new = {"kind": one.line.kind, "attempt_id": None, "ref": ref, "slot": one.slot, "details": details}
+        _owe_entry(c, None, new, one.attempt, subject, text, now=now)
+
+
+def _details(told: Told, one: Due, *, now: datetime) -> dict[str, Any]:
+    """See `crm.base.Entry`."""
+    line, zone = one.line, told.campaign.time_zone
+    day = now.astimezone(ZoneInfo(zone)).date().isoformat()
+    if line.task is not None:
+        deadline = moment_within(line.task.within, now, time_zone=zone, window=told.campaign.window)
+        return {"deadline": deadline.isoformat(timespec="seconds"), "user": line.task.whom}
+    if line.notify is not None:
+        return {"user": line.notify.whom}
+    if line.stage is not None:
+        return {"stage": line.stage, "had": json.loads(told.target.contact).get("facts", {}).get("stageId")}
+    if line.field is not None:
+        return {"fields": line.field, "day": day}
+    item = line.item
+    assert item is not None
+    return {"create": item.create, "pipeline": item.pipeline, "stage": item.stage, "fields": item.fields, "day": day,
+            "user": item.whom}  # fmt: skip
 
 
 def _call_words(told: Told, one: Any) -> tuple[str, str]:
@@ -175,6 +213,14 @@ def _note_words(told: Told, tries: Sequence[Any]) -> str:
     except WordsError as error:
         log.alarm(f"target={told.target.id} is told without the campaign's words: {error}")
         return "\n".join([f"{told.campaign.name}:", *map(_plainly, tries)])
+
+
+def _line_words(told: Told, one: Due) -> tuple[str, str]:
+    try:
+        return write_line(told, one.outcome, one.line, one.attempt)
+    except WordsError as error:
+        log.alarm(f"target={told.target.id} {one.slot} is told without the campaign's words: {error}")
+        return f"{told.campaign.name}: {one.outcome}", _plainly(one.attempt)
 
 
 def _plainly(one: Any) -> str:
@@ -231,6 +277,7 @@ def _entry(row: Any, fallback_user: int | None = None) -> Entry:
         contact_id=row.contact_id, number=row.number, subject=row.subject, text=row.text, started_at=row.started_at,
         ended_at=row.ended_at, responsible_id=row.responsible_id, remote_id=row.remote_id,
         first_sent_at=row.first_sent_at, fallback_user=fallback_user,
+        details={} if row.details is None else json.loads(row.details),
     )  # fmt: skip
 
 
@@ -268,7 +315,7 @@ def _written(row: Any, result: Result, sent_hash: str | None, *, now: datetime) 
     # its text may have changed while it was being written
     return {
         "state": sa.case((entries.c.hash == sent_hash, "written"), else_="owed"), "written_hash": sent_hash,
-        "remote_id": result.remote_id or row.remote_id, "why": "", "tries": 0, "due_at": now,
+        "remote_id": result.remote_id or row.remote_id, "why": result.why[:300], "tries": 0, "due_at": now,
     }  # fmt: skip
 
 
@@ -320,6 +367,9 @@ def _keep_findings(
 def _after_look(row: Any, result: Result, *, now: datetime) -> dict[str, Any]:
     if result.outcome is Outcome.written:
         return _written(row, result, row.sent_hash, now=now)
+    if result.outcome is Outcome.absent and row.kind == EntryKind.notify and row.tries >= PINGS_MOST:
+        log.alarm(f"entry={row.id} is set aside: it was sent {row.tries} times, and nobody knows whether it arrived")
+        return {"state": "set_aside", "why": f"sent {row.tries} times, and nobody knows whether it arrived"}
     if result.outcome is Outcome.absent and now - row.owed_since < SET_ASIDE_AFTER:
         # at once when it was sent for the first time; what fails again and again waits between
         at = now if row.tries <= 1 else now + TRY_AGAIN_AFTER[min(row.tries - 2, len(TRY_AGAIN_AFTER) - 1)]

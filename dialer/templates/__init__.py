@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import date
 from functools import lru_cache
-from types import TracebackType
-from typing import Any
+from types import CodeType, TracebackType
+from typing import Any, ClassVar
 
-from jinja2 import DictLoader, Template, TemplateError, TemplateSyntaxError, UndefinedError, nodes
+from jinja2 import BytecodeCache, DictLoader, Template, TemplateError, TemplateSyntaxError, UndefinedError, nodes
+from jinja2.bccache import Bucket
 
-from dialer.templates.bounded import Bounded, Reference, near, references, steps
+from dialer.templates.bounded import Bounded, Reference, measured, near, references, steps
+from dialer.templates.language import grouped, language_filters, spoken_date
 
 __all__ = ["Words", "WordsError", "near", "referenced", "spoken_date", "words_of"]
 
@@ -38,16 +39,18 @@ class Words:
     """The blocks of one campaign's template over the base of its language."""
 
     def __init__(self, texts: Mapping[str, str], name: str, language: str) -> None:
+        self._texts = tuple(sorted(texts.items()))
         names, mistakes = referenced(texts, name)
         if mistakes:
             raise mistakes[0]
-        self._environment = Bounded(loader=DictLoader({one: texts[one] for one in names}))
-        self._environment.filters["date"] = lambda day: spoken_date(day, language)
+        loader = DictLoader({one: texts[one] for one in names})
+        self._environment = Bounded(loader=loader, bytecode_cache=_Compiled(language))
+        self._environment.filters |= {name: measured(one) for name, one in language_filters(language).items()}
         self._environment.globals["language"] = language
         for one in names:
             with _in_words(one):
                 self._environment.get_template(one)
-        parsed = {one: _parse(self._environment, texts, one) for one in names}
+        parsed = {one: _parse(texts, one) for one in names}
         chain = _chain(parsed, name)
         self._chain = [self._environment.get_template(one) for one in chain]
         self.blocks = frozenset(block for template in self._chain for block in template.blocks)
@@ -56,13 +59,19 @@ class Words:
         self.outside = [wrong for one in chain for wrong in _outside_of_blocks(parsed[one], one)]
         """Mistakes: what stands in no block is never said."""
 
+    def of(self, template: str, language: str) -> Words:
+        """Another template of the same folder. Raises WordsError."""
+        return words_of(self._texts, template, language)
+
     def say(self, block: str, context: Mapping[str, Any]) -> str:
         """One line, as it is spoken. Raises WordsError."""
-        return " ".join(self._render(block, context, SPOKEN_MOST).split())
+        with grouped(False):
+            return " ".join(self._render(block, context, SPOKEN_MOST).split())
 
     def note(self, block: str, context: Mapping[str, Any]) -> str:
         """Lines as a manager reads them, without empty ones at the ends or in a row."""
-        text = self._render(block, context, NOTE_MOST)
+        with grouped(True):
+            text = self._render(block, context, NOTE_MOST)
         lines = [line.strip() for line in text.splitlines()]
         return "\n".join(line for line in lines if line)
 
@@ -105,7 +114,6 @@ def words_of(texts: tuple[tuple[str, str], ...], name: str, language: str) -> Wo
 
 def referenced(texts: Mapping[str, str], name: str) -> tuple[list[str], list[WordsError]]:
     """The template and all that it extends and imports; what is missing, cannot be read, or leads back to itself."""
-    environment = Bounded()
     done: list[str] = []
     mistakes: list[WordsError] = []
 
@@ -118,7 +126,7 @@ def referenced(texts: Mapping[str, str], name: str) -> tuple[list[str], list[Wor
         elif one not in done:
             done.append(one)
             try:
-                parsed = _parse(environment, texts, one)
+                parsed = _parse(texts, one)
             except WordsError as error:
                 mistakes.append(error)
                 return
@@ -134,11 +142,34 @@ def _named(reference: Reference) -> str:
     return str(reference.template.as_const())
 
 
-def _parse(environment: Bounded, texts: Mapping[str, str], name: str) -> nodes.Template:
+def _parse(texts: Mapping[str, str], name: str) -> nodes.Template:
     if len(texts[name]) > TEMPLATE_MOST:
         raise WordsError(f"is over {TEMPLATE_MOST // 1024} KB", template=name, line=1)
     with _in_words(name):
-        return environment.parse(texts[name], name=name)
+        return _parsed(texts[name], name)
+
+
+@lru_cache(maxsize=500)
+def _parsed(text: str, name: str) -> nodes.Template:
+    """To look at: many campaigns share a base, and it is read more than once of each."""
+    return Bounded().parse(text, name=name)
+
+
+class _Compiled(BytecodeCache):
+    """What was compiled before, in the same language: its filters may be worked out while compiling."""
+
+    codes: ClassVar[dict[tuple[str, str, str], CodeType | None]] = {}
+
+    def __init__(self, language: str) -> None:
+        self._language = language
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        bucket.code = self.codes.get((self._language, bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        if len(self.codes) > 500:
+            self.codes.clear()
+        self.codes[(self._language, bucket.key, bucket.checksum)] = bucket.code
 
 
 @contextmanager
@@ -209,21 +240,3 @@ def _plain(error: Exception, context: Mapping[str, Any]) -> str:
     if isinstance(error, RecursionError):
         return "it calls itself without end"
     return f"it cannot be worked out: {error}"
-
-
-_MONTHS = {
-    "ru": "января февраля марта апреля мая июня июля августа сентября октября ноября декабря",
-    "en": "January February March April May June July August September October November December",
-    "es": "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre",
-}
-
-
-def spoken_date(day: date, language: str) -> str:
-    if not isinstance(day, date):
-        raise TypeError(f"'{day}' is not a date")
-    month = _MONTHS[language].split()[day.month - 1]
-    if language == "en":
-        return f"{month} {day.day}, {day.year}"
-    if language == "es":
-        return f"{day.day} de {month} de {day.year}"
-    return f"{day.day} {month} {day.year} года"

@@ -33,7 +33,7 @@ class Bounded(ImmutableSandboxedEnvironment):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(undefined=Missing, autoescape=False, finalize=_spoken, **options)
-        self.filters = {name: _measured(FILTERS[name]) for name in _FILTERS}
+        self.filters = {name: measured(FILTERS[name]) for name in _FILTERS}
         self.filters |= {"replace": _replace, "join": _join, "round": _round, _COUNTED: _counted, _SPENT: _spent,
                          _JOINED: _joined, _WEIGHED: _weighed}  # fmt: skip
         self.globals = {"range": _range}
@@ -217,13 +217,15 @@ def _bounded(value: Any) -> Any:
     return value
 
 
-def _measured(filter: Callable[..., Any]) -> Callable[..., Any]:
+def measured(filter: Callable[..., Any]) -> Callable[..., Any]:
+    """The filter, spending steps for all that it is given."""
+
     @wraps(filter)
-    def measured(*args: Any, **kwargs: Any) -> Any:
+    def counted(*args: Any, **kwargs: Any) -> Any:
         spend(1 + sum(len(one) for one in args if isinstance(one, str | list | tuple)) // CHARACTERS_A_STEP)
         return _bounded(filter(*args, **kwargs))
 
-    return measured
+    return counted
 
 
 # with the context, so that it is not worked out once and for all when the template is compiled

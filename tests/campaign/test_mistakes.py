@@ -40,25 +40,28 @@ def at(text: str, beginning: str) -> int:
         ("campaign:", "campaign: Продление", "campaign: 'Продление' is not a campaign's name; write small Latin"),
         ("campaign:", "campaign: [a]", "campaign: must be one word or text, not a list or a map"),
         ("language:", "language: de", "language: 'de' is none of: ru, en, es"),
-        ("  card:", "  card: lead", "audience.card: 'lead' is none of: contact, deal"),
+        ("  card:", "  card: contcat", "audience.card: 'contcat' is none of: contact, deal, lead, company; did you "
+         "mean 'contact'?"),
+        ("  card:", "  card: Сделки", "did you mean 'deal'?"),
+        ("  card:", "  card: smart_process", "write the name of the smart process, as people see it"),
         ("  contract_end:", "  contract_end:", "audience.contract_end: is empty"),
         ("  contract_end:", "  contract_ends: x", "audience.contract_ends: unknown key; did you mean 'contract_end'?"),
         ("call_days_before:", "call_days_before: {a: 1}", "must be one value, not a list or a map"),
         ("call_days_before:", "call_days_before: []", "call_days_before: is empty; write for example [30, 14, 3]"),
         ("read_at:", "read_at: 25:00", "read_at: '25:00' is not a time of day; write for example 09:30"),
         ("time_zone:", "time_zone: Омск", "time_zone: 'Омск' is not a time zone; write for example Asia/Omsk"),
-        ("region:", "region: Russia", "region: 'Russia' is not a country; write two letters, for example RU"),
+        ("region:", "region: Russia", "region: 'Russia' is not a country; write two letters, RU"),
         ("  mon-fri:", "  mon-fri: 19:00-10:00", "window.mon-fri: '19:00-10:00' ends before it begins"),
-        ("  mon-fri:", "  mon-fri: 10-19", "window.mon-fri: '19' is not a time of day; write for example 09:30"),
+        ("  mon-fri:", "  mon-fri: 10-19", "window.mon-fri: '19' is not a time of day; write 19:00"),
         ("  holidays:", "  holidays: XX", "window.holidays: the holidays of 'XX' are not known; write for example RU"),
         ("zone_unclear:", "zone_unclear: campain", "did you mean 'campaign'?"),
         ("caller_id:", "caller_id: 8 495 000-00-00", "caller_id: '8 495 000-00-00' is not a number in international "
-         "form; write for example +74951234567"),
+         "form; write +74950000000"),
         ("caller_id:", "caller_id: 00349123456789", "caller_id: '00349123456789' is not a number in international"),
         ("caller_id:", "caller_id: +7495000", "caller_id: is not a number that exists"),
         ("caller_id:", "caller_id: +70000000000", "caller_id: is not a number that exists"),
         ("ring_for:", "ring_for: 5 seconds", "ring_for: must be 15 seconds to 2 minutes"),
-        ("ring_for:", "ring_for: 25", "ring_for: '25' is not a length of time; write for example 20 minutes"),
+        ("ring_for:", "ring_for: 25", "ring_for: '25' is not a length of time; write the unit, too: 25 seconds"),
         ("machine_detection:", "machine_detection: maybe", "machine_detection: 'maybe' is neither yes nor no"),
         ("heard_after:", "heard_after: 2 hours", "heard_after: must be 0 seconds to 1 minute"),
         ("  at_most:", "  at_most: 11", "attempts.at_most: must be at most 10"),
@@ -84,7 +87,7 @@ def at(text: str, beginning: str) -> int:
         ("# pacing:", "pacing: {calls_per_minut: 1}", "unknown key; did you mean 'calls_per_second'?"),
         ("# voice:", "voice:", "voice: is empty; give it a value, or remove the line"),
         ("# owner:", "owner: [a, b]", "owner: must be one word or text, not a list or a map"),
-        ("# starts:", "starts: 31.12.2026", "starts: '31.12.2026' is not a date; write for example 2026-12-31"),
+        ("# starts:", "starts: 31.12.2026", "starts: '31.12.2026' is not a date; write 2026-12-31"),
         ("# first_day_at_most:", "first_day_at_most: 0", "first_day_at_most: must be at least 1"),
     ],
 )  # fmt: skip
@@ -128,7 +131,8 @@ def test_all_mistakes_are_told_at_once_whatever_kind_they_are(tmp_path: Path) ->
         "purpose: advertising by an automatic call", "purpose: stands there twice", "language: 'de' is none of",
         "ends: 2026-01-01 lies before starts", "voicemail: leave_message needs machine_detection: yes",
         "caller_id: '+74951' is not", "time_zone: is missing; write it", "window.mon-tue: mon has hours already",
-        "window.foo: '1' is not a span", "window.holidays: the holidays of 'XX'", "window.closed.0: '2026-02-30'",
+        "window.foo: '1' is not a span", "window.foo: 'foo' is not a day",
+        "window.holidays: the holidays of 'XX'", "window.closed.0: '2026-02-30'",
         "window.closed.1: 'x'", "attempts.at_most: must be at least 1", "attempts.wait.busy: 'x'",
         "attempts.wait.nobody: is no outcome", "limits.per_person.1 day: must be 1 to 100",
         "limits.per_person.40 days: must be 1 to 30", "limits.per_person.1 week: 'x'", "call_days_before.1: 'x'",
@@ -138,7 +142,7 @@ def test_all_mistakes_are_told_at_once_whatever_kind_they_are(tmp_path: Path) ->
         "script.keys.1.answer: is missing", "script.keys.2.connect: '+7' is not", "foo: unknown key",
     ):  # fmt: skip
         assert sum(f": {says}" in line for line in lines) == 1, (says, lines)
-    assert len(lines) == 30
+    assert len(lines) == 31
     assert lines == sorted(lines, key=lambda line: [int(part) for part in line.split(":")[1:3]])
     assert not [line for line in lines if JARGON.search(line)]
 
@@ -146,8 +150,8 @@ def test_all_mistakes_are_told_at_once_whatever_kind_they_are(tmp_path: Path) ->
 def test_a_key_that_is_missing_does_not_hide_keys_that_contradict_each_other(tmp_path: Path) -> None:
     lines = told(read(tmp_path, starter(purpose=None, starts="2027-01-01", ends="2026-01-01")))
     assert [line.partition(": ")[2] for line in lines] == [
-        "ends: 2026-01-01 lies before starts, 2027-01-01",
         "purpose: is missing; write it",
+        "ends: 2026-01-01 lies before starts, 2027-01-01",
     ]
 
 
@@ -183,37 +187,18 @@ def test_what_looks_like_a_number_a_date_or_a_yes_stays_text(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "renewal.yaml: is empty; write a campaign into it, or remove it"),
-        ("# only a comment", "renewal.yaml: is empty"),
+        ("", "renewal.yaml:1:1: is empty; write a campaign into it, or remove it"),
+        ("# only a comment", "renewal.yaml:1:1: is empty"),
         ("just text", "renewal.yaml:1:1: must hold keys and values, one a line"),
         ("- a\n- b", "renewal.yaml:1:1: must hold keys and values"),
-        ("a: [", "renewal.yaml:1:5: is not YAML"),
-        ("a: [b\nc: d", "renewal.yaml:2:2: is not YAML"),
-        ("a:\n\t- b", "renewal.yaml:2:1: is not YAML: while scanning for the next token, found character '\\t' that "
-         "cannot start any token; indent with blanks, not with tabs"),
-        ("a: b: c", "put a text that holds a colon into quotes"),
-        ('a: "b', "close the quotes"),
-        ("a: b\n  c: d", "renewal.yaml:2:4: is not YAML: mapping values are not allowed here"),
-        ("a: @x", "put this text into quotes"),
-        ("a: 1\n---\nb: 1", "keep one campaign a file"),
-        ("a: *nobody", "found undefined alias 'nobody'; put a text that begins with * into quotes"),
-        ("b: 1\na: \x07", "renewal.yaml:2:4: is not YAML: there is a character here that is no text; remove it"),
-        ("a: !!python/object:os.system x", "tags are not used here: remove it"),
-        ("a: !mine x", "a: has the tag !mine"),
-        ("a: !!binary eA==", "tags are not used here: remove it"),
-        ("a: 1\na: 2", "renewal.yaml:2:1: a: stands there twice; remove one of them"),
-        ("? [a]\n: b", "a key is one word, not a list or a map"),
-        ("a: &a [*a]", "is nested too deeply, or the file is too large"),
-        ("x: " + "[" * 3_000, "holds too many brackets"),
+        ("x: " + "[" * 3_000, "renewal.yaml:1:24: is nested too deeply: 20 levels are the most; make it flatter"),
         ("x: " + "[" * 100 + "]" * 100, "is nested too deeply"),
-        ("-  " * 9_000, "is nested too deeply"),
+        ("-  " * 9_000, "renewal.yaml:1:64: is nested too deeply"),
         ("".join(f"{' ' * n}a:\n" for n in range(300)), "is nested too deeply"),
-        ("x: [" + "1," * 400 + "]\n" + "".join(f"k{n}: 1\n" for n in range(2_000)), "the file is too large"),
-        ("x" * 70_000, "renewal.yaml: is over 64 KB"),
+        ("x: [" + "1," * 400 + "]\n" + "".join(f"k{n}: 1\n" for n in range(12_000)), "the file holds over 20,000"),
+        ("x" * 263_000, "renewal.yaml:1:1: is over 256 KB; make it smaller"),
         ("a0: &a0 [x,x,x,x,x,x,x,x,x]\n" + "".join(
-            f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12)), "the file is too large"),
-        ("campaign: Имя".encode("cp1251"), "renewal.yaml: is not UTF-8 at byte 10; save it as UTF-8"),
-        (STARTER.encode("utf-16"), "renewal.yaml: is not UTF-8 at byte 0; save it as UTF-8"),
+            f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12)), "over 20,000 values"),
     ],
 )  # fmt: skip
 def test_what_is_no_campaign_at_all_has_one_clear_mistake(tmp_path: Path, text: str | bytes, says: str) -> None:
@@ -271,13 +256,13 @@ def test_two_files_with_one_name_stop_that_campaign_and_name_each_other(tmp_path
     loaded = read(tmp_path, STARTER, name="b.yml")
     assert sorted(loaded.campaigns) == ["other"]
     (line,) = told(loaded)
-    assert line.startswith(f"b.yml:{at(STARTER, 'campaign:')}:1: ")
+    assert line.startswith(f"b.yml:{at(STARTER, 'campaign:')}:11: ")
     assert "a.yaml is the campaign 'renewal' already; give one of them another name" in line
 
 
 def test_a_broken_file_is_known_by_the_name_that_stands_in_it(tmp_path: Path) -> None:
     """Else the campaign would seem to be gone, and its people would be cancelled."""
-    for text in ("campaign: winter\npurpose: [", b"campaign: 'winter'  # \xff", "campaign: winter\n" + "#" * 70_000):
+    for text in ("campaign: winter\npurpose: [", b"campaign: 'winter'  # \xff", "campaign: winter\n" + "#" * 263_000):
         loaded = read(tmp_path, text, name="another.yaml")
         assert sorted(loaded.broken) == ["winter"]
         assert loaded.complete

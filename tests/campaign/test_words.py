@@ -189,7 +189,7 @@ def test_a_template_that_cannot_be_read_and_one_that_is_not_there_are_told(tmp_p
     read(tmp_path, STARTER)
     (tmp_path / "templates" / "other.ru.j2").write_bytes(b"\xff")
     lines = told(read(tmp_path, changed("template:", "template: other.ru.j2")))
-    assert "other.ru.j2: is not UTF-8 at byte 0; save it as UTF-8" in lines
+    assert "other.ru.j2:1:1: is not UTF-8 from here on, it seems to be Windows-1252; save it as UTF-8" in lines
     assert any("template: there is no 'other.ru.j2'" in line for line in lines)
 
 

@@ -51,7 +51,10 @@ class Office:
         return [one for page in self.bitrix.read(audience, first=first, last=last) for one in page]
 
     def again(self, *ids: int, audience: Audience = CONTACTS) -> dict[int, Contact]:
-        return self.bitrix.read_again(audience, ids)
+        """Of cards with one person each."""
+        found = self.bitrix.read_again(audience, ids)
+        assert all(len(people) == 1 for people in found.values())
+        return {id: people[0] for id, people in found.items()}
 
     def write(self, *entries: Entry) -> list[Result]:
         results = self.bitrix.write(entries, now=self.clock.now())
@@ -84,6 +87,31 @@ def call(card: int = 1, **more: Any) -> Entry:
 
 def note(card: int = 1, **more: Any) -> Entry:
     return entry(EntryKind.note, card, subject="", **more)
+
+
+def task(card: int = 1, **more: Any) -> Entry:
+    details = {"deadline": "2026-11-26T15:00:00+00:00", "user": more.pop("user", None)}
+    return entry(EntryKind.task, card, subject="Перезвоните", details=details, **more)
+
+
+def notice(card: int = 1, **more: Any) -> Entry:
+    return entry(EntryKind.notify, card, subject="", details={"user": more.pop("user", None)}, **more)
+
+
+def stage(card: int = 1, to: str = "Подготовка продления", had: str | None = "C1:EXECUTING", **more: Any) -> Entry:
+    details = {"stage": to, "had": had}
+    return entry(EntryKind.stage, card, card_type=CardType.deal, subject="", text="", details=details, **more)
+
+
+def fields(card: int = 1, said: dict[str, str] | None = None, **more: Any) -> Entry:
+    details = {"fields": {"Не звонить": "да"} if said is None else said, "day": TODAY.isoformat()}
+    return entry(EntryKind.field, card, subject="", text="", details=details, **more)
+
+
+def item(card: int = 1, create: str = "deal", said: dict[str, str] | None = None, **more: Any) -> Entry:
+    known = {"create": create, "pipeline": None, "stage": None, "user": None, **more.pop("details", {})}
+    details = {**known, "fields": said or {}, "day": TODAY.isoformat()}
+    return entry(EntryKind.item, card, subject="Продление", text="", details=details, **more)
 
 
 def outcomes(results: Sequence[Result]) -> list[Outcome]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +16,7 @@ from dialer.call import AnsweredBy, Hangup
 from dialer.crm.bitrix24 import Bitrix24
 from dialer.database import Database
 from dialer.sandbox.faults import Rule
-from dialer.sandbox.portal_cards import CONTACT
+from dialer.sandbox.portal_cards import CONTACT, DEAL
 from dialer.stages.write_back import Manners, look_for_doubtful, owe_entries, write_owed
 from dialer.tables import attempts, entries, targets
 from tests.crm.scene import people, written
@@ -29,18 +29,21 @@ LATE = 0.3
 """Real seconds that the portal goes on writing after a dropped connection."""
 
 ADDS = ("batch/crm.activity.add", "batch/crm.timeline.comment.add")
+DONE = ("batch/tasks.task.add", "batch/im.notify.system.add", "batch/crm.item.add", "batch/crm.item.update")
 UPDATES = ("batch/crm.activity.update", "batch/crm.timeline.comment.update")
 STORM = (
     *[Rule("batch", do, chance=0.08, seconds=LATE) for do in (
         "late", "drop_before", "drop_after", "500_after", "html_after", "garbage", "refuse_after", "error_200", "503",
         "html")],
-    *[Rule(what, do, chance=0.04) for what in (*ADDS, *UPDATES) for do in (
+    *[Rule(what, do, chance=0.04) for what in (*ADDS, *UPDATES, *DONE) for do in (
         "500_before", "500_after", "refuse:", "refuse_after", "leave_out", "drop_after", "503",
         "refuse:ACCESS_DENIED")],
     *[Rule(what, do, chance=0.05) for what in (
-        "batch/crm.activity.list", "batch/crm.timeline.comment.list", "batch/crm.item.list") for do in (
+        "batch/crm.activity.list", "batch/crm.timeline.comment.list", "batch/crm.item.list", "batch/tasks.task.list")
+      for do in (
         "500_before", "leave_out", "503")],
-    Rule("user.get", "html", chance=0.2),
+    *[Rule(what, "html", chance=0.2) for what in (
+        "user.get", "crm.item.fields", "crm.status.list", "crm.category.list")],
 )  # fmt: skip
 
 
@@ -110,6 +113,37 @@ def test_after_a_storm_everything_stands_once_and_says_what_it_should(
     assert written(on) == sorted(row.ref for row in office.scene.entries())
     texts = {one["ORIGIN_ID"]: one["DESCRIPTION"] for one in on.portal.activities.values()}
     assert all(texts[f"inst-{attempt}"].endswith("99") for attempt in rung[:12])
+
+
+OUTCOMES = """{renew: [{task: {within: 1 working day}}, {stage: Подготовка продления}, {notify: responsible},
+  {field: {Город: Казань, Не звонить: yes}}, {item: {create: deal, pipeline: Договоры}}], reached: [{task: {}}]}"""
+
+
+def test_after_a_storm_what_outcomes_owe_stands_once_too(database: Database, tmp_path: Path, on: OnLoopback) -> None:
+    office, portal = Office(database, tmp_path, on), on.portal
+    audience = "{card: deal, contract_end: Дата окончания договора}"
+    office.scene.campaign(now=office.now(), outcomes=OUTCOMES, audience=audience)
+    facts = '{"first_name": "Анна", "last_name": "Ким", "facts": {"stageId": "C1:EXECUTING"}}'
+    for card in range(1, 13):
+        attempt = office.ring(card)
+        target = office.scene.attempt(attempt).target_id
+        office.scene.set(targets, target, card_type="deal", contact=facts, state="done")
+        office.scene.set(attempts, attempt, answer="renew")
+    office.ahead += 60 * SECOND
+    portal.faults.set(*STORM)
+    office.go_on(10, skipping=30 * SECOND)
+    portal.faults.set()
+    office.go_on(5, skipping=900 * SECOND)
+    assert office.states() == {"written": 12 * 8}, [row.why for row in office.scene.entries() if row.state != "written"]
+    assert sorted(portal.changes.moves) == [(DEAL, card, "C1:PREPARATION") for card in range(1, 13)]
+    deals = portal.cards.items[DEAL]
+    assert {deals[card]["ufCrm_1700000003"] for card in range(1, 13)} == {"Казань"}
+    refs: dict[str, list[str]] = defaultdict(list)
+    for row in sorted(office.scene.entries(), key=lambda row: str(row.ref)):
+        refs[row.kind].append(row.ref)
+    assert sorted(one["DESCRIPTION"].rpartition("#")[2] for one in portal.work.tasks.values()) == refs["task"]
+    assert sorted(one["TAG"] for one in portal.work.notifications.values()) == refs["notify"]
+    assert sorted(str(one["originId"]) for one in deals.values() if one.get("originId")) == refs["item"]
 
 
 def test_a_late_write_is_waited_for_before_anything_is_written_again(

@@ -249,7 +249,7 @@ def test_everything_that_is_wrong_with_an_audience_is_said_at_once() -> None:
         flag = field("enumeration", "Не звонить", "UF_CRM_1700000002", own=True, items=["Звонить", "Не надо"])
         on.portal.cards.fields[CONTACT][FLAG] = flag
         wrong = Audience(CardType.contact, "Имя", do_not_call="Не звонить", time_zone="Страна", fallback_user=9)
-        said = Office(on.webhook_url).bitrix.examine(wrong)
+        said = [str(one) for one in Office(on.webhook_url).bitrix.examine(wrong)]
         assert len(said) == 4
         assert "type string; it must be date or datetime" in said[0]
         assert "no item of the list 'Не звонить' means yes" in said[1]

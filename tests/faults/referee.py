@@ -10,12 +10,16 @@ from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 
+from dialer.sandbox.portal_cards import DEAL
 from dialer.sandbox.telephone_call import Call
 from dialer.tables import attempts, do_not_call, entries, installation
 from tests.faults.world import World
 
 ANSWERS = {"1": "продлить", "2": "поговорить с менеджером"}
 """By key, as the starter's words put them for a manager."""
+
+OWES = {"1": {"renew-1", "renew-3"}, "2": {"talk-1"}}
+"""By key, the lines of the outcomes that leave something on the portal which the referee can count."""
 
 
 @dataclass(slots=True)
@@ -117,6 +121,8 @@ def _lost(verdict: Verdict, calls: list[Call], rows: dict[int, Any], world: Worl
         for key in call.acknowledged:
             if key in ANSWERS and f"«{ANSWERS[key]}»" not in record:
                 verdict.lost.append(f"{ref} answered {ANSWERS[key]}, and its record does not say so")
+            if key in ANSWERS and not OWES[key] <= _done(world, f"{ref.rpartition('-')[0]}-t{row.target_id}"):
+                verdict.lost.append(f"target {row.target_id} answered {ANSWERS[key]}, and it was not acted upon")
             if key == "9" and call.to not in suppressed:
                 verdict.lost.append(f"{ref} opted out, and {call.to} may be called")
     key = world.database.read(lambda c: c.execute(sa.select(installation.c.key)).scalar_one())
@@ -131,7 +137,22 @@ def _doubled(verdict: Verdict, world: World) -> None:
     portal = world.sandbox.portal
     records = Counter(str(one.get("ORIGIN_ID")) for one in portal.activities.values())
     notes = Counter(str(one["COMMENT"]).split()[-1] for one in portal.comments.values())
-    verdict.doubled += [f"{ref} has {n} entries" for ref, n in (*records.items(), *notes.items()) if n > 1]
+    every = (*records.items(), *notes.items(), *Counter(_acts(world)).items())
+    verdict.doubled += [f"{ref} has {n} entries" for ref, n in every if n > 1]
+
+
+def _acts(world: World) -> list[str]:
+    """The references of tasks, of notifications that people see, and of new deals."""
+    portal = world.sandbox.portal
+    tasks = [str(one["DESCRIPTION"]).rpartition("#")[2] for one in portal.work.tasks.values()]
+    seen = [str(one["TAG"]) for one in portal.work.notifications.values()]
+    made = [str(one["originId"]) for one in portal.cards.items[DEAL].values() if one.get("originId")]
+    return [*tasks, *seen, *made]
+
+
+def _done(world: World, target: str) -> set[str]:
+    """Which lines of the outcomes were acted upon."""
+    return {ref.removeprefix(f"{target}-") for ref in _acts(world) if ref.startswith(f"{target}-")}
 
 
 def _overrun(verdict: Verdict, calls: list[Call], world: World) -> None:

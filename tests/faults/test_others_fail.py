@@ -26,6 +26,10 @@ def test_the_portal_fails_before_during_and_after_the_writing(tmp_path: Path, da
         *mishaps_of("batch/crm.activity.update", *OF_COMMANDS),
         *mishaps_of("batch/crm.timeline.comment.add", *OF_COMMANDS),
         *mishaps_of("batch/crm.timeline.comment.update", *OF_COMMANDS),
+        *mishaps_of("batch/tasks.task.add", *OF_COMMANDS),
+        *mishaps_of("batch/im.notify.system.add", *OF_COMMANDS),
+        *mishaps_of("batch/crm.item.add", *OF_COMMANDS),
+        *mishaps_of("batch/crm.item.update", *OF_COMMANDS),
     ]
     with World(tmp_path / "world", database_url, people=30) as world:
         world.add_wave()

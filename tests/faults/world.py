@@ -48,6 +48,15 @@ script:
   keys:
     1: {answer: renew}
     2: {answer: talk, connect: +74955550101}
+outcomes:
+  renew:
+    - task: {within: 1 working day}
+    - field: {Комментарий: продлевает}
+    - item: {create: deal}
+  talk:
+    - notify: responsible
+  transfer_failed:
+    - task: {within: 1 hour}
 """
 SHORT = {
     "DIALER_SEND_WITHIN": "1", "DIALER_TWILIO_TIMEOUT": "2", "DIALER_TWILIO_LISTS_LAG": "1.5",

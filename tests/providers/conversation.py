@@ -210,6 +210,15 @@ class EveryProvider:
         assert company.said() == words
         assert (known.answer, known.opted_out, known.keys_unheard) == (answer, answer == "do_not_call", False)
 
+    def test_the_menu_is_said_again_for_whoever_asks(self, company: Company) -> None:
+        able(company, Ability.keys)
+        company.callee(presses=("0", "0", "1"))
+        assert SCRIPT.ask is not None
+        place(company, script=replace(SCRIPT, ask=replace(SCRIPT.ask, repeats=("0",))))
+        known = until_ended(company)
+        assert company.said() == ["Здравствуйте", *["Нажмите 1, 2 или 9"] * 3, "Спасибо"]
+        assert (known.answer, known.keys_unheard) == ("renew", False)
+
     def test_a_script_that_only_speaks_is_said_and_ends(self, company: Company) -> None:
         place(company, script=Script("ru-RU", None, (Say("Здравствуйте"), Say("До свидания"))))
         assert until_ended(company).hangup is Hangup.completed

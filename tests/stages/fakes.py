@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
-from dialer.audience import Audience
+from dialer.audience import Audience, CardType
 from dialer.call import Progress
-from dialer.crm.base import Contact, Entry, Outcome, Result
+from dialer.campaign_outcomes import Outcomes
+from dialer.cost import Price
+from dialer.crm.base import Contact, Entry, Outcome, Result, Wrong
 from dialer.errors import ProviderUnavailable
 from dialer.finding import Finding
 from dialer.providers.base import Ability, Asked, Letter, News, Order, Placed, Reply, Webhook
@@ -30,7 +32,14 @@ class Portal:
     batch: int = 50
     send_within: timedelta = timedelta(seconds=5)
 
-    def examine(self, audience: Audience) -> list[str]:
+    def card_type(self, audience: Audience) -> CardType:
+        assert isinstance(audience.card, CardType)
+        return audience.card
+
+    def examine(self, audience: Audience) -> list[Wrong]:
+        return []
+
+    def examine_outcomes(self, audience: Audience, outcomes: Outcomes) -> list[Wrong]:
         return []
 
     def findings(self) -> Iterator[Finding]:
@@ -44,10 +53,11 @@ class Portal:
             self.before()
             yield due[start : start + 50]
 
-    def read_again(self, audience: Audience, card_ids: Sequence[int]) -> dict[int, Contact]:
+    def read_again(self, audience: Audience, card_ids: Sequence[int]) -> dict[int, tuple[Contact, ...]]:
         self.before()
         self.asked_for.append(list(card_ids))
-        return {id: self.people[id] for id in card_ids if id in self.people}
+        found = {id: tuple(one for one in self.people.values() if one.card_id == id) for id in card_ids}
+        return {id: people for id, people in found.items() if people}
 
     def write(self, entries: Sequence[Entry], *, now: datetime) -> dict[int, Result]:
         self.requests.append(list(entries))
@@ -92,6 +102,8 @@ class Exchange:
     placed: list[Order] = field(default_factory=list)
     asked: list[Asked] = field(default_factory=list)
     cancelled: list[tuple[str, bool]] = field(default_factory=list)
+    costs: Price | None = None
+    priced: list[tuple[list[str], bool]] = field(default_factory=list)
     name: str = "twilio"
     hook: str = "twilio"
     abilities: frozenset[Ability] = frozenset(Ability)
@@ -121,6 +133,12 @@ class Exchange:
         if self.down:
             raise ProviderUnavailable("connection refused")
         self.cancelled.append((call_id, talking_too))
+
+    def price(self, call_ids: Sequence[str], *, with_legs: bool) -> Price | None:
+        if self.down:
+            raise ProviderUnavailable("connection refused")
+        self.priced.append((list(call_ids), with_legs))
+        return self.costs
 
     def open(self, webhook: Webhook) -> Letter:
         raise NotImplementedError

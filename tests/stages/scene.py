@@ -16,6 +16,7 @@ from dialer.campaign_store import Running, Store, take_in
 from dialer.claiming import EVERYTHING, Claim, Scope, claim_due
 from dialer.database import Database
 from dialer.providers.base import Heard, News, TakenBack
+from dialer.script import Script
 from dialer.slack import SLACK
 from dialer.stages.plan import plan_due
 from dialer.stages.record import Timing, record
@@ -53,7 +54,16 @@ TEMPLATE = """
 {% block timeline %}{{ campaign }}: {{ disposition }} {{ answer }} {{ keys_unheard }}
 {% for one in attempts %}{{ loop.index }}. {{ one.number }} {{ one.disposition }} {{ one.detail }}
 {% endfor %}{% if next_at %}next {{ next_at }}{% endif %}{% endblock %}
+{% block task_title %}{{ outcome }} {{ attempt.number }}{% endblock %}
+{% block task_text %}{{ contact.name }}, {{ disposition }}{% endblock %}
+{% block notification %}{{ outcome }}!{% endblock %}{% block item_title %}{{ contact.name }}{% endblock %}
+{% block contradiction %}not {{ outcome }} after all{% endblock %}
 """
+
+
+def five_minutes(script: Script) -> timedelta:
+    """The most that a call of these tests may last."""
+    return 5 * MINUTE
 
 
 class Scene:
@@ -126,7 +136,7 @@ class Scene:
     ) -> list[Claim]:
         budget = Budget(
             trunk="twilio", lines=lines, calls_per_second=calls_per_second, send_within=5 * SECOND,
-            ask_after=85 * SECOND, fresh_for=fresh_for, only=only, key="key",
+            ask_after=85 * SECOND, fresh_for=fresh_for, only=only, key="key", billed_at_most=five_minutes,
         )  # fmt: skip
         return claim_due(
             self.database, budget, self.running if running is None else running, node=node, now=now,

@@ -35,6 +35,8 @@ PEOPLE = 100
 NUMBERS = [f"+7916100{n:04d}" for n in range(70)]
 UNCAPPED = "{per_person: {1 day: 99, 7 days: 99, 30 days: 99}}"
 IMPATIENT = "{at_most: 9, wait: {busy: 1 minute, no_answer: 1 minute, hung_up: 1 minute, failed: 1 minute}}"
+OUTCOMES = "{" + ", ".join(f"{one}: [{{task: {{}}}}, {{notify: 2}}]" for one in (
+    "reached", "busy", "no_answer", "not_placed", "do_not_call", "hung_up")) + "}"  # fmt: skip
 OPTED_OUT = Progress(phase=Phase.answered, answer="do_not_call", answer_step=1, answer_key=9, opted_out=True)
 NEWS = [
     Progress(phase=Phase.ringing),
@@ -151,7 +153,7 @@ def test_all_stages_at_once_end_without_an_error_and_leave_nothing_twice(databas
     database = Database(database_url)
     migrate(database)
     scene = Scene(database, tmp_path)
-    scene.campaign(limits=UNCAPPED, attempts=IMPATIENT)
+    scene.campaign(limits=UNCAPPED, attempts=IMPATIENT, outcomes=OUTCOMES)
     turmoil = Turmoil(scene, seconds=4)
     turmoil.run()
     assert turmoil.errors == []
@@ -170,5 +172,9 @@ def test_all_stages_at_once_end_without_an_error_and_leave_nothing_twice(databas
         ~sa.exists().where(attempts.c.target_id == targets.c.id, attempts.c.disposition.in_(("reached", "lost"))),
     )
     assert len(scene.rows(nowhere)) == 0
+    acted = [(row.target_id, row.slot) for row in scene.entries() if row.slot]
+    assert len(set(acted)) == len(acted) > 0
+    ends = {(target, slot.rpartition("-")[0]) for target, slot in acted} - {(one[0], "do_not_call") for one in acted}
+    assert len({target for target, _ in ends}) == len(ends)  # a target has one end
     assert len({(row.kind, row.ref) for row in scene.entries()}) == len(scene.rows(sa.select(entries.c.id)))
     database.close()

@@ -114,7 +114,7 @@ def test_opt_outs_outlive_what_is_erased_as_old(scene: Scene) -> None:
     assert scene.forbidden() == [NUMBER]
 
 
-@pytest.mark.parametrize("text", ["", "Ivan", "lead 5", "contact", "+7916", "+79161234567 +79161234568"])
+@pytest.mark.parametrize("text", ["", "Ivan", "quote 5", "contact", "+7916", "+79161234567 +79161234568"])
 def test_who_is_meant_must_be_clear(text: str) -> None:
     with pytest.raises(SettingsError, match="neither one phone number nor a card"):
         read_person(text.split(), region="RU")

@@ -46,7 +46,10 @@ def test_each_of_many_is_planned_for_the_moment_that_permission_gives_them_alone
     dialed = scene.database.read(lambda c: dials_by_number(c, phones, now=NOON))
     moments = set()
     for id, (number, zones, field, end) in everybody.items():
-        facts = Facts(number, tuple(zones.split()), field, end, forbidden.get(number), dialed.get(number, ()))
+        facts = Facts(
+            number, tuple(zones.split()), field, end, do_not_call=forbidden.get(number),
+            dialed_at=dialed.get(number, ()),
+        )  # fmt: skip
         verdict = ask_permission(campaign, facts, NOON)
         target = scene.owed(id)
         assert target.plan_at is None

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from dialer.call import AnsweredBy, Hangup, Phase, Transfer
+from dialer.lasting import lasts_at_most
 from dialer.providers.base import Heard
 from dialer.providers.twilio.twiml import pieces
-from dialer.script import Play, Say, Script
+from dialer.script import REPEATS_MOST, Play, Say, Script
 from tests.providers.scene import CALLER_ID, MANAGER, OTHER, SCRIPT
 from tests.web.node import PUBLIC, Node, find, said, verbs
 
@@ -60,6 +62,28 @@ def test_silence_is_asked_again_without_a_reproach(node: Node) -> None:
     assert said(node.post("keys", 1, Digits="")) == [MENU]
     assert said(node.post("keys", 2, Digits="")) == ["До свидания"]
     assert (node.proven.answer, node.proven.keys_unheard) == (None, False)
+
+
+def test_a_key_that_repeats_says_the_menu_again_and_not_without_end() -> None:
+    ask = SCRIPT.ask
+    assert ask is not None
+    with Node(script=replace(SCRIPT, ask=replace(ask, repeats=("0",)))) as node:
+        for step in range(1, ask.times + REPEATS_MOST):
+            again = node.post("keys", step, Digits="0")
+            assert said(again) == [MENU]
+            assert path_of(find(again, "Gather").get("action")) == node.path("keys", step + 1)
+        assert verbs(node.post("keys", ask.times + REPEATS_MOST, Digits="0")) == ["Say", "Hangup"]
+        assert verbs(node.post("keys", ask.times + 1, Digits="")) == ["Say", "Hangup"]
+        assert (node.proven.answer, node.proven.keys_unheard) == (None, False)
+        node.post("keys", ask.times + 1, Digits="1")
+        assert node.proven.answer == "renew"
+
+
+def test_a_menu_that_may_be_repeated_may_take_longer() -> None:
+    ask = SCRIPT.ask
+    assert ask is not None
+    longer = replace(SCRIPT, ask=replace(ask, repeats=("0",)))
+    assert lasts_at_most(longer) > lasts_at_most(SCRIPT) + timedelta(seconds=ask.wait_seconds * REPEATS_MOST)
 
 
 def test_the_managers_leg_is_never_taken_for_the_call_whatever_it_says_of_itself(node: Node) -> None:

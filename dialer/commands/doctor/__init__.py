@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dialer.app import TRUNK, asterisk, configured, crm, provider
 from dialer.audience import Audience
+from dialer.campaign import Campaign
 from dialer.campaign_files import Loaded, read_campaigns
 from dialer.clock import Clock
 from dialer.commands.doctor.database import examine_database
@@ -76,8 +77,10 @@ def _bitrix24(settings: Settings, loaded: Loaded) -> Iterator[Finding]:
     for name, file in sorted(loaded.campaigns.items()):
         audience = file.campaign.audience
         # what keeps every card from being read has been said
-        if not wrong & {"Bitrix24", "Bitrix24 scope crm", f"Bitrix24 {audience.card}s"}:
+        if not wrong & {"Bitrix24", "Bitrix24 scope crm", f"Bitrix24 {audience.card.said}s"}:
             yield _fields(f"fields of {name}", portal, audience, file.path)
+            if file.campaign.outcomes:
+                yield _outcomes(f"outcomes of {name}", portal, file.campaign, file.path)
 
 
 def _fields(subject: str, portal: Crm, audience: Audience, path: Path) -> Finding:
@@ -86,8 +89,20 @@ def _fields(subject: str, portal: Crm, audience: Audience, path: Path) -> Findin
     except DialerError as error:
         return Finding(subject, False, str(error), "try again later")
     if wrong:
-        return Finding(subject, False, "; ".join(wrong), f"correct audience: in {path}, or the field in Bitrix24")
+        said = "; ".join(dict.fromkeys(map(str, wrong)))
+        return Finding(subject, False, said, f"correct audience: in {path}, or the field in Bitrix24")
     return Finding(subject, True, "are on the portal")
+
+
+def _outcomes(subject: str, portal: Crm, campaign: Campaign, path: Path) -> Finding:
+    try:
+        wrong = portal.examine_outcomes(campaign.audience, campaign.outcomes)
+    except DialerError as error:
+        return Finding(subject, False, str(error), "try again later")
+    if wrong:
+        said = "; ".join(f"{'.'.join(map(str, one.path))}: {one.text}" for one in wrong)
+        return Finding(subject, False, said, f"mend it in Bitrix24, or correct outcomes: in {path}")
+    return Finding(subject, True, "can be written")
 
 
 def _provider(settings: Settings, loaded: Loaded, trunk: str) -> Iterator[Finding]:
@@ -99,7 +114,9 @@ def _provider(settings: Settings, loaded: Loaded, trunk: str) -> Iterator[Findin
         # the account can be asked without an address of our own
         account = provider(settings.model_copy(update={"public_url": None}), "")
     return account.findings(
-        {one.caller_id for one in campaigns}, {country for one in campaigns for country in one.rings_in}, Clock().now
+        {number for one in campaigns for number in one.shows},
+        {country for one in campaigns for country in one.rings_in},
+        Clock().now,
     )
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 from dialer.call import NOTHING, Hangup, Phase, Progress
+from dialer.cost import Price
 from dialer.errors import CallForgotten, Fault, PerhapsPlaced, TryLater
 from dialer.finding import Finding
 from dialer.providers.asterisk import examining, words
@@ -105,6 +106,9 @@ class Asterisk:
             if answer.status == 404 or answer.state == "Up":
                 return
         self._rest.ask("DELETE", f"/channels/{call_id}", {"reason": "normal"})
+
+    def price(self, call_ids: Sequence[str], *, with_legs: bool) -> Price | None:
+        return None  # the operator's bill comes by the month
 
     def prepare(self, script: Script) -> bool:
         if not self._sounds.lacking(script):

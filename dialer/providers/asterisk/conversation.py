@@ -9,17 +9,16 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, Protocol
 
 from dialer.call import AnsweredBy, Phase, Progress, Transfer
 from dialer.errors import ProviderUnavailable
+from dialer.lasting import time_limit
 from dialer.providers.asterisk import words
 from dialer.providers.asterisk.call import Call
 from dialer.providers.asterisk.rest import Answer
 from dialer.script import Ask, Choice, Connect, Play, Say
 
-LASTS_MOST = timedelta(hours=1)
 LOOK_AFTER = 5.0
 """Seconds without an event after which the channel is looked at: the event may have been missed."""
 DETECT_MOST = 15.0
@@ -68,7 +67,7 @@ class Conversation:
     async def lead(self) -> None:
         """Ends with the channel hung up. Raises nothing."""
         try:
-            async with asyncio.timeout(LASTS_MOST.total_seconds()):
+            async with asyncio.timeout(time_limit(self.call.order.script).total_seconds()):
                 await self._lead()
         except Gone:
             return
@@ -128,7 +127,7 @@ class Conversation:
     async def _ask(self, ask: Ask) -> None:
         script = self.call.order.script
         spoken: tuple[Say | Play, ...] = (*script.greeting, *ask.menu)
-        for step in range(1, ask.times + 1):
+        for step in range(1, ask.times_most + 1):
             key = await self._say(spoken, until_a_key=True) or await self._key(ask.wait_seconds)
             choice = None if key is None else ask.choice(key)
             if not await self.board.prove(self.call, f"keys/{step}", _heard(choice, step)):
@@ -139,7 +138,12 @@ class Conversation:
                 if choice.connect is not None:
                     await self._connect(choice.connect, choice.place)
                 return
-            spoken = (*(() if key is None else ask.not_understood), *ask.menu)
+            if key in ask.repeats:
+                spoken = ask.menu
+            elif step < ask.times:
+                spoken = (*(() if key is None else ask.not_understood), *ask.menu)
+            else:
+                break
         await self._say(ask.silent)
 
     async def _say(self, parts: Sequence[Say | Play], *, until_a_key: bool = False) -> str | None:

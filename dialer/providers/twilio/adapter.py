@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -13,8 +13,10 @@ from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioS
 from twilio.rest import Client
 
 from dialer.call import AnsweredBy, Dialed, Hangup, Progress, merge
+from dialer.cost import Price
 from dialer.errors import CallRefused, Fault, Malformed, PerhapsPlaced, ProviderUnavailable, TryLater
 from dialer.finding import Finding
+from dialer.lasting import time_limit
 from dialer.providers.base import Ability, Asked, Letter, News, Order, Placed, Reply, Webhook
 from dialer.providers.twilio import account, twiml, words
 from dialer.providers.twilio.gated_http import GatedClient, departure
@@ -24,9 +26,6 @@ from dialer.script import Script
 T = TypeVar("T")
 
 EVENTS = ["initiated", "ringing", "answered", "completed"]
-TALK_MOST = timedelta(hours=1)
-LISTEN_LEAST = timedelta(minutes=5)
-LASTS_MOST = timedelta(hours=4)
 TWIML_MOST = 4_000
 API_URL = "https://api.twilio.com"
 MESSAGE_WITHIN = 59
@@ -102,6 +101,16 @@ class Twilio:
         # 21220: it has ended, or is answered and may go on; 20404: nobody rings under this id
         self._asking(lambda: client.calls(call_id).update(status=status), gone=frozenset({20404, 21220}))
 
+    def price(self, call_ids: Sequence[str], *, with_legs: bool) -> Price | None:
+        client = self._client()
+        told: list[Any] = []
+        for id in call_ids:
+            told.append(self._asking(lambda id=id: client.calls(id).fetch()))  # type: ignore[misc]
+            if with_legs:
+                legs = self._asking(lambda id=id: client.calls.list(parent_call_sid=id, limit=PAGE))  # type: ignore[misc]
+                told += legs or ()
+        return words.price(told)
+
     def open(self, webhook: Webhook) -> Letter:
         if self._webhooks is None:
             raise Malformed("this node has no DIALER_PUBLIC_URL: Twilio was never told an address")
@@ -137,13 +146,11 @@ class Twilio:
 
     def _parameters(self, order: Order) -> dict[str, Any]:
         asks = order.script.ask
-        connects = asks is not None and any(choice.connect for choice in asks.choices)
-        lasts = twiml.lasts_at_most(order.script) + (TALK_MOST if connects else timedelta(0))
         parameters: dict[str, Any] = {
             "to": order.number,
             "from_": order.caller_id,
             "timeout": round(order.ring_for.total_seconds()),
-            "time_limit": round(min(max(lasts, LISTEN_LEAST), LASTS_MOST).total_seconds()),
+            "time_limit": round(time_limit(order.script).total_seconds()),
         }
         if order.machine_detection and order.script.voicemail:
             parameters |= {"machine_detection": "DetectMessageEnd", "machine_detection_timeout": MESSAGE_WITHIN}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from datetime import timedelta
 from urllib.parse import quote_plus
 
 from twilio.twiml.voice_response import Gather, VoiceResponse
@@ -17,8 +16,6 @@ Address = Callable[[str, int], str]
 
 # A Say with more is not said at all: 3,000 bytes with some voices, and 4,500 characters once it is a URL's.
 SAY_BYTES, SAY_ENCODED = 3_000, 4_400
-SLOWLY = 9  # characters a second
-A_RECORDING = timedelta(minutes=1)
 
 
 def opening(script: Script, address: Address | None) -> str:
@@ -48,6 +45,8 @@ def after_keys(script: Script, choice: Choice | None, keys: str, step: int, addr
             _connect(response, choice.connect, choice.place, address, caller_id)
         else:
             response.hangup()
+    elif ask is not None and keys in ask.repeats and step < ask.times_most:
+        _ask(response, script, ask, ask.menu, step + 1, address)
     elif ask is not None and step < ask.times:
         _ask(response, script, ask, (*(ask.not_understood if keys else ()), *ask.menu), step + 1, address)
     else:
@@ -69,29 +68,6 @@ def sorry(script: Script | None) -> str:
         _speak(response, script, script.apology)
     response.hangup()
     return str(response)
-
-
-def lasts_at_most(script: Script) -> timedelta:
-    """How long a call may take until everything is said and asked, the conversation of a transfer left out."""
-    ask = script.ask
-    total = _lasts(script.greeting) + _lasts(script.voicemail or ()) + _lasts(script.apology) + timedelta(minutes=1)
-    if ask is not None:
-        total += ask.times * (_lasts(ask.menu) + _lasts(ask.not_understood) + timedelta(seconds=ask.wait_seconds))
-        total += _lasts(ask.silent) + max((_choice_lasts(choice) for choice in ask.choices), default=timedelta(0))
-    return total
-
-
-def _choice_lasts(choice: Choice) -> timedelta:
-    connect = choice.connect
-    waits = timedelta(0) if connect is None else timedelta(seconds=connect.ring_seconds) + _lasts(connect.nobody)
-    return _lasts(choice.then) + waits
-
-
-def _lasts(parts: Sequence[Say | Play]) -> timedelta:
-    return sum(
-        (timedelta(seconds=len(part.text) / SLOWLY) if isinstance(part, Say) else A_RECORDING for part in parts),
-        timedelta(0),
-    )
 
 
 def _speak(response: VoiceResponse | Gather, script: Script, parts: Sequence[Say | Play]) -> None:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
+from typing import Any
 
 from dialer import secrecy
 from dialer.call import AnsweredBy, Dialed, Hangup, Phase, Progress, Transfer
+from dialer.cost import Price
+
+DEAREST = 1_000_000
+"""Whoever says that a call has cost more is not believed."""
 
 PHASES = {
     "queued": Phase.dialing,
@@ -175,3 +181,24 @@ def unknown(fields: Mapping[str, str]) -> str:
 def without_secrets(text: str) -> str:
     """For logs and rows: Twilio repeats numbers and addresses in its messages, and ours are signed."""
     return re.sub(r"\+?\d{7,}", "…", re.sub(r"[a-z]+://\S+", "…", secrecy.without_secrets(text)))[:150]
+
+
+def price(calls: Sequence[Any]) -> Price | None:
+    """Of all these together; None while one of them has none. What nobody has answered is not billed, and never has."""
+    total, currencies = Decimal(0), set[str]()
+    for call in calls:
+        if call is None:
+            continue  # deleted at Twilio
+        if call.price is None:
+            if PHASES.get(str(call.status)) is Phase.ended and call.status != "completed":
+                continue
+            return None
+        try:
+            amount = Decimal(str(call.price))
+        except InvalidOperation:
+            return None
+        if not amount.is_finite() or abs(amount) > DEAREST:
+            return None
+        total -= amount
+        currencies.add(str(call.price_unit or "").upper())
+    return Price(max(total, Decimal(0)), currencies.pop()) if len(currencies) == 1 else None

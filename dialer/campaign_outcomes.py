@@ -1,0 +1,144 @@
+"""`outcomes:` of the campaign file: by answer or outcome, what is to be written into the CRM beside the call itself."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterator
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from dialer import words
+from dialer.call import Disposition
+from dialer.campaign_values import Part, Text, one_value, reader
+from dialer.deadline import read_within
+
+TRANSFER_FAILED = "transfer_failed"
+LINES_MOST = 10
+
+# Of these nothing became: they are no end of a call that a person would be told of.
+_NO_END = (Disposition.cancelled,)
+
+
+def _whom(text: str) -> int | None:
+    if text.strip() == "responsible":
+        return None
+    try:
+        user = words.whole_number(text)
+    except ValueError:
+        user = 0
+    if user < 1:
+        raise ValueError(f"'{text[:40]}' is nobody; write responsible, or the number of a user of Bitrix24")
+    return user
+
+
+Whom = Annotated[int | None, reader(_whom)]
+Within = Annotated[str, AfterValidator(read_within)]
+
+
+def _plain_words(text: str) -> str:
+    if "{{" in text or "{%" in text:
+        raise ValueError("is read as it stands; put what is to be filled in into a block of the template, and name it")
+    return text
+
+
+Words = Annotated[Text, AfterValidator(_plain_words)]
+
+
+def _texts(value: Any) -> Any:
+    if not isinstance(value, dict) or not value:
+        raise ValueError("must hold fields and values, for example {Последний исход: renew}")
+    return {key: one_value(one) for key, one in value.items()}
+
+
+FieldValues = Annotated[dict[Text, Text], BeforeValidator(_texts)]
+
+
+class Task(Part):
+    title: Words | None = None
+    """Its title: words, or the name of a block of the template. Without it the block task_title."""
+    text: Words | None = None
+    """What is to be done: words, or the name of a block. Without it the block task_text."""
+    whom: Annotated[Whom, Field(alias="for")] = None
+    """Who does it: responsible (the card's responsible person), or the number of a user of Bitrix24."""
+    within: Within = "1 working day"
+    """By when: 4 hours, 2 days, or 1 working day (Monday to Friday without the campaign's holidays)."""
+
+
+class Notice(Part):
+    whom: Annotated[Whom, Field(alias="for")] = None
+    """Who is notified: responsible, or the number of a user of Bitrix24."""
+    text: Words | None = None
+    """Words, or the name of a block. Without it the block notification."""
+
+
+class Item(Part):
+    create: Text
+    """What is made: deal, lead, or the name of a smart process as people see it."""
+    title: Words | None = None
+    """Its title: words, or the name of a block. Without it the block item_title."""
+    pipeline: Text | None = None
+    """In which pipeline, by its name. Without it the default one."""
+    stage: Text | None = None
+    """In which stage, by its name. Without it the first one."""
+    fields: FieldValues = {}
+    """More fields and their values, by the labels people see."""
+    whom: Annotated[Whom, Field(alias="for")] = None
+    """Who is responsible for it: responsible, or the number of a user of Bitrix24."""
+
+
+def _notice(value: Any) -> Any:
+    return value if isinstance(value, dict) else {"for": value}
+
+
+class Line(Part):
+    """One thing that is written once. It has exactly one of these keys."""
+
+    task: Task | None = None
+    """A task with a deadline, bound to the card."""
+    stage: Text | None = None
+    """The card moves to this stage, by its name, if it still stands where it stood before the call."""
+    field: FieldValues | None = None
+    """Fields of the card and their new values; a date may be today or in 3 days."""
+    notify: Annotated[Notice | None, BeforeValidator(_notice)] = None
+    """A notification in Bitrix24: for responsible, for a user's number, or {for: …, text: …}."""
+    item: Item | None = None
+    """A new deal, lead or item of a smart process, with the person on it."""
+
+    @property
+    def kind(self) -> str:
+        return next(name for name in type(self).model_fields if getattr(self, name) is not None)
+
+    @model_validator(mode="after")
+    def _is_one_thing(self) -> Self:
+        said = [name for name in type(self).model_fields if getattr(self, name) is not None]
+        if len(said) != 1:
+            known = ", ".join(type(self).model_fields)
+            raise ValueError(f"must have exactly one of: {known}; begin each with a dash of its own")
+        return self
+
+
+Outcomes = dict[str, tuple[Line, ...]]
+
+
+def senseless(
+    outcomes: Outcomes, answers: Collection[str], *, connects: bool, card: str
+) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Paths below `outcomes`, and what is wrong there."""
+    known = [*answers, *(one.value for one in Disposition if one not in _NO_END), TRANSFER_FAILED]
+    for outcome, lines in outcomes.items():
+        if outcome not in known:
+            near = difflib.get_close_matches(outcome, known, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(dict.fromkeys(known))}"
+            yield (outcome,), f"is no answer of the script and no outcome of a call; {hint}"
+        elif outcome == TRANSFER_FAILED and not connects:
+            yield (outcome,), "cannot happen: no key of the script puts anybody through (connect)"
+        if not lines:
+            yield (outcome,), "is empty; write for example  - task: {within: 1 working day}"
+        if len(lines) > LINES_MOST:
+            yield (outcome,), f"has more than {LINES_MOST} lines"
+        for place, line in enumerate(lines):
+            if line.stage is not None and card in ("contact", "company"):
+                yield (outcome, place, "stage"), f"a {card} has no stages; name a field, or call deals"
+        stages = [place for place, line in enumerate(lines) if line.stage is not None]
+        yield from (((outcome, place, "stage"), "is the second stage of this outcome") for place in stages[1:])

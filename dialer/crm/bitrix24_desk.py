@@ -1,0 +1,18 @@
+"""What writing and looking share: the way to the portal, and what was learned of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dialer.crm.bitrix24_fields import Fields
+from dialer.crm.bitrix24_rest import Rest
+from dialer.crm.bitrix24_stages import Stages
+from dialer.crm.bitrix24_users import Users
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    rest: Rest
+    users: Users
+    fields: Fields
+    stages: Stages

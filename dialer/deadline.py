@@ -1,0 +1,35 @@
+"""`1 working day`, `4 hours` → the moment by which somebody is to have done a thing."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from dialer import words
+from dialer.calling_window import Window, is_holiday
+
+MOST = timedelta(days=60)
+_WORKING = re.compile(r"([0-9]{1,2}) *working +days?")
+
+
+def read_within(text: str) -> str:
+    """The same text. Raises ValueError."""
+    working = _WORKING.fullmatch(text.strip())
+    length = timedelta(days=int(working[1])) if working else words.duration(text)
+    if not timedelta(minutes=1) <= length <= MOST:
+        raise ValueError(f"must be 1 minute to {MOST.days} days, or 1 to {MOST.days} working days")
+    return text.strip()
+
+
+def moment_within(within: str, since: datetime, *, time_zone: str, window: Window) -> datetime:
+    """Working days are Monday to Friday without the holidays and closed days of the campaign; the hour stays."""
+    working = _WORKING.fullmatch(within)
+    if working is None:
+        return since + words.duration(within)
+    local = since.astimezone(ZoneInfo(time_zone))
+    left = int(working[1])
+    while left:
+        local += timedelta(days=1)  # the clock on the wall: over a change of hours it shows the same
+        left -= local.weekday() < 5 and not is_holiday(window, local.date())
+    return local.astimezone(since.tzinfo)
