@@ -219,6 +219,14 @@ class EveryProvider:
         assert company.said() == ["Здравствуйте", *["Нажмите 1, 2 или 9"] * 3, "Спасибо"]
         assert (known.answer, known.keys_unheard) == ("renew", False)
 
+    def test_a_menu_is_repeated_for_whoever_asks_for_it(self, company: Company) -> None:
+        able(company, Ability.keys)
+        assert SCRIPT.ask is not None
+        company.callee(presses=("0", "0", "1"))
+        place(company, script=replace(SCRIPT, ask=replace(SCRIPT.ask, repeats=("0",))))
+        assert until_ended(company).answer == "renew"
+        assert company.said() == ["Здравствуйте", *["Нажмите 1, 2 или 9"] * 3, "Спасибо"]
+
     def test_a_script_that_only_speaks_is_said_and_ends(self, company: Company) -> None:
         place(company, script=Script("ru-RU", None, (Say("Здравствуйте"), Say("До свидания"))))
         assert until_ended(company).hangup is Hangup.completed
