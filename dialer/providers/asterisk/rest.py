@@ -15,6 +15,7 @@ import httpx
 
 from dialer.errors import Fault, PerhapsPlaced, ProviderUnavailable, TryLater
 
+CONNECT_WITHIN = 3.0
 POOL_MOST = 40
 """Asterisk serves 100 HTTP sessions at once where nobody has told it otherwise."""
 QUEUED = 35.0
@@ -135,9 +136,10 @@ class Rest:
     ) -> httpx.Response:
         client: httpx.Client | None = getattr(self._mine, "client", None)
         if client is None:
+            patience = httpx.Timeout(self._timeout, connect=min(self._timeout, CONNECT_WITHIN))
             client = self._mine.client = httpx.Client(
                 base_url=f"{self._address.url}/ari", auth=(self._address.user, self._address.password), trust_env=False,
-                timeout=self._timeout, transport=httpx.HTTPTransport(
+                timeout=patience, transport=httpx.HTTPTransport(
                     retries=0, socket_options=_OPTIONS,
                     limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=10),
                 ),
@@ -151,7 +153,7 @@ class LoopRest:
     def __init__(self, address: Address) -> None:
         self._client = httpx.AsyncClient(
             base_url=f"{address.url}/ari", auth=(address.user, address.password), trust_env=False,
-            timeout=httpx.Timeout(QUEUED, connect=5.0),
+            timeout=httpx.Timeout(QUEUED, connect=CONNECT_WITHIN),
             limits=httpx.Limits(max_connections=POOL_MOST, max_keepalive_connections=POOL_MOST, keepalive_expiry=10),
         )  # fmt: skip
 
