@@ -9,10 +9,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from importlib import resources
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
@@ -37,7 +38,7 @@ class Desk:
     settings: dict[str, str] = field(default_factory=dict)
 
     def dialer(self, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-        bare = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        bare = {name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ}
         ran = subprocess.run(
             [sys.executable, "-m", "dialer.cli", *words], cwd=self.folder, env={**bare, **self.settings},
             capture_output=True, text=True,
@@ -132,15 +133,40 @@ def test_who_only_looks_makes_no_database_and_no_folder_for_it(tmp_path: Path, c
 
 
 def test_plan_tells_who_would_be_rung_and_why_others_not(connected: Desk) -> None:
+    connected.open_always()
     told = connected.told("plan")
-    why = {one["why_not"] for one in told}
+    why = {one["why_not"] for one in told["people"]}
     assert {"", "do not call, says the CRM", "the card has no phone"} <= why
-    rung = next(one for one in told if not one["why_not"])
+    rung = next(one for one in told["people"] if not one["why_not"])
     assert rung["number"].startswith("+7")
     assert "T" in rung["at"]
     shown = connected.dialer("plan").stdout
     assert rung["number"] in shown, "a number is never folded"
+    assert "Lines in use" in shown
     assert not (connected.folder / "dialer.db").exists()
+
+
+def test_a_plan_of_another_day_is_the_same_again_and_tells_what_has_changed_since(connected: Desk) -> None:
+    connected.open_always()
+    day = (datetime.now(ZoneInfo("Europe/Moscow")) + timedelta(days=16)).date()
+    first, again = (connected.told("plan", "--day", str(day), "--a-minute", "0.05") for _ in range(2))
+    assert first == again, "two plans of one input are the same"
+    assert (first["day"], first["changed"]) == (str(day), [])
+    assert first["would_be_rung"] > 0
+    assert first["cost"] == {"": round(first["minutes"] * 0.05, 2)}
+    connected.change("# starts: 2026-12-01", "starts: 2099-01-01")
+    changed = connected.told("plan", "--day", str(day))["changed"]
+    assert len(changed) == first["would_be_rung"]
+    assert changed[0]["what"].startswith("is not rung any more: ")
+    kept = connected.folder / "dialer.db.plans.json"
+    assert kept.stat().st_mode & 0o077 == 0
+    assert not [one for one in first["people"] if one["number"] and one["number"] in kept.read_text(encoding="utf-8")]
+
+
+def test_a_day_that_cannot_be_planned_is_told(connected: Desk) -> None:
+    assert "is past; name today" in connected.dialer("plan", "--day", "2001-01-01", code=1).stderr
+    assert "name a nearer day" in connected.dialer("plan", "--day", "2999-12-31", code=1).stderr
+    assert connected.dialer("plan", "--day", "soon", code=2).stdout == ""
 
 
 def test_a_file_that_is_put_back_after_a_rehearsal_holds_again(connected: Desk, sandbox: Sandbox) -> None:

@@ -15,10 +15,10 @@ from dialer.cancelling import LIVE
 from dialer.clock import Clock
 from dialer.commands.looking import open_to_look
 from dialer.commands.output import data, print_json, print_table
-from dialer.commands.plan import Memory, decide
 from dialer.database import Database
 from dialer.errors import DialerError
 from dialer.first_day import room
+from dialer.foresight.one import first_call
 from dialer.history import dials_by_number, why_not_to_call
 from dialer.pausing import ends_it
 from dialer.permission import Facts, Rule, each_rule
@@ -178,8 +178,9 @@ def _ask_crm(
                 seen = crm(settings, Clock()).read_again(audience, [person.card_id]).get(person.card_id)
                 why = "the CRM has no such card, or its user may not read it"
                 if seen is not None:
-                    told = decide(here.campaign, Memory(settings), settings, seen, now=now)
-                    why = told.why_not or f"the next reading takes it in; it is rung not before {told.at:%d %b %H:%M}"
+                    at, why = first_call(database, here, seen, only=settings.only_numbers, now=now)
+                    if at is not None:
+                        why = f"the next reading takes it in; it is rung not before {at:%d %b %H:%M}"
             except DialerError as error:
                 why = f"the CRM cannot be asked: {error}"
         found.append({"campaign": name, "why": why})

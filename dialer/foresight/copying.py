@@ -1,0 +1,94 @@
+"""What a database knows of people, as far as decisions ask for it → a copy in memory. The real one is only read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from dialer.campaign_store import Running
+from dialer.cancelling import LIVE
+from dialer.database import CHUNK, Database, ThrowAway
+from dialer.history import REMEMBERED
+from dialer.migrate import migrate, version_of
+from dialer.tables import PAST, attempts, campaigns, do_not_call, numbers, targets, trunks
+
+A_DAY = timedelta(days=1)
+
+
+def copy_known(known: Database | None, running: Mapping[str, Running], *, trunk: str, now: datetime) -> ThrowAway:
+    """Of the campaigns that run. Raises DatabaseRefused."""
+    copy = ThrowAway()
+    migrate(copy)
+
+    def begin(c: sa.Connection) -> None:
+        c.execute(sa.insert(trunks), {"name": trunk, "next_slot_at": PAST, "reason": ""})
+        c.execute(sa.insert(campaigns), [{"name": name, "next_slot_at": PAST} for name in sorted(running)])
+
+    copy.write(begin)
+    if known is not None and version_of(known)[0] is not None:
+        found = known.read(lambda c: list(_read(c, running, now=now)))
+        copy.write(lambda c: _write(copy, c, found))
+    return copy
+
+
+def _read(
+    c: sa.Connection, running: Mapping[str, Running], *, now: datetime
+) -> Iterator[tuple[sa.Table, list[Mapping[str, Any]]]]:
+    """An older program's tables may lack columns: those have their defaults in the copy."""
+    held, names = sa.inspect(c), sorted(running)
+    mine = targets.c.campaign.in_(names)
+    # their first call of all says that a campaign's first day is over
+    first = (
+        sa.select(sa.func.min(attempts.c.id))
+        .join(targets, targets.c.id == attempts.c.target_id)
+        .where(mine, attempts.c.claimed_at.is_not(None), attempts.c.counts, targets.c.card_type != "test")
+        .group_by(attempts.c.campaign)
+    )
+    firsts = sa.select(attempts.c.target_id).where(attempts.c.id.in_(first))
+    current = sa.or_(targets.c.state == "open", targets.c.contract_end >= (now - A_DAY).date())
+    people = sa.and_(mine, sa.or_(current, targets.c.id.in_(firsts)))
+    of_people = sa.select(targets.c.id).where(people)
+    calls = sa.or_(
+        attempts.c.target_id.in_(of_people),
+        sa.and_(attempts.c.campaign.in_(names), attempts.c.claimed_at.is_not(None)),
+        attempts.c.claimed_at > now - max(map(_looks_back, running.values()), default=REMEMBERED),
+        attempts.c.phase.in_(LIVE),
+    )
+    wanted: list[tuple[sa.Table, Any]] = [
+        (trunks, sa.true()),
+        (campaigns, sa.true()),
+        (targets, people),
+        (numbers, numbers.c.target_id.in_(of_people)),
+        (attempts, calls),
+        (do_not_call, sa.true()),
+    ]
+    for table, which in wanted:
+        has = {one["name"] for one in held.get_columns(table.name)}
+        columns = [column for column in table.c if column.name in has]
+        rows = c.execute(sa.select(*columns).where(which).order_by(*table.primary_key.columns)).mappings()
+        yield table, [dict(row) for row in rows]
+
+
+def _looks_back(here: Running) -> timedelta:
+    return max(REMEMBERED, getattr(here.campaign.audience, "talked_to", None) or REMEMBERED)
+
+
+def _write(copy: ThrowAway, c: sa.Connection, found: Sequence[tuple[sa.Table, list[Mapping[str, Any]]]]) -> None:
+    for table, rows in found:
+        if table is campaigns:
+            _campaigns(copy, c, rows)
+            continue
+        if table is trunks:
+            c.execute(sa.delete(trunks).where(trunks.c.name.in_([row["name"] for row in rows])))
+        for start in range(0, len(rows), CHUNK):
+            c.execute(sa.insert(table), rows[start : start + CHUNK])
+
+
+def _campaigns(copy: ThrowAway, c: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    for row in rows:
+        c.execute(copy.insert_new(campaigns), {"name": row["name"], "next_slot_at": PAST})
+        kept = {name: row[name] for name in ("paused", "next_slot_at") if name in row}
+        c.execute(sa.update(campaigns).where(campaigns.c.name == row["name"]).values(**kept))
