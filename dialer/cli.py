@@ -127,6 +127,30 @@ def plan(
 
 
 @app.command()
+def simulate(
+    campaign: OneCampaign = None,
+    days: Annotated[int, typer.Option(min=1, max=366, help="How many, from today.")] = 7,
+    answer_rate: Annotated[float, typer.Option(min=0, max=1, help="Of the calls, how many a person answers.")] = 0.4,
+    talk: Annotated[int, typer.Option(min=1, max=3_600, help="How many seconds a conversation lasts.")] = 45,
+    seed: Annotated[int, typer.Option(help="The same gives the same days, another gives other luck.")] = 1,
+    a_minute: Price = None,
+    json: Json = False,
+) -> None:
+    """Play the next days through, with retries: calls, lines, end and cost.
+
+    The same rules decide as in the service. Bitrix24 is read once; nothing is dialed or written.
+    """
+    from datetime import timedelta
+
+    from dialer.commands import simulate
+    from dialer.foresight.answers import Assumed
+
+    assumed = Assumed(answer_rate, timedelta(seconds=talk), seed)
+    code = simulate.simulate(_settings(), campaign, many=days, assumed=assumed, a_minute=a_minute, json=json)
+    raise typer.Exit(code)
+
+
+@app.command()
 def run(campaign: OneCampaign = None, json: Json = False) -> None:
     """Ring today's people, in the foreground, until all is written.
 

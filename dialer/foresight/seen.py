@@ -58,6 +58,22 @@ class Hour:
 
 
 @dataclass(frozen=True, slots=True)
+class Call:
+    """`nth` counts the calls to this person for this reason."""
+
+    campaign: str
+    card: str
+    contract_end: date
+    touch: int
+    number: str
+    caller_id: str
+    nth: int
+    at: datetime
+    until: datetime
+    became: str
+
+
+@dataclass(frozen=True, slots=True)
 class Day:
     day: date
     calls: int
@@ -215,6 +231,22 @@ def days(play: Play, first: date, count: int) -> list[Day]:
         whom = len({call.target for call in calls})
         found.append(Day(day, len(calls), whom, dict(words), minutes(calls), most, last))
     return found
+
+
+def all_calls(play: Play) -> list[Call]:
+    """In their order."""
+    rows = {row.id: row for row in play.copy.read(lambda c: c.execute(sa.select(*_SHOWN)).all())}
+    return [
+        Call(
+            call.campaign, f"{row.card_type} {row.card_id}", row.contract_end, row.touch, call.number, call.caller_id,
+            call.nth, call.at, call.until, became(play, call),
+        )
+        for call in play.calls
+        if (row := rows[call.target])
+    ]  # fmt: skip
+
+
+_SHOWN = (targets.c.id, targets.c.card_type, targets.c.card_id, targets.c.contract_end, targets.c.touch)
 
 
 def became(play: Play, call: Rung) -> str:
