@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from collections.abc import Sequence
 from datetime import date
 from typing import Any
@@ -15,7 +14,7 @@ from dialer.commands.output import data, people, print_counts, print_json, print
 from dialer.commands.plot import print_bars
 from dialer.foresight.answers import Assumed
 from dialer.foresight.playing import Rung
-from dialer.foresight.seen import Planned, calls_of_day, hours, minutes, people_of_day
+from dialer.foresight.seen import Planned, alike, calls_of_day, hours, minutes, people_of_day
 from dialer.settings import Settings
 
 SHOWN = 50
@@ -44,7 +43,7 @@ def plan(settings: Settings, campaign: str | None, *, day: date | None, a_minute
             "minutes": minutes(calls),
             "cost": costs(seen.play, calls, a_minute),
             "hours": [_row(hour) for hour in hours(calls, _zone(seen))],
-            "not_rung": dict(Counter(one.why_not for one in found if one.why_not)),
+            "not_rung": alike(one.why_not for one in found if one.why_not),
             "not_in_the_audience": {name: dict(why) for name, why in sorted(seen.play.outside.items()) if why},
             "people": [_row(one) for one in found],
             "changed": [_row(change) for change in changes],
@@ -106,9 +105,8 @@ def _tell(
     if calls:
         end = told["finished_at"].astimezone(zone)
         data.print(f"\nThe last call ends at {end:%d %b %H:%M %Z}. {_money(told)}")
-    out = Counter(one.why_not for one in found if one.why_not)
-    if out:
-        print_counts(f"{people(out.total())} would not be rung", out)
+    if told["not_rung"]:
+        print_counts(f"{people(sum(told['not_rung'].values()))} would not be rung", told["not_rung"])
     for name, why in told["not_in_the_audience"].items():
         print_counts(f"Not in the audience of {name}", why)
     if changes:

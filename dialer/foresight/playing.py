@@ -80,6 +80,11 @@ class Play:
     _ends: list[tuple[datetime, int, Ending, datetime]] = field(default_factory=list)
     _read: dict[str, date] = field(default_factory=dict)
     _last: datetime = PAST
+    since: datetime = field(init=False)
+    """When it began."""
+
+    def __post_init__(self) -> None:
+        self.since = self.now
 
     def go_on(self, until: datetime) -> None:
         """Whoever is due at the beginning is read at once, whatever the hour; on later days at the reading's hour."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from dialer.call import disposition
+from dialer.calling_window import next_opening
 from dialer.campaign import Campaign
 from dialer.foresight.playing import Play, Rung
 from dialer.intake import due_touch
@@ -119,6 +121,7 @@ def _planned(
     phones: dict[int, list[Any]] = defaultdict(list)
     for row in c.execute(sa.select(numbers).order_by(numbers.c.target_id, numbers.c.position)):
         phones[row.target_id].append(row)
+    rung_before = _rung_before(play, day)
     rests = {what: f"{why}; {ends_it(what)} ends the pause" for what, why in paused(c).items()}
     mine = sa.select(targets).where(targets.c.campaign.in_(sorted(play.running)), targets.c.card_type != "test")
     for row in c.execute(mine.order_by(targets.c.id)):
@@ -132,6 +135,8 @@ def _planned(
         at = None if call is None else call.at
         zones = zones_of(campaign, tuple((phone.zones if phone else "").split()), row.zone, at or _noon(campaign, day))
         contact = json.loads(row.contact)
+        opening = next_opening(zones, max(play.since, _midnight(campaign, day))).at if at is None else None
+        was_open = opening is not None and opening.astimezone(ZoneInfo(campaign.time_zone)).date() == day
         waits = wait.get(row.id)
         yield Planned(
             row.campaign, f"{row.card_type} {row.card_id}",
@@ -139,7 +144,8 @@ def _planned(
             phone.number if phone else None, row.contract_end, row.touch, at,
             None if at is None else at.astimezone(ZoneInfo(zones.home)), zones.home, zones.unclear,
             "" if call is None else call.caller_id, 0 if call is None else call.nth,
-            "" if call is not None else _rung_before(play, row.id, day) or _why_not(row, waits, rests, campaign, day),
+            "" if call is not None else rung_before.get(row.id)
+            or _why_not(row, waits, rests, campaign, day, was_open=was_open),
             None if call is not None or waits is None or waits.phase != "planned" else waits.due_at,
         )  # fmt: skip
 
@@ -157,13 +163,13 @@ def _is_due(play: Play, row: Any, day: date) -> bool:
     )
 
 
-def _rung_before(play: Play, target: int, day: date) -> str:
-    """Whoever is played to be over before that day."""
-    before = next((call for call in reversed(play.calls) if call.target == target and _day_of(play, call) < day), None)
-    return "" if before is None else f"rung on {_day_of(play, before)}, as is assumed here"
+def _rung_before(play: Play, day: date) -> dict[int, str]:
+    """By target: whoever is played to have been rung before that day."""
+    days = {call.target: on for call in play.calls if (on := _day_of(play, call)) < day}
+    return {target: f"rung on {on}, as is assumed here" for target, on in days.items()}
 
 
-def _why_not(row: Any, waits: Any, rests: Mapping[str, str], campaign: Campaign, day: date) -> str:
+def _why_not(row: Any, waits: Any, rests: Mapping[str, str], campaign: Campaign, day: date, *, was_open: bool) -> str:
     if row.state == "done":
         return f"already done: {row.reason}"
     if row.state != "open":
@@ -175,9 +181,14 @@ def _why_not(row: Any, waits: Any, rests: Mapping[str, str], campaign: Campaign,
         return f"paused: {pause}"
     if waits is None:
         return "the next reading takes it up"
-    if waits.due_at.astimezone(ZoneInfo(campaign.time_zone)).date() > day:
-        return str(waits.reason) or "its time has not come"
-    return "the day ends before its turn: more lines or calls a second would be needed"
+    if waits.due_at.astimezone(ZoneInfo(campaign.time_zone)).date() <= day:
+        return "the day ends before their turn"
+    late = was_open and waits.reason.startswith("the calling window")
+    return f"the window closes before their turn: {waits.reason}" if late else waits.reason or "the time has not come"
+
+
+def _midnight(campaign: Campaign, day: date) -> datetime:
+    return datetime.combine(day, time(), ZoneInfo(campaign.time_zone)).astimezone(UTC)
 
 
 def _noon(campaign: Campaign, day: date) -> datetime:
@@ -215,6 +226,14 @@ def most_at_once(spans: Iterable[tuple[datetime, datetime]]) -> int:
 def minutes(calls: Iterable[Rung]) -> int:
     """As telephone companies count them: each call that was answered, rounded up."""
     return sum(math.ceil(call.ending.talked / timedelta(minutes=1)) for call in calls if call.ending.talked is not None)
+
+
+def alike(reasons: Iterable[str]) -> dict[str, int]:
+    """How many for one reason, whatever day or hour it names."""
+    return dict(Counter(_MOMENT.sub("…", reason) for reason in reasons))
+
+
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d( \d\d:\d\d UTC)?")
 
 
 def days(play: Play, first: date, count: int) -> list[Day]:
@@ -261,7 +280,7 @@ def ends_of_targets(play: Play) -> dict[str, int]:
         .where(targets.c.campaign.in_(sorted(play.running)), targets.c.card_type != "test")
         .order_by(targets.c.id)
     )
-    tally = Counter[str]()
-    for row in play.copy.read(lambda c: c.execute(mine).all()):
-        tally["still waits" if row.state == "open" else f"{row.state.replace('_', ' ')}: {row.reason}"] += 1
-    return dict(tally)
+    return alike(
+        "still waits" if row.state == "open" else f"{row.state.replace('_', ' ')}: {row.reason}"
+        for row in play.copy.read(lambda c: c.execute(mine).all())
+    )
