@@ -34,6 +34,7 @@ from dialer.tables import PAST, attempts, campaigns, targets, trunks
 SETTLED_AFTER = timedelta(seconds=20)
 """As the service's wrap-up."""
 A_DAY = timedelta(days=1)
+CLAIMED_AT_ONCE = 500
 FOR_EVER = timedelta(days=36_500)
 AT_ONCE = Timing(wrap_up=timedelta(0), silent_after=timedelta(days=1))
 STATES = ("open", "done", "left_out", "cancelled")
@@ -176,9 +177,9 @@ class Play:
                     return
 
     def _room(self, until: datetime) -> int:
-        """How many calls can begin before `until`, each as long as usual."""
+        """How many calls can begin before `until`, each as long as usual; as many as one claim takes."""
         frees, count = list(self._lines), 0
-        while frees[0] < until:
+        while frees[0] < until and count < CLAIMED_AT_ONCE:
             heapq.heapreplace(frees, frees[0] + self.assumed.usual)
             count += 1
         return count
