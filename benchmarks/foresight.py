@@ -47,7 +47,7 @@ def _plan(count: int) -> Figure:
     begun = time.perf_counter()
     play, fine, _ = _play(ends, Assumed(), words=False, last=NOW.date(), lines=60, calls_per_second=2.0)
     fine(datetime(2026, 11, 24, 21, 0, tzinfo=UTC))
-    found = people_of_day(play, NOW.date(), frozenset())
+    found = people_of_day(play, {"renewal": NOW.date()}, frozenset())
     seconds = time.perf_counter() - begun
     decisions = count + 2 * len(play.calls)
     bare = _ask_bare(play, found)

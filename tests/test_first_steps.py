@@ -163,6 +163,35 @@ def test_a_plan_of_another_day_is_the_same_again_and_tells_what_has_changed_sinc
     assert not [one for one in first["people"] if one["number"] and one["number"] in kept.read_text(encoding="utf-8")]
 
 
+def test_run_rings_whom_plan_has_named_and_simulate_too(connected: Desk, sandbox: Sandbox) -> None:
+    connected.open_always()
+    connected.settings |= {"DIALER_TWILIO_LINES": "40", "DIALER_TWILIO_CALLS_PER_SECOND": "10"}
+    planned = {one["number"] for one in connected.told("plan")["people"] if not one["why_not"]}
+    simulated = connected.told("simulate", "--days", "1", "--answer-rate", "0.5", "--seed", "3")
+    assert not (connected.folder / "dialer.db").exists()
+    connected.dialer("run")
+    rung = {call.to for call in sandbox.telephone.calls.values()}
+    assert len(rung) > 20
+    assert planned == rung == {one["number"] for one in simulated["all_calls"]}
+    after = connected.told("plan")
+    assert not [one for one in after["people"] if not one["why_not"]]
+    assert any(one["why_not"] == "already done: reached" for one in after["people"])
+    assert {one["what"] for one in after["changed"]} >= {"is not rung any more: already done: reached"}
+
+
+def test_simulate_tells_the_days_and_the_same_ones_again(connected: Desk) -> None:
+    told, again = (connected.told("simulate", "--days", "3", "--seed", "5", "--a-minute", "0.1") for _ in range(2))
+    assert told == again
+    assert len(told["days"]) == 3
+    assert told["calls"] == sum(day["calls"] for day in told["days"]) == len(told["all_calls"])
+    assert told["cost"] == {"": round(told["minutes"] * 0.1, 2)}
+    shown = connected.dialer("simulate", "--days", "3").stdout
+    assert "Calls a day" in shown
+    assert "What would become of the reasons to ring" in shown
+    connected.dialer("simulate", "--days", "0", code=2)
+    assert list(connected.folder.glob("dialer.db*")) == []
+
+
 def test_a_day_that_cannot_be_planned_is_told(connected: Desk) -> None:
     assert "is past; name today" in connected.dialer("plan", "--day", "2001-01-01", code=1).stderr
     assert "name a nearer day" in connected.dialer("plan", "--day", "2999-12-31", code=1).stderr

@@ -43,16 +43,17 @@ class Foreseen:
 
     play: Play
     since: datetime
-    today: date
+    today: Mapping[str, date]
+    """By campaign: where it is past midnight another day has begun."""
     before: frozenset[int]
     zones: Mapping[str, ZoneInfo]
     broken: bool
 
-    def end_of(self, day: date) -> datetime:
-        return max(_midnight(day + timedelta(days=1), zone) for zone in self.zones.values())
+    def end_of(self, on: Mapping[str, date]) -> datetime:
+        return max(_midnight(on[name] + timedelta(days=1), zone) for name, zone in self.zones.items())
 
-    def begin_of(self, day: date) -> datetime:
-        return min(_midnight(day, zone) for zone in self.zones.values())
+    def begin_of(self, on: Mapping[str, date]) -> datetime:
+        return min(_midnight(on[name], zone) for name, zone in self.zones.items())
 
     @property
     def people(self) -> int:
@@ -98,13 +99,13 @@ def foreseen(
         if known is not None:
             clock.follow(known.now)
         now = _next_minute(clock.now())
-        today = max(now.astimezone(zone).date() for zone in zones.values())
-        until = last or today + timedelta(days=days - 1)
-        _refuse_day(until, today)
+        today = {name: now.astimezone(zone).date() for name, zone in zones.items()}
+        until = last or max(today.values()) + timedelta(days=days - 1)
+        _refuse_day(until, max(today.values()))
         copy = copy_known(known, running, trunk=TRUNK, now=now)
     with copy:
         people = {
-            name: read_people(portal, copy, here.campaign, first=now.astimezone(zones[name]).date(), last=until)
+            name: read_people(portal, copy, here.campaign, first=today[name], last=until)
             for name, here in sorted(running.items())
         }
         many = sum(len(one.by_card) for one in people.values())

@@ -89,7 +89,7 @@ def _kept(one: Planned) -> dict[str, str | None]:
 
 
 def _compare(before: Mapping[str, Kept], after: Mapping[str, Kept]) -> Iterator[Change]:
-    for key in sorted({*before, *after}):
+    for key in sorted({*before, *after}, key=lambda key: (len(key), key)):
         campaign, card, *_ = key.split("|")
         told = _what(before.get(key), after.get(key))
         if told:
@@ -121,4 +121,4 @@ def _other_reason(before: Kept | None, after: Kept) -> str:
 
 
 def _time(text: str) -> str:
-    return f"{datetime.fromisoformat(text):%d %b %H:%M} UTC"
+    return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M} UTC"

@@ -24,12 +24,12 @@ CHANGES_SHOWN = 20
 def plan(settings: Settings, campaign: str | None, *, day: date | None, a_minute: float | None, json: bool) -> int:
     """Returns 1 where a broken campaign was left out."""
     with foreseen(settings, campaign, Assumed(), last=day, words=True) as seen:
-        chosen = day or seen.today
-        if chosen > seen.today:
-            seen.go_coarsely(seen.begin_of(chosen))
-        seen.go_finely(seen.end_of(chosen))
-        found = people_of_day(seen.play, chosen, seen.before)
-        calls = calls_of_day(seen.play, chosen)
+        on = dict.fromkeys(seen.zones, day) if day is not None else seen.today
+        chosen = max(on.values())
+        seen.go_coarsely(seen.begin_of(on))
+        seen.go_finely(seen.end_of(on))
+        found = people_of_day(seen.play, on, seen.before)
+        calls = calls_of_day(seen.play, on)
         path, key = plans_file(settings), plan_key(campaign, chosen)
         changes, since = what_changed(path, key, found)
         told = {
@@ -86,14 +86,17 @@ def _tell(
     rung = [one for one in found if not one.why_not]
     rows = [
         (
-            place, one.local, one.zone + (" (unclear)" if one.zone_unclear else ""), one.number, one.name, one.card,
-            one.contract_end,
+            place, one.local, "unclear" if one.zone_unclear else one.zone.rpartition("/")[2], one.number, one.name,
+            one.card, one.contract_end,
         )
         for place, one in enumerate(rung[:SHOWN], 1)
     ]  # fmt: skip
     columns = ("", "their time", "zone", "number", "who", "card", "contract ends")
     title = f"{people(len(rung))} would be rung on {day:%a %d %b %Y}"
-    print_table(title, columns, rows, unbroken=("their time", "number"))
+    if rows:
+        print_table(title, columns, rows, unbroken=("their time", "number"))
+    else:
+        data.print(f"Nobody would be rung on {day:%a %d %b %Y}.")
     if len(rung) > SHOWN:
         talk.print(f"… and {len(rung) - SHOWN} more; --json shows all")
     zone, lines = _zone(seen), seen.play.budget.lines
@@ -109,13 +112,11 @@ def _tell(
         print_counts(f"{people(sum(told['not_rung'].values()))} would not be rung", told["not_rung"])
     for name, why in told["not_in_the_audience"].items():
         print_counts(f"Not in the audience of {name}", why)
-    if changes:
-        print_table(
-            f"{len(changes)} changed since the last plan of this day", ("campaign", "card", "what"),
-            [(one.campaign, one.card, one.what) for one in changes[:CHANGES_SHOWN]],
-        )  # fmt: skip
-        if len(changes) > CHANGES_SHOWN:
-            talk.print(f"… and {len(changes) - CHANGES_SHOWN} more; --json shows all")
+    title = f"{len(changes)} changed since the last plan of this day"
+    if len(changes) > CHANGES_SHOWN:
+        print_counts(f"{title}; --json shows each", alike(one.what for one in changes))
+    elif changes:
+        print_table(title, ("campaign", "card", "what"), [(one.campaign, one.card, one.what) for one in changes])
     talk.print(f"Assumed: {told['assumed']}. `dialer simulate` plays days through with retries.")
 
 

@@ -19,13 +19,14 @@ def simulate(
 ) -> int:
     """Returns 1 where a broken campaign was left out."""
     with foreseen(settings, campaign, assumed, last=None, days=many) as seen:
-        last = seen.today + timedelta(days=many - 1)
-        seen.go_coarsely(seen.end_of(last))
+        first = min(seen.today.values())
+        last = first + timedelta(days=many - 1)
+        seen.go_coarsely(seen.end_of(dict.fromkeys(seen.zones, last)))
         seen.play.end()
-        found = days(seen.play, seen.today, many)
+        found = days(seen.play, first, many)
         calls = all_calls(seen.play)
         told = {
-            "first_day": seen.today,
+            "first_day": first,
             "last_day": last,
             "assumed": {
                 "answer_rate": assumed.answer_rate, "talk": assumed.talk.total_seconds(), "seed": assumed.seed,

@@ -29,16 +29,29 @@ def copy_known(known: Database | None, running: Mapping[str, Running], *, trunk:
 
     copy.write(begin)
     if known is not None and version_of(known)[0] is not None:
-        found = known.read(lambda c: list(_read(c, running, now=now)))
-        copy.write(lambda c: _write(copy, c, found))
+        known.read(lambda c: copy.write(lambda to: _copy(c, copy, to, running, now=now)))
     return copy
 
 
-def _read(
-    c: sa.Connection, running: Mapping[str, Running], *, now: datetime
-) -> Iterator[tuple[sa.Table, list[Mapping[str, Any]]]]:
-    """An older program's tables may lack columns: those have their defaults in the copy."""
-    held, names = sa.inspect(c), sorted(running)
+def _copy(
+    c: sa.Connection, copy: ThrowAway, to: sa.Connection, running: Mapping[str, Running], *, now: datetime
+) -> None:
+    """An older program's tables may lack columns: those have their defaults in the copy. May be done again."""
+    held = sa.inspect(c)
+    for table, which in _wanted(running, now=now):
+        has = {one["name"] for one in held.get_columns(table.name)}
+        columns = [column for column in table.c if column.name in has]
+        rows = c.execute(sa.select(*columns).where(which).order_by(*table.primary_key.columns)).mappings()
+        if table is campaigns:
+            _campaigns(copy, to, [dict(row) for row in rows])
+            continue
+        to.execute(sa.delete(table) if table is not trunks else sa.delete(trunks).where(trunks.c.name.in_(_names(c))))
+        for some in rows.partitions(CHUNK):
+            to.execute(sa.insert(table), [dict(row) for row in some])
+
+
+def _wanted(running: Mapping[str, Running], *, now: datetime) -> Iterator[tuple[sa.Table, Any]]:
+    names = sorted(running)
     mine = targets.c.campaign.in_(names)
     # their first call of all says that a campaign's first day is over
     first = (
@@ -57,34 +70,20 @@ def _read(
         attempts.c.claimed_at > now - max(map(_looks_back, running.values()), default=REMEMBERED),
         attempts.c.phase.in_(LIVE),
     )
-    wanted: list[tuple[sa.Table, Any]] = [
-        (trunks, sa.true()),
-        (campaigns, sa.true()),
-        (targets, people),
-        (numbers, numbers.c.target_id.in_(of_people)),
-        (attempts, calls),
-        (do_not_call, sa.true()),
-    ]
-    for table, which in wanted:
-        has = {one["name"] for one in held.get_columns(table.name)}
-        columns = [column for column in table.c if column.name in has]
-        rows = c.execute(sa.select(*columns).where(which).order_by(*table.primary_key.columns)).mappings()
-        yield table, [dict(row) for row in rows]
+    yield trunks, sa.true()
+    yield campaigns, sa.true()
+    yield targets, people
+    yield numbers, numbers.c.target_id.in_(of_people)
+    yield attempts, calls
+    yield do_not_call, sa.true()
+
+
+def _names(c: sa.Connection) -> list[str]:
+    return list(c.execute(sa.select(trunks.c.name)).scalars())
 
 
 def _looks_back(here: Running) -> timedelta:
     return max(REMEMBERED, getattr(here.campaign.audience, "talked_to", None) or REMEMBERED)
-
-
-def _write(copy: ThrowAway, c: sa.Connection, found: Sequence[tuple[sa.Table, list[Mapping[str, Any]]]]) -> None:
-    for table, rows in found:
-        if table is campaigns:
-            _campaigns(copy, c, rows)
-            continue
-        if table is trunks:
-            c.execute(sa.delete(trunks).where(trunks.c.name.in_([row["name"] for row in rows])))
-        for start in range(0, len(rows), CHUNK):
-            c.execute(sa.insert(table), rows[start : start + CHUNK])
 
 
 def _campaigns(copy: ThrowAway, c: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -97,8 +97,8 @@ class Play:
             if self._end(now) or any_read or begins:
                 self._plan(now)
             self._ring(now)
-            self.now = self._next(now)
-        self.now = until
+            # beyond the end nothing has been looked at yet
+            self.now = min(self._next(now), until)
 
     def end(self) -> None:
         """What is still rung comes to its end."""

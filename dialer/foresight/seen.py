@@ -93,21 +93,25 @@ def opened(play: Play) -> frozenset[int]:
     )
 
 
-def people_of_day(play: Play, day: date, before: Collection[int]) -> list[Planned]:
+Dates = Mapping[str, date]
+"""By campaign: the day that is looked at, for where one has begun another may still be in the day before."""
+
+
+def people_of_day(play: Play, on: Dates, before: Collection[int]) -> list[Planned]:
     """Who is rung, in the order of their calls; then who is not, and why. `before` were open when it began."""
     calls: dict[int, Rung] = {}
-    for call in calls_of_day(play, day):
+    for call in calls_of_day(play, on):
         calls.setdefault(call.target, call)
-    found = play.copy.read(lambda c: list(_planned(c, play, day, calls, before)))
-    return sorted(found, key=lambda one: (one.at is None, one.at or _LATEST, one.campaign, one.card, one.touch))
+    found = play.copy.read(lambda c: list(_planned(c, play, on, calls, before)))
+    return sorted(found, key=lambda one: (one.at is None, one.at or _LATEST, one.campaign, len(one.card), one.card))
 
 
 _LATEST = datetime(9999, 1, 1, tzinfo=UTC)
 
 
-def calls_of_day(play: Play, day: date) -> list[Rung]:
+def calls_of_day(play: Play, on: Dates) -> list[Rung]:
     """By the calendar of each campaign."""
-    return [call for call in play.calls if _day_of(play, call) == day]
+    return [call for call in play.calls if _day_of(play, call) == on[call.campaign]]
 
 
 def _day_of(play: Play, call: Rung) -> date:
@@ -115,17 +119,17 @@ def _day_of(play: Play, call: Rung) -> date:
 
 
 def _planned(
-    c: sa.Connection, play: Play, day: date, calls: Mapping[int, Rung], before: Collection[int]
+    c: sa.Connection, play: Play, on: Dates, calls: Mapping[int, Rung], before: Collection[int]
 ) -> Iterator[Planned]:
     wait = {row.target_id: row for row in c.execute(sa.select(attempts).where(attempts.c.phase != "ended"))}
     phones: dict[int, list[Any]] = defaultdict(list)
     for row in c.execute(sa.select(numbers).order_by(numbers.c.target_id, numbers.c.position)):
         phones[row.target_id].append(row)
-    rung_before = _rung_before(play, day)
+    rung_before = _rung_before(play, on)
     rests = {what: f"{why}; {ends_it(what)} ends the pause" for what, why in paused(c).items()}
     mine = sa.select(targets).where(targets.c.campaign.in_(sorted(play.running)), targets.c.card_type != "test")
     for row in c.execute(mine.order_by(targets.c.id)):
-        campaign = play.running[row.campaign].campaign
+        campaign, day = play.running[row.campaign].campaign, on[row.campaign]
         call = calls.get(row.id)
         if call is None and row.id not in before and row.state != "open" and not _is_due(play, row, day):
             continue
@@ -163,10 +167,10 @@ def _is_due(play: Play, row: Any, day: date) -> bool:
     )
 
 
-def _rung_before(play: Play, day: date) -> dict[int, str]:
+def _rung_before(play: Play, on: Dates) -> dict[int, str]:
     """By target: whoever is played to have been rung before that day."""
-    days = {call.target: on for call in play.calls if (on := _day_of(play, call)) < day}
-    return {target: f"rung on {on}, as is assumed here" for target, on in days.items()}
+    days = {call.target: day for call in play.calls if (day := _day_of(play, call)) < on[call.campaign]}
+    return {target: f"rung on {day}, as is assumed here" for target, day in days.items()}
 
 
 def _why_not(row: Any, waits: Any, rests: Mapping[str, str], campaign: Campaign, day: date, *, was_open: bool) -> str:
@@ -241,8 +245,7 @@ def days(play: Play, first: date, count: int) -> list[Day]:
     by_day: dict[date, list[Rung]] = defaultdict(list)
     for call in play.calls:
         by_day[_day_of(play, call)].append(call)
-    for ahead in range(count):
-        day = first + timedelta(days=ahead)
+    for day in sorted({*by_day, *(first + timedelta(days=ahead) for ahead in range(count))}):
         calls = by_day[day]
         words = Counter(became(play, call) for call in calls)
         most = most_at_once((call.at, call.until) for call in calls)

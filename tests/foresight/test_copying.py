@@ -30,7 +30,8 @@ def plan(scene: Scene, *people: Contact, play: Play | None = None, day: int = 0,
     before = opened(chosen)
     chosen.go_on(MIDNIGHT - 3 * HOUR + day * DAY)
     chosen.end()
-    return {one.card: one for one in people_of_day(chosen, (NOON + day * DAY).date(), before)}
+    on = dict.fromkeys(chosen.running, (NOON + day * DAY).date())
+    return {one.card: one for one in people_of_day(chosen, on, before)}
 
 
 def never(scene: Scene, number: str) -> None:
