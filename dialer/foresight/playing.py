@@ -105,18 +105,15 @@ class Play:
         self._end(_NEVER)
 
     def _take_over_live(self, now: datetime) -> None:
-        live = sa.select(attempts.c.id, attempts.c.campaign, attempts.c.number, attempts.c.trunk).where(
-            attempts.c.phase.in_(LIVE)
-        )
+        """Of other campaigns, too: each ends as a conversation that begins now."""
+        live = sa.select(attempts.c.id, attempts.c.number, attempts.c.trunk).where(attempts.c.phase.in_(LIVE))
+        anybody = next(iter(self.running.values())).campaign
         self._lines = [now] * self.budget.lines
         for row in self.copy.read(lambda c: c.execute(live.order_by(attempts.c.id)).all()):
-            here = self.running.get(row.campaign)
-            ending = ends(Assumed(), here.campaign, row.number, 1) if here is not None else None
-            lasts = self.assumed.usual if ending is None else ending.lasts
-            if ending is not None:
-                heapq.heappush(self._ends, (now + lasts, row.id, ending, now))
+            ending = ends(Assumed(), anybody, row.number, 1)
+            heapq.heappush(self._ends, (now + ending.lasts, row.id, ending, now))
             if row.trunk == self.budget.trunk:
-                heapq.heapreplace(self._lines, now + lasts)
+                heapq.heapreplace(self._lines, now + ending.lasts)
 
     def _read_due(self, now: datetime) -> bool:
         any_read = False

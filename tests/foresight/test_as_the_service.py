@@ -26,14 +26,14 @@ def test_a_play_rings_the_same_people_in_the_same_order_and_at_the_same_time(
     people = [a_person(id, zone=("Москва", "Казань", "Омск")[id % 3]) for id in range(1, 31)]
     people += [a_person(31, phone=people[0].phones[0]), a_person(32, do_not_call=True), a_person(33, phone="нет")]
     assumed, budget = Assumed(0.4, seed=seed), a_budget(lines=lines, calls_per_second=calls_per_second)
-    until = NOON + 25 * MINUTE
+    until = NOON + 10 * MINUTE
     play = a_play(scene, people, assumed, budget=budget)
     play.go_on(until)
     rung = as_the_service_rings(scene, people, assumed, budget, now=NOON, until=until)
     foreseen = [(call.number, call.nth, call.at) for call in play.calls]
     tries = min(len(rung), len(foreseen))
     assert abs(len(rung) - len(foreseen)) <= 1, "one may begin at the very end"
-    assert tries > 40
+    assert tries > 30
     assert sorted(one[:2] for one in foreseen[:tries]) == sorted(one[:2] for one in rung[:tries])
     at = {one[:2]: one[2] for one in rung}
     # the service waits twenty seconds for stragglers before it decides on a next try

@@ -16,7 +16,7 @@ from dialer.foresight.seen import Planned, opened, people_of_day
 from dialer.pausing import pause
 from dialer.tables import attempts, campaigns, do_not_call, targets, trunks
 from tests.foresight.scene import END, a_budget, a_person, a_play
-from tests.rows import everything
+from tests.rows import add_attempt, everything
 from tests.stages.fakes import Portal
 from tests.stages.scene import DAY, HOUR, MINUTE, NOON, SECOND, Scene
 from tests.test_upgrading import REVISIONS, fill, make_tables
@@ -87,6 +87,22 @@ def test_a_live_call_takes_its_line_and_its_person_is_not_rung_again(scene: Scen
     assert play.calls[0].at == NOON + 55 * SECOND
     of_live = f"contact {scene.of_attempt(live).card_id}"
     assert found[of_live].why_not
+
+
+def test_a_live_call_of_another_campaign_holds_its_number_until_it_ends(scene: Scene) -> None:
+    scene.campaign("other")
+    target = scene.target("+79161000001", campaign="other", plan_at=None)
+    add_attempt(scene.database, target, NOON, "+79161000001", campaign="other")
+    play = a_play(scene, [a_person(1), a_person(2)])
+    play.running = {"renewal": play.running["renewal"]}
+    play.go_on(NOON + HOUR)
+    assert [call.number for call in play.calls] == ["+79161000002"], "the other is rung at most once a day"
+    scene.campaign(limits="{per_person: {1 day: 2}}")
+    play = a_play(scene, [a_person(1), a_person(2)])
+    play.running = {"renewal": play.running["renewal"]}
+    play.go_on(NOON + HOUR)
+    assert [call.number for call in play.calls] == ["+79161000002", "+79161000001"]
+    assert play.calls[1].at >= NOON + 55 * SECOND
 
 
 def test_a_pause_holds_and_is_said(scene: Scene) -> None:
