@@ -105,9 +105,8 @@ def _play(
         ask_after=timedelta(seconds=85), fresh_for=timedelta(days=1), key="key",
     )  # fmt: skip
     rng = random.Random(7)
-    people = {
-        "renewal": people_of(running["renewal"].campaign, {id: _person(id, end, rng) for id, end in ends.items()})
-    }
+    everybody = [_person(id, end, rng) for id, end in ends.items()]
+    people = {"renewal": people_of(running["renewal"].campaign, everybody)}
     play = Play(copy, NOW, running, budget, people, assumed, with_words=words)
 
     def go(step: timedelta, until: datetime) -> None:

@@ -33,6 +33,8 @@ COARSE_LEAST, COARSE_MOST, COARSE = timedelta(seconds=10), timedelta(minutes=5),
 """The steps of a play, shortest and longest, and how many people make it a second longer."""
 
 
+A_MILLION = 1_000_000
+"""A campaign's money is counted in so many parts of its currency."""
 WORDS_MOST = 1_000
 """For so many people their words are made, as a call would: whom the template does not fit is left out."""
 
@@ -109,9 +111,10 @@ def foreseen(
             for name, here in sorted(running.items())
         }
         many = sum(len(one.by_card) for one in people.values())
-        play = Play(
-            copy, now, running, budget(settings, "foresight"), people, assumed, with_words=words and many <= WORDS_MOST
-        )
+        # what a call may cost at most depends on how long its words are
+        dear = any(getattr(here.campaign.limits, "money", None) for here in running.values())
+        tried = dear or (words and many <= WORDS_MOST)
+        play = Play(copy, now, running, budget(settings, "foresight"), people, assumed, with_words=tried)
         broken = campaign is None and bool(loaded.mistakes)
         yield Foreseen(play, now, today, opened(play), zones, broken)
 
@@ -133,7 +136,7 @@ def _price(campaign: Campaign, a_minute: float | None) -> tuple[float | None, st
     if a_minute is not None:
         return a_minute, currency
     said = getattr(money, "a_minute", None)
-    return None if said is None else float(said), currency
+    return None if said is None else said / A_MILLION, currency
 
 
 def running_of(loaded: Loaded, campaign: str | None) -> dict[str, Running]:

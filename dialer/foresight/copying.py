@@ -36,9 +36,11 @@ def copy_known(known: Database | None, running: Mapping[str, Running], *, trunk:
 def _copy(
     c: sa.Connection, copy: ThrowAway, to: sa.Connection, running: Mapping[str, Running], *, now: datetime
 ) -> None:
-    """An older program's tables may lack columns: those have their defaults in the copy. May be done again."""
+    """An older program may lack tables and columns: those are empty, or have their defaults. May be done again."""
     held = sa.inspect(c)
     for table, which in _wanted(running, now=now):
+        if not held.has_table(table.name):
+            continue
         has = {one["name"] for one in held.get_columns(table.name)}
         columns = [column for column in table.c if column.name in has]
         rows = c.execute(sa.select(*columns).where(which).order_by(*table.primary_key.columns)).mappings()

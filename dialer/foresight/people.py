@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
@@ -19,10 +19,10 @@ from dialer.tables import targets
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """Of one campaign. `by_card` is everybody; `changing` are those for whom another touch is due from that day on."""
+    """Of one campaign. `by_card` is everybody; `changing` are cards for which another touch is due from that day on."""
 
-    by_card: Mapping[int, Contact] = field(default_factory=dict)
-    changing: Mapping[date, Sequence[int]] = field(default_factory=dict)
+    by_card: Mapping[int, Sequence[Contact]] = field(default_factory=dict)
+    changing: Mapping[date, frozenset[int]] = field(default_factory=dict)
     known: frozenset[int] = frozenset()
     """Cards of people who wait in the database and are not read any more: they were asked about by id."""
 
@@ -30,37 +30,34 @@ class People:
 def read_people(crm: Crm, database: Database, campaign: Campaign, *, first: date, last: date) -> People:
     """Everybody who is read on `first` to `last`; whoever waits in the database is asked about by id, as shortly before
     a call. Raises CrmError."""
-    found = {}
-    for page in crm.read(campaign.audience, first=first, last=last + timedelta(days=max(campaign.touches))):
-        found.update({person.card_id: person for person in page})
+    until = last + timedelta(days=max(campaign.touches))
+    found = [person for page in crm.read(campaign.audience, first=first, last=until) for person in page]
     waiting = sa.select(targets.c.card_id).where(
         targets.c.campaign == campaign.name, targets.c.state == "open", targets.c.card_type == campaign.audience.card
     )
-    ids = database.read(lambda c: set(c.execute(waiting).scalars())) - set(found)
+    ids = database.read(lambda c: set(c.execute(waiting).scalars())) - {person.card_id for person in found}
     again = crm.read_again(campaign.audience, sorted(ids)) if ids else {}
-    return people_of(campaign, {**found, **again}, known=frozenset(ids))
+    return people_of(campaign, [*found, *again.values()], known=frozenset(ids))
 
 
-def people_of(campaign: Campaign, by_card: Mapping[int, Contact], *, known: frozenset[int] = frozenset()) -> People:
-    changing = defaultdict(list)
-    for id, person in sorted(by_card.items()):
+def people_of(campaign: Campaign, people: Iterable[Contact], *, known: frozenset[int] = frozenset()) -> People:
+    by_card: dict[int, list[Contact]] = defaultdict(list)
+    changing: dict[date, set[int]] = defaultdict(set)
+    for person in people:
+        by_card[person.card_id].append(person)
         if person.contract_end is not None:
             for touch in campaign.touches:
-                changing[person.contract_end - timedelta(days=touch)].append(id)
-    return People(by_card, changing, known)
+                changing[person.contract_end - timedelta(days=touch)].add(person.card_id)
+    return People(by_card, {day: frozenset(ids) for day, ids in changing.items()}, known)
 
 
-def brought_first(campaign: Campaign, people: People, day: date) -> list[Contact]:
-    """By the reading of the first day, and shortly before a call by id."""
-    last = day + timedelta(days=max(campaign.touches))
-    return [
-        person
-        for id, person in sorted(people.by_card.items())
-        if id in people.known or (person.contract_end is not None and day <= person.contract_end <= last)
-    ]
+def brought_first(campaign: Campaign, people: People, day: date) -> list[Sequence[Contact]]:
+    """By the reading of the first day, and shortly before a call by id. All people of a card together."""
+    read = (id for id in people.by_card if id in people.known or _is_read(campaign, people.by_card[id], day))
+    return [people.by_card[id] for id in sorted(read)]
 
 
-def brought(database: Database, campaign: Campaign, people: People, day: date) -> list[Contact]:
+def brought(database: Database, campaign: Campaign, people: People, day: date) -> list[Sequence[Contact]]:
     """By the reading of a later day: those of whom it says something new, though nobody has changed meanwhile.
 
     Whoever was left out is tried again, as every day: another card may have given their number up.
@@ -74,9 +71,7 @@ def brought(database: Database, campaign: Campaign, people: People, day: date) -
     )
     ids = {id for id in database.read(lambda c: c.execute(again).scalars().all()) if _may_be_rung(campaign, people, id)}
     ids.update(people.changing.get(day, ()))
-    last = day + timedelta(days=max(campaign.touches))
-    found = [people.by_card[id] for id in sorted(ids)]
-    return [one for one in found if one.contract_end is not None and day <= one.contract_end <= last]
+    return [people.by_card[id] for id in sorted(ids) if _is_read(campaign, people.by_card[id], day)]
 
 
 def has_conditions(campaign: Campaign) -> bool:
@@ -103,6 +98,10 @@ def cancel_gone(database: Database, campaign: Campaign, people: People, *, now: 
     database.write(work)
 
 
+def _is_read(campaign: Campaign, of_card: Sequence[Contact], day: date) -> bool:
+    last = day + timedelta(days=max(campaign.touches))
+    return any(one.contract_end is not None and day <= one.contract_end <= last for one in of_card)
+
+
 def _may_be_rung(campaign: Campaign, people: People, card_id: int) -> bool:
-    person = people.by_card.get(card_id)
-    return person is not None and not person.do_not_call and bool(usable_phones(campaign, person)[0])
+    return any(not one.do_not_call and usable_phones(campaign, one)[0] for one in people.by_card.get(card_id, ()))

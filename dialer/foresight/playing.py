@@ -133,7 +133,8 @@ class Play:
             self._read[name] = day
             tally = Counter[str]()
             for start in range(0, len(due), PEOPLE_AT_ONCE):
-                tally += take_in_people(self.copy, campaign, due[start : start + PEOPLE_AT_ONCE], day, now=now)
+                some = [person for of_card in due[start : start + PEOPLE_AT_ONCE] for person in of_card]
+                tally += take_in_people(self.copy, campaign, some, day, now=now)
             if before is None or has_conditions(campaign):
                 self.outside[name] = Counter({why: n for why, n in tally.items() if why not in STATES})
             any_read = any_read or bool(due)
@@ -153,8 +154,7 @@ class Play:
 
     def _plan(self, now: datetime) -> None:
         plan_due(self.copy, self.running, now=now, only=self.budget.only)
-        if any(here.campaign.first_day_at_most is not None for here in self.running.values()):
-            put_off_the_rest(self.copy, self.running, now=now, only=self.budget.only)
+        put_off_the_rest(self.copy, self.running, now=now, only=self.budget.only)
 
     def _ring(self, now: datetime) -> None:
         """All that can begin before the next step."""

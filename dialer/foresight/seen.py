@@ -158,12 +158,9 @@ def _is_due(play: Play, row: Any, day: date) -> bool:
     """Would that day's reading bring this person, for this very reason?"""
     campaign = play.running[row.campaign].campaign
     people = play.people.get(row.campaign)
-    person = None if people is None else people.by_card.get(row.card_id)
-    return (
-        person is not None
-        and row.card_type == campaign.audience.card
-        and person.contract_end == row.contract_end
-        and due_touch(campaign, person, day) == row.touch
+    of_card = () if people is None or row.card_type != campaign.audience.card else people.by_card.get(row.card_id, ())
+    return any(
+        person.contract_end == row.contract_end and due_touch(campaign, person, day) == row.touch for person in of_card
     )
 
 

@@ -51,7 +51,7 @@ def a_play(
 ) -> Play:  # fmt: skip
     running = {name: here for name, here in scene.running.items() if not here.stopped}
     copy = copy_known(scene.database, running, trunk="twilio", now=now)
-    of = {name: people_of(here.campaign, {one.card_id: one for one in people}) for name, here in running.items()}
+    of = {name: people_of(here.campaign, people) for name, here in running.items()}
     return Play(
         copy, now, running, budget or a_budget(), of, assumed or Assumed(), with_words=words, step=step, least=step
     )
