@@ -93,20 +93,23 @@ def provider(settings: Settings, key: str) -> Twilio:
 
 def desk(settings: Settings, key: str) -> Desk:
     twilio: Provider = provider(settings, key)
-    budget = Budget(
+    # a placement waits for its slot up to 0.3 s and for the provider's answer as long again
+    most = settings.placements or min(max(4, math.ceil(settings.twilio_calls_per_second * 0.8) + 2), PLACEMENTS_MOST)
+    return Desk(twilio, budget(settings, key), most)
+
+
+def budget(settings: Settings, key: str) -> Budget:
+    return Budget(
         trunk=TRUNK,
         lines=settings.twilio_lines,
         calls_per_second=settings.twilio_calls_per_second,
         send_within=settings.send_within,
-        ask_after=twilio.request_timeout + twilio.lists_lag,
+        ask_after=settings.twilio_timeout + settings.twilio_lists_lag,
         fresh_for=settings.fresh_for,
         only=settings.only_numbers,
         key=key,
         billed_at_most=billed_at_most,
     )
-    # a placement waits for its slot up to 0.3 s and for the provider's answer as long again
-    most = settings.placements or min(max(4, math.ceil(settings.twilio_calls_per_second * 0.8) + 2), PLACEMENTS_MOST)
-    return Desk(twilio, budget, most)
 
 
 def load_script(database: Database, attempt: int) -> Script | None:

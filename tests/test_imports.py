@@ -28,6 +28,7 @@ MEMORY = {
     "putting_off", "restoring", "schedule", "slack", "tables",
 }  # fmt: skip
 INTAKE = {"intake"}
+FORESIGHT = {"foresight"}
 WAYS_IN = {"app", "cli", "commands", "ending", "scheduler", "service", "settings", "watched", "web"}
 
 # A group may import itself where it stands among its own.
@@ -37,6 +38,7 @@ MAY = {
     "memory": {"nouns", "memory"},
     "intake": {"nouns", "shapes", "memory"},
     "stages": {"nouns", "shapes", "memory", "intake"},
+    "foresight": {"nouns", "shapes", "memory", "intake", "stages", "foresight"},
     "twilio": {"nouns", "shapes", "twilio"},
     "bitrix24": {"nouns", "shapes", "bitrix24"},
     "sandbox": {"sandbox"},
@@ -168,7 +170,8 @@ def _group(module: str) -> str:
         return "twilio"
     if module.startswith("crm.bitrix24"):
         return "bitrix24"
-    groups = {"nouns": NOUNS, "shapes": SHAPES, "memory": MEMORY, "intake": INTAKE, "ways in": WAYS_IN}
+    groups = {"nouns": NOUNS, "shapes": SHAPES, "memory": MEMORY, "intake": INTAKE, "foresight": FORESIGHT,
+              "ways in": WAYS_IN}  # fmt: skip
     empty = {"", "crm", "providers"}
     return next((group for group, names in groups.items() if _within(module, names)), "ways in" if module in empty else
                 "nowhere")  # fmt: skip

@@ -14,9 +14,9 @@ from dialer.cancelling import LIVE
 from dialer.clock import Clock
 from dialer.commands.looking import open_to_look
 from dialer.commands.output import data, print_json, print_table
-from dialer.commands.plan import Memory, decide
 from dialer.database import Database
 from dialer.errors import DialerError
+from dialer.foresight.one import first_call
 from dialer.history import look_back
 from dialer.limits import call_limits, money_limits, too_dear
 from dialer.pausing import ends_it
@@ -176,8 +176,9 @@ def _ask_crm(
                 seen = portal.read_again(audience, [person.card_id]).get(person.card_id, ())
                 why = "" if seen else "the CRM has no such card, or its user may not read it"
                 for one in seen:
-                    told = decide(here.campaign, Memory(settings), settings, one, now=now)
-                    said = told.why_not or f"the next reading takes it in; it is rung not before {told.at:%d %b %H:%M}"
+                    at, said = first_call(database, here, one, only=settings.only_numbers, now=now)
+                    if at is not None:
+                        said = f"the next reading takes it in; it is rung not before {at:%d %b %H:%M}"
                     found.append({"campaign": name, "why": f"contact {one.person}: {said}" if one.person else said})
         except DialerError as error:
             why = f"the CRM cannot be asked: {error}"
