@@ -15,14 +15,14 @@ PACKAGE = Path(__file__).resolve().parents[1] / "dialer"
 
 NOUNS = {
     "audience", "breaker", "call", "calling_window", "campaign", "campaign_files", "campaign_mistakes",
-    "campaign_values", "errors", "finding", "permission", "phone_number", "proofreading", "script", "secrecy",
-    "templates", "wording", "words", "yaml_places",
+    "campaign_values", "errors", "finding", "permission", "phone_number", "proofreading", "script", "sealing",
+    "secrecy", "templates", "tokens", "wording", "words", "yaml_places",
 }  # fmt: skip
 SHAPES = {"crm.base", "providers.base"}
 MEMORY = {
     "budgets", "campaign_store", "cancelling", "claiming", "clock", "database", "erasing", "first_day", "gauges",
     "given_rows", "group_writer", "history", "leases", "log", "migrate", "migrations", "pausing", "person", "restoring",
-    "schedule", "slack", "tables",
+    "schedule", "slack", "tables", "token_store",
 }  # fmt: skip
 INTAKE = {"intake"}
 WAYS_IN = {"app", "cli", "commands", "ending", "scheduler", "service", "settings", "watched", "web"}
@@ -42,9 +42,10 @@ MAY = {
 ONE_DOOR = {
     "alembic": {"migrate", "migrations"},
     "apscheduler": {"scheduler"},
+    "cryptography": {"sealing"},
     "dotenv": {"settings"},
     "holidays": {"calling_window"},
-    "httpx": {"commands.doctor", "crm.bitrix24_rest"},
+    "httpx": {"commands.doctor", "crm.bitrix24_wire"},
     "jinja2": {"templates"},
     "phonenumbers": {"phone_number"},
     "prometheus_client": {"web.metrics"},

@@ -1,4 +1,4 @@
-"""Bitrix24 over an incoming webhook: people in, call records and notes out."""
+"""Bitrix24: people in, call records and notes out."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from datetime import UTC, date, datetime, timedelta
 
 from dialer.audience import Audience
 from dialer.crm.base import Contact, Entry, Result
+from dialer.crm.bitrix24_access import Access
 from dialer.crm.bitrix24_errors import Refused
 from dialer.crm.bitrix24_fields import ENTITY, Fields
 from dialer.crm.bitrix24_looking import look_for
 from dialer.crm.bitrix24_reading import DATES, read_by_id, read_pages, resolve_flag, resolve_zone
-from dialer.crm.bitrix24_rest import ANSWER_WITHIN, Rest
+from dialer.crm.bitrix24_rest import Rest
 from dialer.crm.bitrix24_users import Users
+from dialer.crm.bitrix24_wire import ANSWER_WITHIN
 from dialer.crm.bitrix24_writing import ENTRIES_MOST, write
 from dialer.errors import CrmError
 from dialer.finding import Finding, clock_beside
@@ -24,7 +26,7 @@ class Bitrix24:
 
     def __init__(
         self,
-        webhook_url: str,
+        access: Access,
         *,
         clock: Callable[[], datetime],
         rate: float = 2.0,
@@ -36,7 +38,7 @@ class Bitrix24:
     ) -> None:
         self._clock, self.send_within = clock, send_within
         self._rest = Rest(
-            webhook_url, clock=clock, rate=rate, burst=burst, answer_within=answer_within, sleep=sleep, say=log
+            access, clock=clock, rate=rate, burst=burst, answer_within=answer_within, sleep=sleep, say=log
         )
         self._fields = Fields(self._rest, clock)
         self._users = Users(self._rest)
