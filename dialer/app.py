@@ -12,7 +12,7 @@ from dialer.budgets import Budget
 from dialer.campaign_store import Store
 from dialer.clock import Clock
 from dialer.crm.bitrix24 import Bitrix24
-from dialer.crm.bitrix24_access import OAUTH_URL, Application, Webhook
+from dialer.crm.bitrix24_access import Application, Webhook
 from dialer.database import Database
 from dialer.migrate import installation_key, migrate
 from dialer.providers.base import Provider
@@ -87,7 +87,7 @@ def application_of(settings: Settings, clock: Clock, database: Database | None =
     secret = need(settings.bitrix24_client_secret, "DIALER_BITRIX24_CLIENT_SECRET", "it belongs to the application")
     store = TokenStore(database or Database(settings.database_url), _sealing(settings), node=a_node(), clock=clock.now)
     return Application(
-        settings.bitrix24_client_id, secret, store, clock=clock.now, oauth_url=settings.bitrix24_oauth_url or OAUTH_URL
+        settings.bitrix24_client_id, secret, store, clock=clock.now, oauth_url=settings.bitrix24_oauth_url
     )
 
 

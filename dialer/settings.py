@@ -92,7 +92,7 @@ class Settings(BaseModel):
     bitrix24_client_id: str | None = None
     """Of a local application, which does more than a webhook, and is used where both are set."""
     bitrix24_client_secret: SecretStr | None = None
-    bitrix24_oauth_url: str | None = None
+    bitrix24_oauth_url: str = "https://oauth.bitrix24.tech"
     bitrix24_portal: str | None = None
     """Its host, for example your.bitrix24.ru: only to say which address installs the application."""
     bitrix24_requests_per_second: float = Field(default=2.0, gt=0, le=50)
@@ -184,6 +184,10 @@ class Settings(BaseModel):
         ):
             raise ValueError(f"'{value[:80]}' is not host:port; write for example 127.0.0.1:8080")
         return value
+
+    @property
+    def knows_a_portal(self) -> bool:
+        return self.bitrix24_client_id is not None or self.bitrix24_webhook_url is not None
 
     @property
     def listen_host(self) -> str:

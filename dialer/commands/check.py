@@ -29,7 +29,7 @@ def check(settings: Settings, *, online: bool, json: bool) -> int:
     wrong: set[Mistake] = set(loaded.mistakes)
     for file in loaded.campaigns.values():
         wrong |= {*_lacking(file), *_speaking_another_language(file)}
-    if online and settings.bitrix24_webhook_url is not None:
+    if online and settings.knows_a_portal:
         for file in loaded.campaigns.values():
             wrong |= set(_on_the_portal(settings, file))
     warnings = [*loaded.warnings, *hindrances(settings, loaded)]
@@ -62,7 +62,7 @@ def _tell(
         data.print(f"{name}: read, {_hours(file)}")
     if not campaigns and not wrong:
         print(f"{settings.campaigns}: there are no campaigns here; `dialer init` writes one", file=sys.stderr)
-    if online and settings.bitrix24_webhook_url is None:
+    if online and not settings.knows_a_portal:
         print("Bitrix24 was not asked: DIALER_BITRIX24_WEBHOOK_URL is not set", file=sys.stderr)
 
 

@@ -12,11 +12,12 @@ from datetime import datetime
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from dialer.crm.bitrix24_errors import Doubt, Later, Refused
+from dialer.crm.bitrix24_errors import APPLICATION, WEBHOOK, Doubt, Later, Refused
 from dialer.crm.bitrix24_wire import Wire
+from dialer.secrecy import hide
 from dialer.tokens import Keeper, Tokens
 
-OAUTH_URL, OAUTH_SETTING = "https://oauth.bitrix24.tech", "DIALER_BITRIX24_OAUTH_URL"
+OAUTH_SETTING = "DIALER_BITRIX24_OAUTH_URL"
 OAUTH_WITHIN = 20.0
 OTHERS_WITHIN, LOOK_EVERY = 30.0, 0.5
 """Seconds that another node is waited for, which is renewing the tokens."""
@@ -33,6 +34,9 @@ class Address:
 
 
 class Access(Protocol):
+    way: str
+    """webhook, application"""
+
     @property
     def shown(self) -> str:
         """For people, without secrets."""
@@ -53,6 +57,8 @@ class Access(Protocol):
 
 
 class Webhook:
+    way = WEBHOOK
+
     def __init__(self, url: str) -> None:
         self._base = url.rstrip("/")
         self.secrets = [part for part in urlsplit(self._base).path.split("/") if len(part) > 5]
@@ -79,6 +85,8 @@ class Application:
     """The client's secret goes to the OAuth server alone. Tokens are renewed when the portal calls them expired, by one
     node at a time: a pair that was renewed twice would leave one of the nodes with nothing."""
 
+    way = APPLICATION
+
     def __init__(
         self,
         client_id: str,
@@ -86,7 +94,7 @@ class Application:
         keeper: Keeper,
         *,
         clock: Callable[[], datetime],
-        oauth_url: str = OAUTH_URL,
+        oauth_url: str,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -102,6 +110,14 @@ class Application:
     def shown(self) -> str:
         tokens = self._look()
         return "a portal that has not installed the application" if tokens is None else _origin(tokens.endpoint)
+
+    @property
+    def is_installed(self) -> bool:
+        return self._look() is not None
+
+    def trouble(self) -> str:
+        """Why the tokens cannot be renewed any more; empty where nothing is wrong."""
+        return self._keeper.trouble()
 
     @property
     def secrets(self) -> list[str]:
@@ -166,6 +182,8 @@ class Application:
         return self._tokens
 
     def _know(self, tokens: Tokens | None) -> None:
+        if tokens is not None:
+            hide([tokens.access, tokens.refresh])
         self._tokens, self._known_until = tokens, self._monotonic() + KNOWN_FOR
 
     def _renewed(self, old: Tokens) -> Tokens:

@@ -181,7 +181,7 @@ class Rest:
         except (ValueError, RecursionError):
             body = None
         if not isinstance(body, dict):
-            hint = "; is DIALER_BITRIX24_WEBHOOK_URL an incoming webhook's?" if 400 <= status < 500 else ""
+            hint = f"; is the address of the {self._access.way} right?" if 400 <= status < 500 else ""
             raise Doubt(f"Bitrix24 answered {status} with what is not JSON{hint}", sent_at)
         if "error" in body:
             raise self._failed(body, method, status, sent_at)
@@ -193,7 +193,7 @@ class Rest:
         code, text = str(_map(body).get("error", "")).upper(), str(_map(body).get("error_description", ""))
         for secret in self._access.secrets:
             text, code = text.replace(secret, "***"), code.replace(secret.upper(), "***")
-        error = meaning(code, without_secrets(text), method, status)
+        error = meaning(code, without_secrets(text), method, status, way=self._access.way)
         if code == "OPERATION_TIME_LIMIT" and isinstance(error, Later):
             self._operating.learn(method, _map(body).get("time"))
             error.at = self._operating.used_up(method)
