@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from urllib.parse import quote
 
 import sqlalchemy as sa
 
@@ -11,6 +12,7 @@ from dialer.budgets import Budget
 from dialer.campaign_store import Store
 from dialer.clock import Clock
 from dialer.crm.bitrix24 import Bitrix24
+from dialer.crm.bitrix24_access import Application, Webhook
 from dialer.database import Database
 from dialer.migrate import installation_key, migrate
 from dialer.providers.base import Provider
@@ -20,14 +22,18 @@ from dialer.providers.twilio.voices import voice_for as voice_for
 from dialer.providers.twilio.voices import wrong_voice as wrong_voice
 from dialer.providers.twilio.webhooks import Webhooks
 from dialer.script import Script, from_json
-from dialer.service import Parts
+from dialer.sealing import seal, unseal
+from dialer.service import Parts, a_node
 from dialer.settings import Settings, need
 from dialer.stages.dial import Desk
 from dialer.stages.record import Timing
 from dialer.stages.write_back import Manners
 from dialer.tables import attempts, targets
+from dialer.token_store import TokenStore
+from dialer.web.installing import Door, doors
 
 TRUNK = "twilio"
+AUTHORIZED, STATE_LIVES = "authorize", 3600
 PLACEMENTS_MOST = 100
 
 
@@ -50,7 +56,8 @@ def build(settings: Settings, database: Database) -> Parts:
         database=database,
         clock=clock,
         store=Store(database),
-        crm=crm(settings, clock),
+        crm=crm(settings, clock, database),
+        doors=installation(settings, clock, database),
         desk=desk(settings, key),
         key=key,
         timing=Timing(wrap_up=settings.wrap_up, silent_after=settings.silent_after),
@@ -65,12 +72,49 @@ def build(settings: Settings, database: Database) -> Parts:
     )
 
 
-def crm(settings: Settings, clock: Clock) -> Bitrix24:
-    url = need(settings.bitrix24_webhook_url, "DIALER_BITRIX24_WEBHOOK_URL", "people are read from Bitrix24")
+def crm(settings: Settings, clock: Clock, database: Database | None = None) -> Bitrix24:
+    application = application_of(settings, clock, database)
+    if application is None:
+        url = need(settings.bitrix24_webhook_url, "DIALER_BITRIX24_WEBHOOK_URL", "people are read from Bitrix24")
     return Bitrix24(
-        url, clock=clock.now, rate=settings.bitrix24_requests_per_second, burst=settings.bitrix24_burst,
-        send_within=settings.send_within, log=log.warn,
+        application or Webhook(url), clock=clock.now, rate=settings.bitrix24_requests_per_second,
+        burst=settings.bitrix24_burst, send_within=settings.send_within, log=log.warn,
     )  # fmt: skip
+
+
+def application_of(settings: Settings, clock: Clock, database: Database | None = None) -> Application | None:
+    """None where the way in is a webhook."""
+    if settings.bitrix24_client_id is None:
+        return None
+    secret = need(settings.bitrix24_client_secret, "DIALER_BITRIX24_CLIENT_SECRET", "it belongs to the application")
+    store = TokenStore(database or Database(settings.database_url), _sealing(settings), node=a_node(), clock=clock.now)
+    return Application(
+        settings.bitrix24_client_id, secret, store, clock=clock.now, oauth_url=settings.bitrix24_oauth_url
+    )
+
+
+def installation(settings: Settings, clock: Clock, database: Database) -> dict[str, Door]:
+    """Where a portal brings its tokens; nowhere where the way in is a webhook."""
+    application = application_of(settings, clock, database)
+    if application is None:
+        return {}
+    secrets = _sealing(settings)
+    return doors(
+        install=application.install,
+        authorize=application.authorize,
+        is_ours=lambda state: unseal(state, secrets, ttl=STATE_LIVES) == AUTHORIZED,
+    )
+
+
+def authorization_address(settings: Settings, portal: str) -> str:
+    """What an administrator of the portal opens in a browser, within an hour."""
+    state = quote(seal(AUTHORIZED, _sealing(settings)[0]))
+    return f"https://{portal}/oauth/authorize/?client_id={settings.bitrix24_client_id}&state={state}"
+
+
+def _sealing(settings: Settings) -> list[str]:
+    secret = need(settings.secret, "DIALER_SECRET", "it seals the application's tokens")
+    return [secret, *_texts(settings.secret_previous)]
 
 
 def provider(settings: Settings, key: str) -> Twilio:

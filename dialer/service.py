@@ -7,7 +7,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -44,6 +44,7 @@ from dialer.stages.write_back import Manners, look_for_doubtful, owe_entries, wr
 from dialer.tables import PAST, attempts, entries, targets, trunks
 from dialer.watched import Watched
 from dialer.web.hooks import Hooks, Scripts
+from dialer.web.installing import Door
 from dialer.web.metrics import Metrics
 
 T = TypeVar("T")
@@ -71,6 +72,10 @@ BEATS = {
 DIALING = ("campaigns", "read", "read again", "plan", "dial")
 
 
+def a_node() -> str:
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """Everything a node is made of; see `app`."""
@@ -89,9 +94,11 @@ class Parts:
     campaigns: Path
     templates: Path
     load_script: Callable[[int], object]
+    doors: Mapping[str, Door] = field(default_factory=dict)
+    """For the installation of an OAuth application."""
     token_hash: str | None = field(default=None, repr=False)
     """Of the operator's token; without one there is no `/metrics`."""
-    node: str = field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}")
+    node: str = field(default_factory=a_node)
 
 
 class Service:
@@ -131,7 +138,7 @@ class Service:
         )  # fmt: skip
         return Hooks(
             parts.desk.provider, self._writer, self._scripts, is_well=watched.is_well,
-            pages=watched.pages(parts.token_hash), timed=self._metrics.webhook,
+            pages=watched.pages(parts.token_hash), doors=parts.doors, timed=self._metrics.webhook,
         )  # fmt: skip
 
     def start(self) -> None:

@@ -89,6 +89,12 @@ class Settings(BaseModel):
     log_json: bool = False
 
     bitrix24_webhook_url: SecretStr | None = None
+    bitrix24_client_id: str | None = None
+    """Of a local application, which does more than a webhook, and is used where both are set."""
+    bitrix24_client_secret: SecretStr | None = None
+    bitrix24_oauth_url: str = "https://oauth.bitrix24.tech"
+    bitrix24_portal: str | None = None
+    """Its host, for example your.bitrix24.ru: only to say which address installs the application."""
     bitrix24_requests_per_second: float = Field(default=2.0, gt=0, le=50)
     bitrix24_burst: int = Field(default=45, ge=1, le=250)
 
@@ -122,7 +128,7 @@ class Settings(BaseModel):
     fresh_for: SomeSeconds = timedelta(minutes=30)
     """Nobody is rung whose card was not seen in Bitrix24 within this time."""
 
-    @field_validator("public_url", "twilio_api_url", "bitrix24_webhook_url", mode="after")
+    @field_validator("public_url", "twilio_api_url", "bitrix24_webhook_url", "bitrix24_oauth_url", mode="after")
     @classmethod
     def _is_safe(cls, value: Any) -> Any:
         if value is None:
@@ -178,6 +184,10 @@ class Settings(BaseModel):
         ):
             raise ValueError(f"'{value[:80]}' is not host:port; write for example 127.0.0.1:8080")
         return value
+
+    @property
+    def knows_a_portal(self) -> bool:
+        return self.bitrix24_client_id is not None or self.bitrix24_webhook_url is not None
 
     @property
     def listen_host(self) -> str:

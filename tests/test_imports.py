@@ -18,14 +18,14 @@ NOUNS = {
     "campaign_languages", "campaign_meaning", "campaign_mistakes", "campaign_outcomes", "campaign_schema",
     "campaign_shape", "campaign_values", "condition", "condition_schema", "cost", "day_parts", "deadline", "errors",
     "finding", "hearing", "made_up", "outcomes", "permission", "phone_number", "proofreading", "quoting", "script",
-    "secrecy", "spelling", "templates", "text_file", "wording", "words", "yaml_mistakes", "yaml_places",
-    "yaml_schema",
+    "sealing", "secrecy", "spelling", "templates", "text_file", "tokens", "wording", "words", "yaml_mistakes",
+    "yaml_places", "yaml_schema",
 }  # fmt: skip
 SHAPES = {"crm.base", "providers.base"}
 MEMORY = {
     "budgets", "campaign_store", "cancelling", "claiming", "clock", "database", "erasing", "gauges",
     "given_rows", "group_writer", "history", "leases", "limits", "log", "migrate", "migrations", "pausing", "person",
-    "putting_off", "restoring", "schedule", "slack", "tables",
+    "putting_off", "restoring", "schedule", "slack", "tables", "token_store",
 }  # fmt: skip
 INTAKE = {"intake"}
 FORESIGHT = {"foresight"}
@@ -48,9 +48,10 @@ ONE_DOOR = {
     "alembic": {"migrate", "migrations"},
     "apscheduler": {"scheduler"},
     "babel": {"templates"},
+    "cryptography": {"sealing"},
     "dotenv": {"settings"},
     "holidays": {"calling_window"},
-    "httpx": {"commands.doctor", "crm.bitrix24_rest"},
+    "httpx": {"commands.doctor", "crm.bitrix24_wire"},
     "jinja2": {"templates"},
     "phonenumbers": {"phone_number"},
     "prometheus_client": {"web.metrics"},

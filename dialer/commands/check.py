@@ -38,7 +38,7 @@ def check(settings: Settings, *, online: bool, json: bool) -> int:
     for file in loaded.campaigns.values():
         own = [*_speaking_another_language(file), *_too_dear(file)]
         wrong |= {*_lacking(file), *_of_file(file, own)}
-    if online and settings.bitrix24_webhook_url is not None:
+    if online and settings.knows_a_portal:
         for file in loaded.campaigns.values():
             wrong |= {*_of_file(file, _on_the_portal(settings, file)), *_facts_on_the_portal(settings, file)}
     warnings = [*loaded.warnings, *hindrances(settings, loaded)]
@@ -86,7 +86,7 @@ def _tell(
         data.print(f"{name}: read, {_hours(file)}; what is said first takes about {file.opening:.0f} s")
     if not campaigns and not wrong:
         print(f"{settings.campaigns}: there are no campaigns here; `dialer init` writes one", file=sys.stderr)
-    if online and settings.bitrix24_webhook_url is None:
+    if online and not settings.knows_a_portal:
         print("Bitrix24 was not asked: DIALER_BITRIX24_WEBHOOK_URL is not set", file=sys.stderr)
 
 

@@ -56,7 +56,7 @@ def erase(
 def _numbers_in_crm(settings: Settings, database: Database, person: Person) -> set[str]:
     """Of a card; none where the CRM cannot be asked."""
     found: set[str] = set()
-    if person.card_type is None or settings.bitrix24_webhook_url is None:
+    if person.card_type is None or not settings.knows_a_portal:
         return found
     for here in Store(database).running().values():
         audience = here.campaign.audience

@@ -10,6 +10,7 @@ from dialer.audience import Audience
 from dialer.campaign import Campaign
 from dialer.campaign_files import Loaded, read_campaigns
 from dialer.clock import Clock
+from dialer.commands.doctor.application import examine_application
 from dialer.commands.doctor.database import examine_database
 from dialer.commands.doctor.limited import Check, found_by
 from dialer.commands.doctor.versions import examine_versions
@@ -65,6 +66,10 @@ def _files(settings: Settings, loaded: Loaded) -> Iterator[Finding]:
 
 
 def _bitrix24(settings: Settings, loaded: Loaded) -> Iterator[Finding]:
+    if settings.bitrix24_client_id is not None:
+        yield from examine_application(settings)
+    elif settings.bitrix24_webhook_url is not None:
+        yield Finding("Bitrix24 way in", True, "an incoming webhook")
     portal, wrong = crm(settings, Clock()), set()
     for one in portal.findings():
         yield one
