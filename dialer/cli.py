@@ -253,8 +253,10 @@ def erase(
 ) -> None:
     """Delete what is known of a person, who asks for it.
 
-    Names, calls, answers and texts. The numbers alone stay, as numbers that are never called: without them the next
-    reading would bring the person back. Erase them in Bitrix24, too, and before.
+    Names, answers and texts. Two things stay, or the next reading would have them rung again: their numbers, which are
+    never called, and bare of all else for which contract's end they were rung, and when. A number that several cards
+    share erases them all, and is the only number kept from being called: name the card to keep all of the person's.
+    Erase them in Bitrix24, too, and before.
     """
     from dialer.commands import erase
 

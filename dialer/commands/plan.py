@@ -26,7 +26,7 @@ from dialer.intake import due_touch, usable_phones
 from dialer.migrate import migrate
 from dialer.permission import Facts, ask_permission
 from dialer.settings import Settings
-from dialer.tables import targets
+from dialer.tables import ERASED, targets
 
 SHOWN = 50
 
@@ -98,7 +98,7 @@ class Memory:
             targets.c.card_id == person.card_id,
             targets.c.contract_end == person.contract_end,
             targets.c.touch == touch,
-            targets.c.state == "done",
+            targets.c.state.in_(("done", ERASED)),
         )
         row = self._database.read(lambda c: c.execute(known).first())
         return None if row is None else f"already done: {row.reason}"

@@ -33,7 +33,7 @@ from dialer.cancelling import stop_others, suppress
 from dialer.database import Database
 from dialer.given_rows import GivenRows
 from dialer.providers.base import Heard, TakenBack
-from dialer.tables import attempts, news
+from dialer.tables import ERASED, attempts, news
 
 RAW_MOST = 2_000
 
@@ -92,7 +92,7 @@ _CHANGED = tuple(name for name in _KNOWN if name not in ("id", "target_id", "num
 
 _select = (
     sa.select(*(attempts.c[name] for name in _KNOWN))
-    .where(attempts.c.id.in_(sa.bindparam("ids", expanding=True)))
+    .where(attempts.c.id.in_(sa.bindparam("ids", expanding=True)), attempts.c.phase != ERASED)
     .order_by(attempts.c.id)
     .with_for_update()
 )
