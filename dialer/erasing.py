@@ -76,7 +76,9 @@ def erase_old(database: Database, *, ended_before: date) -> int:
     unwritten = sa.select(entries.c.id).where(entries.c.target_id == targets.c.id, entries.c.state != "written")
     undecided = sa.select(attempts.c.id).where(
         attempts.c.target_id == targets.c.id,
-        sa.or_(attempts.c.phase.not_in(("ended", ERASED)), attempts.c.plan_at.is_not(None), attempts.c.owes_at.is_not(None)),
+        sa.or_(
+            attempts.c.phase.not_in(("ended", ERASED)), attempts.c.plan_at.is_not(None), attempts.c.owes_at.is_not(None)
+        ),
     )
     # limited, for EXISTS would let the database read all of a table to answer for a few
     nothing = [one.limit(1).scalar_subquery().is_(None) for one in (unwritten, undecided)]

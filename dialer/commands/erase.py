@@ -40,9 +40,7 @@ def erase(
         sure(f"Delete all that is known of {', '.join(f'{type} {id}' for type, id in cards) or person}?")
         also = _numbers_in_crm(settings, database, person)
         now = database.now()
-        done = erase_person(
-            database, person, reason=readable(reason), now=now, forget_number=forget_number, also=also
-        )
+        done = erase_person(database, person, reason=readable(reason), now=now, forget_number=forget_number, also=also)
     data.print(f"{person}: {done.rows} rows are gone. What stands in the CRM, at the provider, in backups stays there.")
     if done.bare:
         data.print(

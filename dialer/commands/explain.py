@@ -43,7 +43,8 @@ def explain(settings: Settings, words: Sequence[str], *, region: str, json: bool
         print_json(known)
     else:
         _tell(person, known)
-    return 0 if known["reasons"] or known["do_not_call"] or known["crm"] else 1
+    is_known = known["reasons"] or known["do_not_call"] or any(one["is_there"] for one in known["crm"])
+    return 0 if is_known else 1
 
 
 def _known(
@@ -170,7 +171,7 @@ def _ask_crm(
         return []
     found = []
     for name, here in sorted(running.items()):
-        audience = here.campaign.audience
+        audience, is_there = here.campaign.audience, False
         if audience.card is not person.card_type:
             why = f"this campaign calls {audience.card}s"
         else:
@@ -178,11 +179,12 @@ def _ask_crm(
                 seen = crm(settings, Clock()).read_again(audience, [person.card_id]).get(person.card_id)
                 why = "the CRM has no such card, or its user may not read it"
                 if seen is not None:
+                    is_there = True
                     told = decide(here.campaign, Memory(settings), settings, seen, now=now)
                     why = told.why_not or f"the next reading takes it in; it is rung not before {told.at:%d %b %H:%M}"
             except DialerError as error:
                 why = f"the CRM cannot be asked: {error}"
-        found.append({"campaign": name, "why": why})
+        found.append({"campaign": name, "is_there": is_there, "why": why})
     return found
 
 
@@ -198,7 +200,9 @@ def _tell(person: Person, known: Mapping[str, Any]) -> None:
         data.print(f"No reading has ever brought {person}: there is nobody to ring.")
     if known["crm"]:
         print_table(
-            "What the campaigns say of it now", ("campaign", "why"), [tuple(row.values()) for row in known["crm"]]
+            "What the campaigns say of it now",
+            ("campaign", "why"),
+            [(row["campaign"], row["why"]) for row in known["crm"]],
         )
     elif not known["reasons"] and person.number is not None:
         data.print("If the number stands on a card, ask about the card: `dialer explain contact 15`.")

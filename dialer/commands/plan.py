@@ -16,14 +16,12 @@ from dialer.app import crm
 from dialer.campaign import Campaign
 from dialer.campaign_files import read_campaigns
 from dialer.clock import Clock
-from dialer.commands.looking import hindrances, missing_file
+from dialer.commands.looking import hindrances, is_empty, missing_file, open_to_look
 from dialer.commands.output import people, print_counts, print_json, print_table, talk
 from dialer.commands.running import refuse_what_is_wrong
 from dialer.crm.base import Contact
-from dialer.database import Database
 from dialer.history import dials_by_number, why_not_to_call
 from dialer.intake import due_touch, usable_phones
-from dialer.migrate import migrate
 from dialer.permission import Facts, ask_permission
 from dialer.settings import Settings
 from dialer.tables import ERASED, targets
@@ -74,9 +72,8 @@ class Memory:
     """What the database remembers of people; nothing where there is no database yet."""
 
     def __init__(self, settings: Settings) -> None:
-        self._database = None if missing_file(settings) is not None else Database(settings.database_url)
-        if self._database is not None:
-            migrate(self._database)
+        nothing_ran = missing_file(settings) is not None or is_empty(settings)
+        self._database = None if nothing_ran else open_to_look(settings)
 
     def forbidden(self, number: str) -> str | None:
         if self._database is None:

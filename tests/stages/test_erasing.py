@@ -127,9 +127,7 @@ def test_late_news_of_an_erased_call_are_dropped(scene: Scene) -> None:
 
 
 def test_a_card_of_which_no_number_is_known_keeps_what_the_crm_says(scene: Scene) -> None:
-    done = erase(
-        scene.database, Person(card_type=CardType.contact, card_id=7), reason="", now=NOON, also=[NUMBER]
-    )
+    done = erase(scene.database, Person(card_type=CardType.contact, card_id=7), reason="", now=NOON, also=[NUMBER])
     assert (done.rows, done.bare, done.kept, scene.forbidden()) == (0, 0, 1, [NUMBER])
 
 
