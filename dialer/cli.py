@@ -310,9 +310,12 @@ def _run() -> int:
     from dialer.errors import DialerError
     from dialer.secrecy import without_secrets
 
+    before = sys.stdout
     try:
         app()
     except SystemExit as end:
+        if sys.stdout is not before:
+            return 0  # typer has found that nobody reads it any more
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except DialerError as error:
         print(without_secrets(str(error)), file=sys.stderr)

@@ -32,7 +32,8 @@ def check(settings: Settings, *, online: bool, json: bool) -> int:
     if online and settings.bitrix24_webhook_url is not None:
         for file in loaded.campaigns.values():
             wrong |= set(_on_the_portal(settings, file))
-    warnings = [*loaded.warnings, *hindrances(settings, loaded)]
+    examples = [mistake for file in loaded.campaigns.values() for mistake in _examples(file)]
+    warnings = [*loaded.warnings, *examples, *hindrances(settings, loaded)]
     if json:
         print_json(
             {
@@ -78,6 +79,26 @@ def _speaking_another_language(file: CampaignFile) -> list[Mistake]:
     wrong = "" if campaign.voice is None else wrong_voice(TAGS[campaign.language], campaign.voice)
     place = read_yaml(file.text, str(file.path)).place(("voice",))
     return [Mistake(str(file.path), *place, f"voice: {wrong}")] if wrong else []
+
+
+EXAMPLES = {
+    "+74950000000", "+74950000001", "+442079460000", "+442079460001", "+34910000000", "+34910000001",
+}  # fmt: skip
+"""The numbers in the starter campaigns."""
+
+
+def _examples(file: CampaignFile) -> list[Mistake]:
+    keys = () if file.campaign.script is None else file.campaign.script.keys.items()
+    named = [(("caller_id",), file.campaign.caller_id)]
+    named += [(("script", "keys", key, "connect"), one.connect) for key, one in keys if one.connect is not None]
+    text = read_yaml(file.text, str(file.path))
+    return [
+        Mistake(
+            str(file.path), *text.place(path), f"{'.'.join(map(str, path))}: {number} is an example's; write your own"
+        )
+        for path, number in named
+        if number in EXAMPLES
+    ]
 
 
 def _on_the_portal(settings: Settings, file: CampaignFile) -> list[Mistake]:

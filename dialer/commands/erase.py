@@ -44,8 +44,8 @@ def erase(
     data.print(f"{person}: {done.rows} rows are gone. What stands in the CRM, at the provider, in backups stays there.")
     if done.bare:
         data.print(
-            f"{done.bare} time{'s' if done.bare > 1 else ''} it stays known, without names, texts and answers, that they"
-            f" were rung for a contract's end, and when: nobody is rung twice for one. {_until(settings)}"
+            f"Of {done.bare} contract{'s' if done.bare > 1 else ''} it stays known, without names, texts and answers,"
+            f" that they were rung for the end, and when: nobody is rung twice for one. {_until(settings)}"
         )
     if forget_number:
         return 0

@@ -13,15 +13,16 @@ from collections.abc import Sequence
 from dialer.errors import Malformed
 
 _CALL, _WORD, _NUMBER, _PHONE = r"CA[0-9a-f]{32}", r"[a-z][a-z_-]{0,29}", r"[0-9]{0,9}", r"(\+?[0-9]{2,20})?"
+_TIME = r"[A-Z][a-z]{2}, [0-9]{1,2} [A-Za-z]{3} [0-9]{4} [0-9:]{8} [+A-Z0-9]{3,5}"
 SHAPES = {
     name: re.compile(shape)
     for name, shape in {
         "AccountSid": r"AC[0-9a-f]{32}", "AnsweredBy": f"({_WORD})?", "ApiVersion": r"[0-9]{4}-[0-9]{2}-[0-9]{2}",
         "CallDuration": _NUMBER, "CallSid": _CALL, "CallStatus": _WORD, "Called": _PHONE, "Caller": _PHONE,
-        "DialCallDuration": _NUMBER, "DialCallSid": _CALL, "DialCallStatus": _WORD, "DialSipResponseCode": _NUMBER, "Digits": r"[0-9*#A-Dw]{0,50}",
-        "Direction": _WORD, "Duration": _NUMBER, "ErrorCode": _NUMBER, "ErrorUrl": r"\S{0,2000}",
-        "From": _PHONE, "ParentCallSid": _CALL, "QueueTime": _NUMBER, "SequenceNumber": _NUMBER,
-        "SipResponseCode": _NUMBER, "Timestamp": r"[A-Z][a-z]{2}, [0-9]{1,2} [A-Za-z]{3} [0-9]{4} [0-9:]{8} [+A-Z0-9]{3,5}", "To": _PHONE,
+        "DialCallDuration": _NUMBER, "DialCallSid": _CALL, "DialCallStatus": _WORD, "DialSipResponseCode": _NUMBER,
+        "Digits": r"[0-9*#A-Dw]{0,50}", "Direction": _WORD, "Duration": _NUMBER, "ErrorCode": _NUMBER,
+        "ErrorUrl": r"\S{0,2000}", "From": _PHONE, "ParentCallSid": _CALL, "QueueTime": _NUMBER,
+        "SequenceNumber": _NUMBER, "SipResponseCode": _NUMBER, "Timestamp": _TIME, "To": _PHONE,
     }.items()
 }  # fmt: skip
 """Of the fields that we act upon, and of those between which they stand."""
@@ -33,8 +34,8 @@ _PLAIN = {
     f"{whose}{what}" for whose in ("From", "To", "Caller", "Called") for what in ("City", "State", "Zip", "Country")
 }
 # not looked for in the text of others: nothing hangs on them, or they must be there, and their names are short
-_LOOSE = {"From", "To", "Called", "Caller", "Duration", "DialCallDuration", "DialCallSid", "DialSipResponseCode", "QueueTime",
-          "SequenceNumber", "Timestamp"}  # fmt: skip
+_LOOSE = {"From", "To", "Called", "Caller", "Duration", "DialCallDuration", "DialCallSid", "DialSipResponseCode",
+          "QueueTime", "SequenceNumber", "Timestamp"}  # fmt: skip
 ACTED_UPON = SHAPES.keys() - _LOOSE | {"From", "To"}
 _HIDDEN = re.compile("|".join(sorted(SHAPES.keys() - _LOOSE, key=len, reverse=True)))
 _A_NAME = re.compile("|".join(sorted(SHAPES, key=len, reverse=True)))
