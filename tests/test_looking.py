@@ -46,7 +46,7 @@ def test_a_database_of_an_earlier_program_is_left_as_it_is(database: Database, t
     database.write(lambda c: c.execute(sa.text("UPDATE alembic_version SET version_num = '0003'")))
     here = settings(tmp_path, database.url.render_as_string(hide_password=False))
     with pytest.raises(
-        DatabaseRefused, match="is at version 0003, and this program works with .*; run `dialer migrate`"
+        DatabaseRefused, match=r"is at version 0003, and this program works with .*; run `dialer migrate`"
     ):
         each(here)[command]()  # type: ignore[operator]
     assert database.read(lambda c: c.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()) == "0003"
@@ -115,7 +115,7 @@ def test_a_password_of_the_database_is_never_shown(tmp_path: Path, url: str) -> 
 @pytest.mark.parametrize("url", ["postgresql://me:sec@ret@db/x", "postgresql://me:@@db/x", "postgres://m@e:p@db/x"])
 def test_an_unescaped_sign_that_would_show_half_a_password_is_refused(tmp_path: Path, url: str) -> None:
     with pytest.raises(
-        SettingsError, match="^DIALER_DATABASE_URL: holds an @ in its user or password; write it as %40$"
+        SettingsError, match=r"^DIALER_DATABASE_URL: holds an @ in its user or password; write it as %40$"
     ):
         settings(tmp_path, url)
 

@@ -88,9 +88,10 @@ EXAMPLES = {
 
 
 def _examples(file: CampaignFile) -> list[Mistake]:
-    keys = () if file.campaign.script is None else file.campaign.script.keys.items()
-    named = [(("caller_id",), file.campaign.caller_id)]
-    named += [(("script", "keys", key, "connect"), one.connect) for key, one in keys if one.connect is not None]
+    named: list[tuple[tuple[str | int, ...], str]] = [(("caller_id",), file.campaign.caller_id)]
+    named += [
+        (("script", "keys", key, "connect"), one.connect) for key, one in file.campaign.keys.items() if one.connect
+    ]
     text = read_yaml(file.text, str(file.path))
     return [
         Mistake(

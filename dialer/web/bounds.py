@@ -1,7 +1,7 @@
-"""What one connection may cost: a bounded head, a bounded time, few requests at once, a bounded number of connections.
+"""What one connection may cost: a bounded head, a bounded time, few requests at once, few connections.
 
-uvicorn bounds neither what a client sends before its request is whole, nor how long that may take, nor how many requests
-wait for the answer to the first.
+uvicorn bounds neither what a client sends before its request is whole, nor how long that may take, nor how many
+requests wait for the answer to the first.
 """
 
 from __future__ import annotations
