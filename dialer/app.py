@@ -128,6 +128,7 @@ def provider(settings: Settings, key: str) -> Twilio:
             key,
             tokens=[token, *_texts(settings.twilio_auth_token_previous)],
             secrets=[secret, *_texts(settings.secret_previous)],
+            account=sid,
         )
     return Twilio(
         sid, token, webhooks=webhooks, api_url=settings.twilio_api_url, timeout=settings.twilio_timeout,

@@ -322,8 +322,10 @@ def erase(
 ) -> None:
     """Delete what is known of a person, who asks for it.
 
-    Names, calls, answers and texts. The numbers alone stay, as numbers that are never called: without them the next
-    reading would bring the person back. Erase them in Bitrix24, too, and before.
+    Names, answers and texts. Two things stay, or the next reading would have them rung again: their numbers, which are
+    never called, and bare of all else for which contract's end they were rung, and when. A number that several cards
+    share erases them all, and is the only number kept from being called: name the card to keep all of the person's.
+    Erase them in Bitrix24, too, and before.
     """
     from dialer.commands import erase
 
@@ -377,9 +379,12 @@ def _run() -> int:
     from dialer.errors import DialerError
     from dialer.secrecy import without_secrets
 
+    before = sys.stdout
     try:
         app()
     except SystemExit as end:
+        if sys.stdout is not before:
+            return 0  # typer has found that nobody reads it any more
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except DialerError as error:
         print(without_secrets(str(error)), file=sys.stderr)

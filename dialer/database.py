@@ -57,8 +57,8 @@ class Database:
 
     @property
     def shown(self) -> str:
-        """The address, without its password."""
-        return self.url.render_as_string(hide_password=True)
+        """The address, without its password, and without its query, which may hold one."""
+        return self.url.set(query={}).render_as_string(hide_password=True)
 
     @property
     def engine(self) -> sa.Engine:

@@ -20,6 +20,8 @@ PAST = datetime(2000, 1, 1, tzinfo=UTC)
 """Before any slot."""
 
 LIVE = "phase IN ('dialing', 'ringing', 'answered')"
+ERASED = "erased"
+"""A target's state and an attempt's phase: bare of all but whom we have rung, and when."""
 OPEN = "phase IN ('planned', 'dialing', 'ringing', 'answered')"
 
 
@@ -93,7 +95,7 @@ class Reading(SQLModel, table=True):
 
 
 class Target(SQLModel, table=True):
-    """`state`: open, done, left_out, cancelled; `reason` says why, in words.
+    """`state`: open, done, left_out, cancelled, erased; `reason` says why, in words.
 
     `plan_at` is set while `plan` owes a decision. `seen_at` is when the CRM last confirmed the card.
     `person`: of several people of one card, the contact; 0 is the card's first, whoever that is.

@@ -77,7 +77,8 @@ def fill(database: Database) -> None:
         (nodes, {"name": "me", "kind": "serve", "started_at": NOON, "seen_at": NOON}),
         (readings, {"campaign": "renewal", "day": NOON.date(), "state": "done", "claimed_at": NOON, "people": 4,
                     "targets": 4, "left_out": 0}),
-        (access, {"member_id": "m", "endpoint": "https://a.bitrix24.ru/rest", "sealed": "s", "changed_at": NOON}),
+        (access, {"member_id": "m", "endpoint": "https://a.bitrix24.ru/rest", "sealed": "s", "trouble": "",
+                   "changed_at": NOON}),
         (decisions, {"target_id": done, "day": NOON.date(), "verdict": "not_now", "reason": "Sunday", "until": NOON}),
         (erased, {"campaign": "renewal", "last_at": NOON, "calls": 2, "currency": "USD", "cost": 40_000}),
     ]  # fmt: skip

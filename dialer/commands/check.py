@@ -41,7 +41,8 @@ def check(settings: Settings, *, online: bool, json: bool) -> int:
     if online and settings.knows_a_portal:
         for file in loaded.campaigns.values():
             wrong |= {*_of_file(file, _on_the_portal(settings, file)), *_facts_on_the_portal(settings, file)}
-    warnings = [*loaded.warnings, *hindrances(settings, loaded)]
+    examples = [mistake for file in loaded.campaigns.values() for mistake in _of_file(file, _examples(file))]
+    warnings = [*loaded.warnings, *examples, *hindrances(settings, loaded)]
     if json:
         print_json(
             {
@@ -131,6 +132,26 @@ def _too_dear(file: CampaignFile) -> list[Mistake]:
         Mistake(str(file.path), *read.place_for(("limits", "money", key), why), f"limits.money.{key}: {why}")
         for key, most in (("a_day", money.a_day), ("in_all", money.in_all))
         if most is not None and most < cost
+    ]
+
+
+EXAMPLES = {
+    "+74950000000", "+74950000001", "+442079460000", "+442079460001", "+34910000000", "+34910000001",
+}  # fmt: skip
+"""The numbers in the starter campaigns."""
+
+
+def _examples(file: CampaignFile) -> list[Mistake]:
+    named: list[tuple[tuple[str | int, ...], str | None]] = [(("caller_id",), file.campaign.caller_id)]
+    for key, one in file.campaign.keys.items():
+        named += [(("script", "keys", key, "connect"), one.connect), (("script", "keys", key, "or_else"), one.or_else)]
+    text = read_yaml(file.text, str(file.path))
+    return [
+        Mistake(
+            str(file.path), *text.place(path), f"{'.'.join(map(str, path))}: {number} is an example's; write your own"
+        )
+        for path, number in named
+        if number in EXAMPLES
     ]
 
 

@@ -31,8 +31,8 @@ def doctor(settings: Settings, *, json: bool) -> int:
             Check("versions", examine_versions, "install it anew"),
             Check("campaign files", lambda: _files(settings, loaded), "run `dialer check`"),
             Check("database", lambda: examine_database(settings), "check DIALER_DATABASE_URL, and what holds it up"),
-            Check("Bitrix24", lambda: _bitrix24(settings, loaded), SEE),
-            Check("Twilio", lambda: _provider(settings, loaded), SEE),
+            Check("Bitrix24", lambda: _bitrix24(settings, loaded), PORTAL),
+            Check("Twilio", lambda: _provider(settings, loaded), ACCOUNT),
             Check("webhooks", lambda: examine_webhooks(settings), "check the reverse proxy in front of DIALER_LISTEN"),
             Check("rehearsal", lambda: _rehearsal(settings), ""),
         ]
@@ -44,7 +44,8 @@ def doctor(settings: Settings, *, json: bool) -> int:
     return 0 if all(one.good for one in found) else 1
 
 
-SEE = "see docs/going-live.md"
+PORTAL = "check DIALER_BITRIX24_WEBHOOK_URL, and on the portal the webhook's rights (CRM, telephony) and its user's"
+ACCOUNT = "check TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN: both stand on the first page of the Twilio console"
 SHOWN = {"ok": "ok", "warning": "warning", "wrong": "WRONG"}
 
 
