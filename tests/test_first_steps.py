@@ -109,7 +109,7 @@ def test_the_demos_own_campaign_is_right(desk: Desk) -> None:
 def test_a_terminal_without_our_letters_is_no_reason_to_stop(desk: Desk) -> None:
     desk.settings["PYTHONIOENCODING"] = "ascii"
     desk.change("region: RU", "region: Россия")
-    assert "campaigns/renewal.yaml:34:9: region: '??????' is not a country" in desk.dialer("check", code=1).stderr
+    assert "campaigns/renewal.yaml:42:9: region: '??????' is not a country" in desk.dialer("check", code=1).stderr
 
 
 @pytest.mark.parametrize("command", [("run",), ("serve",), ("call", "+79161234567")])

@@ -145,13 +145,10 @@ def _examples(file: CampaignFile) -> list[Mistake]:
     named: list[tuple[tuple[str | int, ...], str | None]] = [(("caller_id",), file.campaign.caller_id)]
     for key, one in file.campaign.keys.items():
         named += [(("script", "keys", key, "connect"), one.connect), (("script", "keys", key, "or_else"), one.or_else)]
-    text = read_yaml(file.text, str(file.path))
+    read = read_yaml(file.text, str(file.path))
+    found = [(path, f"{number} is an example's; write your own") for path, number in named if number in EXAMPLES]
     return [
-        Mistake(
-            str(file.path), *text.place(path), f"{'.'.join(map(str, path))}: {number} is an example's; write your own"
-        )
-        for path, number in named
-        if number in EXAMPLES
+        Mistake(str(file.path), *read.place_for(path, why), f"{'.'.join(map(str, path))}: {why}") for path, why in found
     ]
 
 
