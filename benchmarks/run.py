@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks import checking, dialing, growth, nodes, planning, webhooks
+from benchmarks import checking, dialing, foresight, growth, nodes, planning, webhooks
 from benchmarks.table import show
 
 
@@ -24,6 +24,7 @@ def main() -> None:
         *webhooks.measure(2.0 if quick else 5.0, 1 if quick else 3),
         *checking.measure(50, 1 if quick else 3),
         *planning.measure(20_000 if quick else 100_000),
+        *foresight.measure(2_000 if quick else 10_000, 2_000 if quick else 10_000),
         *dialing.measure([10, 50] if quick else [1, 10, 50, 100], 5.0 if quick else 20.0),
         *nodes.measure(5.0 if quick else 20.0),
     ]

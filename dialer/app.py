@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from urllib.parse import quote
 
 import sqlalchemy as sa
 
@@ -13,26 +14,30 @@ from dialer.budgets import Budget
 from dialer.campaign_store import Store
 from dialer.clock import Clock
 from dialer.crm.bitrix24 import Bitrix24
+from dialer.crm.bitrix24_access import Application, Webhook
 from dialer.database import Database
 from dialer.errors import DialerError
 from dialer.lasting import billed_at_most as billed_at_most
 from dialer.migrate import installation_key, migrate
 from dialer.providers.asterisk import Address, Asterisk, Line, Sounds, by_command
-from dialer.providers.base import Provider
 from dialer.providers.twilio import Twilio
 from dialer.providers.twilio.voices import voice_for as voice_for
 from dialer.providers.twilio.voices import wrong_voice as wrong_voice
 from dialer.providers.twilio.webhooks import Webhooks
 from dialer.script import Script, from_json
+from dialer.sealing import seal, unseal
 from dialer.service import Parts, a_node
 from dialer.settings import Settings, need
 from dialer.stages.dial import Desk
 from dialer.stages.record import Timing
 from dialer.stages.write_back import Manners
 from dialer.tables import attempts, targets
+from dialer.token_store import TokenStore
+from dialer.web.installing import Door, doors
 
 TRUNK = "twilio"
 ABILITIES = {"twilio": Twilio.abilities, "asterisk": Asterisk.abilities}
+AUTHORIZED, STATE_LIVES = "authorize", 3600
 PLACEMENTS_MOST = 100
 
 
@@ -56,7 +61,8 @@ def build(settings: Settings, database: Database) -> Parts:
         database=database,
         clock=clock,
         store=Store(database),
-        crm=crm(settings, clock),
+        crm=crm(settings, clock, database),
+        doors=installation(settings, clock, database),
         desks=desks(settings, key, node),
         key=key,
         timing=Timing(wrap_up=settings.wrap_up, silent_after=settings.silent_after),
@@ -71,12 +77,49 @@ def build(settings: Settings, database: Database) -> Parts:
     )
 
 
-def crm(settings: Settings, clock: Clock) -> Bitrix24:
-    url = need(settings.bitrix24_webhook_url, "DIALER_BITRIX24_WEBHOOK_URL", "people are read from Bitrix24")
+def crm(settings: Settings, clock: Clock, database: Database | None = None) -> Bitrix24:
+    application = application_of(settings, clock, database)
+    if application is None:
+        url = need(settings.bitrix24_webhook_url, "DIALER_BITRIX24_WEBHOOK_URL", "people are read from Bitrix24")
     return Bitrix24(
-        url, clock=clock.now, rate=settings.bitrix24_requests_per_second, burst=settings.bitrix24_burst,
-        send_within=settings.send_within, log=log.warn,
+        application or Webhook(url), clock=clock.now, rate=settings.bitrix24_requests_per_second,
+        burst=settings.bitrix24_burst, send_within=settings.send_within, log=log.warn,
     )  # fmt: skip
+
+
+def application_of(settings: Settings, clock: Clock, database: Database | None = None) -> Application | None:
+    """None where the way in is a webhook."""
+    if settings.bitrix24_client_id is None:
+        return None
+    secret = need(settings.bitrix24_client_secret, "DIALER_BITRIX24_CLIENT_SECRET", "it belongs to the application")
+    store = TokenStore(database or Database(settings.database_url), _sealing(settings), node=a_node(), clock=clock.now)
+    return Application(
+        settings.bitrix24_client_id, secret, store, clock=clock.now, oauth_url=settings.bitrix24_oauth_url
+    )
+
+
+def installation(settings: Settings, clock: Clock, database: Database) -> dict[str, Door]:
+    """Where a portal brings its tokens; nowhere where the way in is a webhook."""
+    application = application_of(settings, clock, database)
+    if application is None:
+        return {}
+    secrets = _sealing(settings)
+    return doors(
+        install=application.install,
+        authorize=application.authorize,
+        is_ours=lambda state: unseal(state, secrets, ttl=STATE_LIVES) == AUTHORIZED,
+    )
+
+
+def authorization_address(settings: Settings, portal: str) -> str:
+    """What an administrator of the portal opens in a browser, within an hour."""
+    state = quote(seal(AUTHORIZED, _sealing(settings)[0]))
+    return f"https://{portal}/oauth/authorize/?client_id={settings.bitrix24_client_id}&state={state}"
+
+
+def _sealing(settings: Settings) -> list[str]:
+    secret = need(settings.secret, "DIALER_SECRET", "it seals the application's tokens")
+    return [secret, *_texts(settings.secret_previous)]
 
 
 def provider(settings: Settings, key: str) -> Twilio:
@@ -90,6 +133,7 @@ def provider(settings: Settings, key: str) -> Twilio:
             key,
             tokens=[token, *_texts(settings.twilio_auth_token_previous)],
             secrets=[secret, *_texts(settings.secret_previous)],
+            account=sid,
         )
     return Twilio(
         sid, token, webhooks=webhooks, api_url=settings.twilio_api_url, timeout=settings.twilio_timeout,
@@ -147,30 +191,30 @@ def desks(settings: Settings, key: str, node: str) -> tuple[Desk, ...]:
 
 def _twilio_desk(settings: Settings, key: str, _node: str) -> Desk:
     twilio, rate = provider(settings, key), settings.twilio_calls_per_second
-    budget = _budget(settings, key, twilio, lines=settings.twilio_lines, rate=rate)
     # a placement waits for its slot up to 0.3 s and for the provider's answer as long again
     most = settings.placements or min(max(4, math.ceil(rate * 0.8) + 2), PLACEMENTS_MOST)
-    return Desk(twilio, budget, most, receiver=twilio)
+    return Desk(twilio, budget(settings, key), most, receiver=twilio)
 
 
 def _asterisk_desk(settings: Settings, key: str, node: str) -> Desk:
     own, rate = asterisk(settings, node), settings.asterisk_calls_per_second
-    budget = _budget(settings, key, own, lines=settings.asterisk_lines, rate=rate)
     # its answer takes milliseconds, and each thread holds one of its HTTP sessions
     most = settings.placements or min(max(4, math.ceil(rate * 0.4) + 2), PLACEMENTS_MOST // 2)
-    return Desk(own, budget, most, listener=own)
+    return Desk(own, budget(settings, key, "asterisk"), most, listener=own)
 
 
 _DESKS = {"twilio": _twilio_desk, "asterisk": _asterisk_desk}
 
 
-def _budget(settings: Settings, key: str, of: Provider, *, lines: int, rate: float) -> Budget:
+def budget(settings: Settings, key: str, trunk: str = TRUNK) -> Budget:
+    is_twilio = trunk == "twilio"
+    slow = settings.twilio_timeout + settings.twilio_lists_lag
     return Budget(
-        trunk=of.name,
-        lines=lines,
-        calls_per_second=rate,
+        trunk=trunk,
+        lines=settings.twilio_lines if is_twilio else settings.asterisk_lines,
+        calls_per_second=settings.twilio_calls_per_second if is_twilio else settings.asterisk_calls_per_second,
         send_within=settings.send_within,
-        ask_after=of.request_timeout + of.lists_lag,
+        ask_after=slow if is_twilio else settings.asterisk_timeout + Asterisk.lists_lag,
         fresh_for=settings.fresh_for,
         only=settings.only_numbers,
         key=key,

@@ -184,9 +184,10 @@ def _come_back(c: sa.Connection, rows: Iterable[Any], *, now: datetime) -> None:
             continue
         c.execute(sa.update(campaigns).where(campaigns.c.name == row.name).values(gone_since=None))
         if row.gone_since <= now - GONE_FOR:
-            # who was cancelled is taken up again today, not by tomorrow's reading
+            # who was cancelled is taken up again today, not by tomorrow's reading, nor left out by one that goes on
             since = (now - timedelta(days=1)).date()
-            read = sa.and_(readings.c.campaign == row.name, readings.c.state == "done", readings.c.day >= since)
+            read = sa.and_(readings.c.campaign == row.name, readings.c.state.in_(("done", "reading")))
+            read = sa.and_(read, readings.c.day >= since)
             c.execute(sa.update(readings).where(read).values(state="reading", node=None))
 
 

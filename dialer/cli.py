@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import sys
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Optional
@@ -30,6 +31,10 @@ class Language(StrEnum):
 
 Json = Annotated[bool, typer.Option("--json", help="Print data as JSON.")]
 OneCampaign = Annotated[Optional[str], typer.Argument(help="The campaign's name; all campaigns without it.")]  # noqa: UP045
+Price = Annotated[
+    Optional[float],  # noqa: UP045
+    typer.Option(min=0, max=1_000, help="What a minute of a call costs; without it as limits.money says."),
+]
 
 
 Who = Annotated[list[str], typer.Argument(help="A number, or a card: +79161234567, contact 15, deal 7.")]
@@ -131,14 +136,48 @@ def preview(
 
 
 @app.command()
-def plan(campaign: OneCampaign = None, json: Json = False) -> None:
-    """Say who would be rung today and when, who not, and why.
+def plan(
+    campaign: OneCampaign = None,
+    day: Annotated[
+        Optional[datetime],  # noqa: UP045
+        typer.Option(formats=["%Y-%m-%d"], help="Another day, to which the days before are played; without it today."),
+    ] = None,
+    a_minute: Price = None,
+    json: Json = False,
+) -> None:
+    """Say who would be rung on a day, when and in which order; who not, and why.
 
-    Bitrix24 is read; nothing is dialed or written.
+    With the lines in use, the end, the cost, and what has changed since the last plan of that day. Bitrix24 is read;
+    nothing is dialed, and nothing is written but that last plan, beside the database.
     """
     from dialer.commands import plan
 
-    raise typer.Exit(plan.plan(_settings(), campaign, json=json))
+    chosen = None if day is None else day.date()
+    raise typer.Exit(plan.plan(_settings(), campaign, day=chosen, a_minute=a_minute, json=json))
+
+
+@app.command()
+def simulate(
+    campaign: OneCampaign = None,
+    days: Annotated[int, typer.Option(min=1, max=366, help="How many, from today.")] = 7,
+    answer_rate: Annotated[float, typer.Option(min=0, max=1, help="Of the calls, how many a person answers.")] = 0.4,
+    talk: Annotated[int, typer.Option(min=1, max=3_600, help="How many seconds a conversation lasts.")] = 45,
+    seed: Annotated[int, typer.Option(help="The same gives the same days, another gives other luck.")] = 1,
+    a_minute: Price = None,
+    json: Json = False,
+) -> None:
+    """Play the next days through, with retries: calls, lines, end and cost.
+
+    The same rules decide as in the service. Bitrix24 is read once; nothing is dialed or written.
+    """
+    from datetime import timedelta
+
+    from dialer.commands import simulate
+    from dialer.foresight.answers import Assumed
+
+    assumed = Assumed(answer_rate, timedelta(seconds=talk), seed)
+    code = simulate.simulate(_settings(), campaign, many=days, assumed=assumed, a_minute=a_minute, json=json)
+    raise typer.Exit(code)
 
 
 @app.command()
@@ -283,8 +322,10 @@ def erase(
 ) -> None:
     """Delete what is known of a person, who asks for it.
 
-    Names, calls, answers and texts. The numbers alone stay, as numbers that are never called: without them the next
-    reading would bring the person back. Erase them in Bitrix24, too, and before.
+    Names, answers and texts. Two things stay, or the next reading would have them rung again: their numbers, which are
+    never called, and bare of all else for which contract's end they were rung, and when. A number that several cards
+    share erases them all, and is the only number kept from being called: name the card to keep all of the person's.
+    Erase them in Bitrix24, too, and before.
     """
     from dialer.commands import erase
 
@@ -338,9 +379,12 @@ def _run() -> int:
     from dialer.errors import DialerError
     from dialer.secrecy import without_secrets
 
+    before = sys.stdout
     try:
         app()
     except SystemExit as end:
+        if sys.stdout is not before:
+            return 0  # typer has found that nobody reads it any more
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except DialerError as error:
         print(without_secrets(str(error)), file=sys.stderr)

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import QueuePool, StaticPool
 from sqlalchemy.sql.functions import FunctionElement
 
 from dialer.errors import DatabaseRefused
@@ -57,8 +57,8 @@ class Database:
 
     @property
     def shown(self) -> str:
-        """The address, without its password."""
-        return self.url.render_as_string(hide_password=True)
+        """The address, without its password, and without its query, which may hold one."""
+        return self.url.set(query={}).render_as_string(hide_password=True)
 
     @property
     def engine(self) -> sa.Engine:
@@ -193,6 +193,31 @@ class Database:
             connection.exec_driver_sql(begin)
 
         return engine
+
+
+class ThrowAway(Database):
+    """In memory, for what is only tried out: one connection, which all take in turn, and nothing on any disk."""
+
+    def __init__(self) -> None:
+        self.url, self.is_sqlite, self.path = sa.make_url("sqlite://"), True, Path(":memory:")
+        self._fair = FairLock()
+        engine = sa.create_engine(
+            self.url, poolclass=StaticPool, hide_parameters=True, connect_args={"check_same_thread": False}
+        )
+
+        @sa.event.listens_for(engine, "connect")
+        def prepare(connection: Any, _record: Any) -> None:
+            connection.isolation_level = None
+
+        @sa.event.listens_for(engine, "begin")
+        def begin_it(connection: sa.Connection) -> None:
+            connection.exec_driver_sql("BEGIN")
+
+        self._writer = self._reader = engine
+
+    def _read_once(self, work: Callable[[sa.Connection], T]) -> T:
+        with self._fair:
+            return super()._read_once(work)
 
 
 class FairLock:

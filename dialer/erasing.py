@@ -1,12 +1,15 @@
 """Rows of people → gone: one person who asks for it, and everybody whose contract ended long ago.
 
-What keeps a promise stays: a number that must not be called, and until the contract's end whom we have rung.
+What keeps a promise stays: a number that must not be called, and bare of all else whom we have rung, and when. Else
+their card, or a colleague's that lists the same number, would be rung again for the same reason.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -14,15 +17,26 @@ from dialer.cancelling import LIVE
 from dialer.cancelling import suppress as suppress_number
 from dialer.database import Database
 from dialer.errors import DialerError
+from dialer.history import may_have_rung
 from dialer.person import Person
-from dialer.tables import attempts, decisions, do_not_call, entries, erased, news, numbers, targets
+from dialer.tables import ERASED, attempts, decisions, do_not_call, entries, erased, news, numbers, targets
 
 AT_ONCE = 500
+REASON = "the person asked to be forgotten"
 UNWRITTEN = ("owed", "writing", "doubtful")
 
 
 class StillBusy(DialerError):
     pass
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """`rows` are gone, `bare` reasons keep only that they were rung, `kept` numbers are never called."""
+
+    rows: int
+    bare: int
+    kept: int
 
 
 def erase(
@@ -33,26 +47,26 @@ def erase(
     now: datetime,
     forget_number: bool = False,
     also: Collection[str] = (),
-) -> tuple[int, int]:
+) -> Erased:
     """Their numbers, and `also` these, are never rung again, unless `forget_number`. Of a number that others share only
-    that one is kept. Returns how many rows are gone, and how many numbers are kept. Raises StillBusy."""
+    that one is. Whoever was rung is never rung again for that reason. Raises StillBusy."""
 
-    def work(c: sa.Connection) -> tuple[int, int]:
+    def work(c: sa.Connection) -> Erased:
         found = sa.select(targets.c.id).where(targets.c.id.in_(person.targets)).order_by(targets.c.id)
         ids = c.execute(found.with_for_update()).scalars().all()
         _refuse_what_is_under_way(c, ids)
         phones = {person.number} if person.number is not None else _numbers(c, ids) | set(also)
-        gone = _delete(c, ids)
-        if forget_number and person.card_type is not None:
-            named = [f"{person.card_type}:{person.card_id}{end}" for end in (" ", "/")]
-            of_card = sa.or_(*(do_not_call.c.card.startswith(one, autoescape=True) for one in named))
-            gone += c.execute(sa.delete(do_not_call).where(of_card)).rowcount
-        for number in sorted(phones):
-            if forget_number:
-                gone += c.execute(sa.delete(do_not_call).where(do_not_call.c.number == number)).rowcount
-            else:
+        was_rung = sa.select(attempts.c.target_id).where(attempts.c.target_id.in_(ids), may_have_rung()).distinct()
+        barred = sa.select(targets.c.id).where(targets.c.id.in_(ids), targets.c.state == ERASED)
+        before = set(c.execute(barred).scalars())
+        bare = sorted({*c.execute(was_rung).scalars()} | before)
+        gone = _strip(c, bare) + _delete(c, sorted({*ids} - {*bare}))
+        if forget_number:
+            gone += _forget(c, person, bare, sorted(phones))
+        else:
+            for number in sorted(phones):
                 suppress_number(database, c, number, source="command", reason=reason, now=now)
-        return gone, 0 if forget_number else len(phones)
+        return Erased(gone, len(bare), 0 if forget_number else len(phones))
 
     return database.write(work)
 
@@ -62,7 +76,9 @@ def erase_old(database: Database, *, ended_before: date) -> int:
     unwritten = sa.select(entries.c.id).where(entries.c.target_id == targets.c.id, entries.c.state != "written")
     undecided = sa.select(attempts.c.id).where(
         attempts.c.target_id == targets.c.id,
-        sa.or_(attempts.c.phase != "ended", attempts.c.plan_at.is_not(None), attempts.c.owes_at.is_not(None)),
+        sa.or_(
+            attempts.c.phase.not_in(("ended", ERASED)), attempts.c.plan_at.is_not(None), attempts.c.owes_at.is_not(None)
+        ),
     )
     # limited, for EXISTS would let the database read all of a table to answer for a few
     nothing = [one.limit(1).scalar_subquery().is_(None) for one in (unwritten, undecided)]
@@ -101,23 +117,79 @@ def _refuse_what_is_under_way(c: sa.Connection, ids: Collection[int]) -> None:
 def _numbers(c: sa.Connection, ids: Collection[int]) -> set[str]:
     listed = sa.select(numbers.c.number).where(numbers.c.target_id.in_(ids))
     rung = sa.select(attempts.c.number).where(attempts.c.target_id.in_(ids))
-    return set(c.execute(listed.union(rung)).scalars())
+    return {number for number in c.execute(listed.union(rung)).scalars() if number}
+
+
+_NOTHING_KNOWN: dict[str, Any] = {
+    "state": ERASED, "reason": REASON, "plan_at": None, "contact": "{}", "contact_id": 0, "responsible_id": None,
+    "zone": None, "script": None,
+}  # fmt: skip
+# the number, when it was claimed and whether that counts are what caps are reckoned from, its cost what limits are;
+# late news find no attempt
+_OF_A_DIAL = {
+    "id", "target_id", "campaign", "trunk", "number", "due_at", "claimed_at", "counts", "phase", "cost", "currency",
+}  # fmt: skip
+
+
+def _strip(c: sa.Connection, ids: Collection[int]) -> int:
+    """Whom we have rung, and when, stays; all else goes. Returns how many rows do."""
+    if not ids:
+        return 0
+    theirs = attempts.c.target_id.in_(ids)
+    c.execute(sa.select(attempts.c.id).where(theirs).order_by(attempts.c.id).with_for_update())
+    blank = {column.name: _blank(column) for column in attempts.c if column.name not in _OF_A_DIAL}
+    c.execute(sa.update(targets).where(targets.c.id.in_(ids)).values(**_NOTHING_KNOWN))
+    gone = _all_of(c, attempts.c.target_id.in_(ids), ids)
+    rung = c.execute(sa.select(attempts.c.id).where(theirs, may_have_rung())).scalars().all()
+    unrung = sa.delete(attempts).where(theirs, attempts.c.id.not_in(rung), attempts.c.phase != ERASED)
+    gone += c.execute(unrung).rowcount
+    c.execute(sa.update(attempts).where(theirs).values(phase=ERASED, **blank))
+    # last: triggers write down what the rows said until now
+    return gone + c.execute(sa.delete(decisions).where(decisions.c.target_id.in_(ids))).rowcount
+
+
+def _blank(column: sa.Column[Any]) -> Any:
+    """What the column holds of an attempt of which nothing is known."""
+    default = column.default
+    return default.arg if isinstance(default, sa.ColumnDefault) else None
+
+
+def _all_of(c: sa.Connection, theirs: sa.ColumnElement[bool], ids: Collection[int]) -> int:
+    tries = sa.select(attempts.c.id).where(theirs)
+    heard = c.execute(sa.delete(news).where(news.c.attempt_id.in_(tries))).rowcount
+    return heard + c.execute(sa.delete(entries).where(entries.c.target_id.in_(ids))).rowcount
+
+
+def _forget(c: sa.Connection, person: Person, bare: Collection[int], phones: Collection[str]) -> int:
+    """That these numbers must not be called, and that they were rung. Their cards stay barred."""
+    gone = 0
+    if person.card_type is not None:
+        named = [f"{person.card_type}:{person.card_id}{end}" for end in (" ", "/")]
+        of_card = sa.or_(*(do_not_call.c.card.startswith(one, autoescape=True) for one in named))
+        gone += c.execute(sa.delete(do_not_call).where(of_card)).rowcount
+    gone += c.execute(sa.delete(do_not_call).where(do_not_call.c.number.in_(phones))).rowcount
+    of_these = (numbers.c.target_id.in_(bare), numbers.c.number.in_(phones))
+    gone += c.execute(sa.delete(numbers).where(*of_these)).rowcount
+    theirs = (attempts.c.target_id.in_(bare), attempts.c.number.in_(phones))
+    c.execute(sa.update(attempts).where(*theirs).values(number=""))
+    return gone
 
 
 def _delete(c: sa.Connection, ids: Collection[int]) -> int:
     """Returns how many rows."""
-    tries = sa.select(attempts.c.id).where(attempts.c.target_id.in_(ids))
-    c.execute(tries.order_by(attempts.c.id).with_for_update())
+    if not ids:
+        return 0
+    theirs = attempts.c.target_id.in_(ids)
+    c.execute(sa.select(attempts.c.id).where(theirs).order_by(attempts.c.id).with_for_update())
     _keep_what_was_used(c, ids)
+    gone = _all_of(c, theirs, ids)
     doomed = (
-        sa.delete(news).where(news.c.attempt_id.in_(tries)),
-        sa.delete(entries).where(entries.c.target_id.in_(ids)),
         sa.delete(decisions).where(decisions.c.target_id.in_(ids)),
-        sa.delete(attempts).where(attempts.c.target_id.in_(ids)),
+        sa.delete(attempts).where(theirs),
         sa.delete(numbers).where(numbers.c.target_id.in_(ids)),
         sa.delete(targets).where(targets.c.id.in_(ids)),
     )
-    return sum(c.execute(statement).rowcount for statement in doomed)
+    return gone + sum(c.execute(statement).rowcount for statement in doomed)
 
 
 def _keep_what_was_used(c: sa.Connection, ids: Collection[int]) -> None:

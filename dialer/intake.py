@@ -24,7 +24,7 @@ from dialer.crm.base import Contact
 from dialer.database import Database, among
 from dialer.history import may_have_rung, talks_by_number
 from dialer.phone_number import PhoneNumber, read_all, why_not
-from dialer.tables import attempts, campaigns, do_not_call, numbers, targets
+from dialer.tables import ERASED, attempts, campaigns, do_not_call, numbers, targets
 
 FACTS_MOST = 8_000
 
@@ -268,7 +268,7 @@ def _refresh(
 
 _seen_again = (
     sa.update(targets)
-    .where(targets.c.id == sa.bindparam("target"))
+    .where(targets.c.id == sa.bindparam("target"), targets.c.state != ERASED)
     .values(
         {name: sa.bindparam(name) for name in ("contact_id", "zone", "responsible_id", "contact")}
         | {"seen_at": sa.bindparam("now")}

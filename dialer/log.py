@@ -14,6 +14,7 @@ import structlog
 from dialer.secrecy import without_secrets
 
 SAY_AGAIN_AFTER = 60.0
+KNOWN_MOST = 10_000
 
 _SECRET_PATH = re.compile(r"(/rest/\d+/)[^/\s\"']+")
 
@@ -66,15 +67,21 @@ def alarm(sentence: str, **more: Any) -> None:
     structlog.get_logger().error(sentence, **more)
 
 
-def repeatedly(sentence: str) -> None:
-    """A warning that anybody outside can cause: said at once, then once a minute with how often it has come."""
+def repeatedly(sentence: str, *, about: str = "", alarming: bool = False) -> None:
+    """What anybody outside can cause: said at once, then once a minute with how often it has come.
+
+    `about`: sentences that differ in what somebody outside has chosen, and are one and the same.
+    """
+    about = about or sentence
     with _guard:
-        next_at, silent = _repeated.get(sentence, (0.0, 0))
+        next_at, silent = _repeated.get(about, (0.0, 0))
         if time.monotonic() < next_at:
-            _repeated[sentence] = (next_at, silent + 1)
+            _repeated[about] = (next_at, silent + 1)
             return
-        _repeated[sentence] = (time.monotonic() + SAY_AGAIN_AFTER, 0)
-    warn(f"{sentence} ({silent} more since this was last said)" if silent else sentence)
+        if len(_repeated) >= KNOWN_MOST:
+            _repeated.clear()
+        _repeated[about] = (time.monotonic() + SAY_AGAIN_AFTER, 0)
+    (alarm if alarming else warn)(f"{sentence} ({silent} more since this was last said)" if silent else sentence)
 
 
 _guard = threading.Lock()

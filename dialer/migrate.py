@@ -13,7 +13,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.exc import DBAPIError
 
-from dialer.database import Database, FairLock
+from dialer.database import Database, FairLock, in_one_line
 from dialer.errors import DatabaseRefused
 from dialer.tables import installation
 
@@ -45,7 +45,7 @@ def migrate(database: Database) -> tuple[str | None, str]:
             before = database.write(bring_up)
     except DBAPIError as error:
         remedy = "check DIALER_DATABASE_URL" + ("" if database.is_sqlite else ", and that the server runs")
-        raise DatabaseRefused(f"{database.shown}: {error.orig}; {remedy}") from error
+        raise DatabaseRefused(f"{database.shown}: {in_one_line(error)}; {remedy}") from error
     return before, head
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
 from dialer import log
 from dialer.campaign import Campaign
+from dialer.campaign_files import from_version
 from dialer.campaign_store import Running
 from dialer.database import Database
+from dialer.errors import CampaignError
 from dialer.tables import nodes, readings, versions
 
 LATE_AFTER = timedelta(hours=1)
@@ -70,24 +74,59 @@ def missed_readings(c: sa.Connection, running: Mapping[str, Running], *, now: da
 
 def _missed(c: sa.Connection, campaign: Campaign, *, now: datetime) -> list[date]:
     today = now.astimezone(ZoneInfo(campaign.time_zone)).date()
+    at = _hour(campaign, today)
     mine = versions.c.campaign == campaign.name
-    since, newest = c.execute(sa.select(sa.func.min(versions.c.since), sa.func.max(versions.c.since)).where(mine)).one()
-    if since is None:
+    began = c.execute(sa.select(sa.func.min(versions.c.since)).where(mine)).scalar()
+    if began is None:
         return []
-    recent = (readings.c.campaign == campaign.name, readings.c.day >= today - timedelta(days=LOOKED_BACK))
+    # a version that comes into force again begins anew; what was read tells that there was a campaign before
+    of_campaign = readings.c.campaign == campaign.name
+    first = c.execute(sa.select(sa.func.min(readings.c.claimed_at)).where(of_campaign)).scalar()
+    since = began if first is None else min(began, first)
+    recent = (of_campaign, readings.c.day >= today - timedelta(days=LOOKED_BACK))
     read = {row.day: row.state for row in c.execute(sa.select(readings).where(*recent))}
-    # today's hour is that of the file in force, which may be new
-    days = [*_days(campaign, today, since, now, LOOKED_BACK, 1), *_days(campaign, today, newest, now, 0, 0)]
+    days = [*_days(campaign, today, since, now, LOOKED_BACK, 1)]
+    if at <= now - LATE_AFTER:
+        days += _days(campaign, today, _same_hour_since(c, campaign, since, at, now=now), now, 0, 0)
     return [day for day in days if read.get(day) != "done"]
+
+
+def _same_hour_since(c: sa.Connection, campaign: Campaign, since: datetime, at: datetime, *, now: datetime) -> datetime:
+    """Today's hour is that of the file in force, which may be new: since when it has been this one. `since`: from the
+    beginning, or before `at`."""
+    newest_first = sa.select(versions.c.yaml, versions.c.templates, versions.c.since).where(
+        versions.c.campaign == campaign.name
+    )
+    same: datetime | None = None
+    for row in c.execute(newest_first.order_by(versions.c.since.desc(), versions.c.id.desc())):
+        if _hour_of(campaign.name, row.yaml, row.templates) != (campaign.read_at, campaign.time_zone):
+            return now if same is None else same
+        if row.since <= at:
+            return since
+        same = row.since
+    return since
+
+
+@lru_cache(maxsize=100)
+def _hour_of(name: str, yaml: str, templates: str) -> tuple[time, str] | None:
+    try:
+        campaign, _ = from_version(name, yaml, json.loads(templates))
+    except CampaignError:
+        return None
+    return campaign.read_at, campaign.time_zone
 
 
 def _days(campaign: Campaign, today: date, since: datetime, now: datetime, first: int, last: int) -> Iterator[date]:
     """Whose hour came while there was this campaign, and is long past."""
     for back in range(first, last - 1, -1):
         day = today - timedelta(days=back)
-        at = datetime.combine(day, campaign.read_at, ZoneInfo(campaign.time_zone)).astimezone(UTC)
+        at = _hour(campaign, day)
         if since <= at <= now - LATE_AFTER and (campaign.ends is None or day <= campaign.ends):
             yield day
+
+
+def _hour(campaign: Campaign, day: date) -> datetime:
+    return datetime.combine(day, campaign.read_at, ZoneInfo(campaign.time_zone)).astimezone(UTC)
 
 
 def _tell(campaign: Campaign, late: list[date], *, skipped: bool) -> None:

@@ -7,7 +7,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -42,6 +42,7 @@ from dialer.tables import attempts, entries, targets
 from dialer.trunk_at_work import TrunkAtWork
 from dialer.watched import Watched
 from dialer.web.hooks import Hooks, Scripts
+from dialer.web.installing import Door
 from dialer.web.metrics import Metrics
 
 T = TypeVar("T")
@@ -69,6 +70,10 @@ DIALING = ("campaigns", "read", "read again", "plan", "words", "dial")
 OF_A_TRUNK = ("words", "dial", "chase", "end", "prices")
 
 
+def a_node() -> str:
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """Everything a node is made of; see `app`."""
@@ -88,13 +93,11 @@ class Parts:
     campaigns: Path
     templates: Path
     load_script: Callable[[int], object]
+    doors: Mapping[str, Door] = field(default_factory=dict)
+    """For the installation of an OAuth application."""
     token_hash: str | None = field(default=None, repr=False)
     """Of the operator's token; without one there is no `/metrics`."""
-    node: str = field(default_factory=lambda: a_node())
-
-
-def a_node() -> str:
-    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
+    node: str = field(default_factory=a_node)
 
 
 class Service:
@@ -131,7 +134,7 @@ class Service:
         receivers = [desk.receiver for desk in parts.desks if desk.receiver is not None]
         return Hooks(
             receivers[0] if receivers else None, self._writer, self._scripts, is_well=watched.is_well,
-            pages=watched.pages(parts.token_hash), timed=self._metrics.webhook,
+            pages=watched.pages(parts.token_hash), doors=parts.doors, timed=self._metrics.webhook,
         )  # fmt: skip
 
     def start(self) -> None:

@@ -11,7 +11,7 @@ from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, unquote, unquote_plus, urlsplit
 
 from dotenv.parser import Original, parse_stream
 from pydantic import (
@@ -90,6 +90,12 @@ class Settings(BaseModel):
     log_json: bool = False
 
     bitrix24_webhook_url: SecretStr | None = None
+    bitrix24_client_id: str | None = None
+    """Of a local application, which does more than a webhook, and is used where both are set."""
+    bitrix24_client_secret: SecretStr | None = None
+    bitrix24_oauth_url: str = "https://oauth.bitrix24.tech"
+    bitrix24_portal: str | None = None
+    """Its host, for example your.bitrix24.ru: only to say which address installs the application."""
     bitrix24_requests_per_second: float = Field(default=2.0, gt=0, le=50)
     bitrix24_burst: int = Field(default=45, ge=1, le=250)
 
@@ -132,12 +138,14 @@ class Settings(BaseModel):
     """A node that was silent this long is dead: others take over what it was writing and reading."""
     linger: Seconds = timedelta(seconds=2)
     """How long an entry waits for others to share its request."""
-    keep_days: Annotated[int, Field(ge=35)] | None = None
+    keep_days: Annotated[int, Field(ge=35, le=36_500)] | None = None
     """How long after a contract's end its rows are kept; for ever where it is not set. Caps look 30 days back."""
     fresh_for: SomeSeconds = timedelta(minutes=30)
     """Nobody is rung whose card was not seen in Bitrix24 within this time."""
 
-    @field_validator("public_url", "twilio_api_url", "asterisk_url", "bitrix24_webhook_url", mode="after")
+    @field_validator(
+        "public_url", "twilio_api_url", "asterisk_url", "bitrix24_webhook_url", "bitrix24_oauth_url", mode="after"
+    )
     @classmethod
     def _is_safe(cls, value: Any) -> Any:
         if value is None:
@@ -193,6 +201,9 @@ class Settings(BaseModel):
     def _is_a_database(cls, value: str) -> str:
         if re.match(r"sqlite(\+pysqlite)?:///[^:]|postgres(ql)?(\+psycopg)?://.", value) is None:
             raise ValueError("is no database; write sqlite:///dialer.db or postgresql://user:password@host/name")
+        # the rest of the password would be taken for the host, and shown
+        if (match := _PASSWORD.match(value)) is not None and "@" in match["rest"].split("?")[0]:
+            raise ValueError("holds an @ in its user or password; write it as %40")
         return value
 
     @field_validator("secret", "secret_previous", mode="after")
@@ -218,6 +229,10 @@ class Settings(BaseModel):
         ):
             raise ValueError(f"'{value[:80]}' is not host:port; write for example 127.0.0.1:8080")
         return value
+
+    @property
+    def knows_a_portal(self) -> bool:
+        return self.bitrix24_client_id is not None or self.bitrix24_webhook_url is not None
 
     @property
     def listen_host(self) -> str:
@@ -261,12 +276,26 @@ def _secrets(settings: Settings) -> Iterator[str]:
             yield value.get_secret_value()
             yield from urlsplit(value.get_secret_value()).path.split("/")
     # psycopg and SQLAlchemy say addresses as they stand there
-    yield unquote(urlsplit(settings.database_url).password or "")
+    yield from _of_the_database(settings.database_url)
     for token in (settings.twilio_auth_token, settings.twilio_auth_token_previous):
         if token is not None:
             yield basic(settings.twilio_account_sid or "", token.get_secret_value())
     if settings.asterisk_password is not None:
         yield basic(settings.asterisk_user, settings.asterisk_password.get_secret_value())
+
+
+_PASSWORD = re.compile(r"[a-z+]+://(?P<user>[^:/@?]*)(:(?P<password>[^@]*))?@(?P<rest>.*)", re.DOTALL)
+
+
+def _of_the_database(url: str) -> Iterator[str]:
+    match = _PASSWORD.match(url)
+    written = [match["password"] or ""] if match is not None else []
+    written += [pair.partition("=")[2] for pair in url.partition("?")[2].split("&") if _IS_SECRET.match(pair)]
+    for one in written:
+        yield from (one, unquote(one), unquote_plus(one))
+
+
+_IS_SECRET = re.compile(r"(password|sslpassword|passfile|sslkey)=", re.IGNORECASE)
 
 
 def need(value: Any, variable: str, what_for: str) -> Any:

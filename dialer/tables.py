@@ -6,7 +6,7 @@ target ───┬─ target_number             whom we owe a call, and where t
           ├─ attempt ── news           one dial, and every message about it
           ├─ entry                     one thing owed to the CRM
           └─ decision                  why they were not rung, of days gone by
-trunk · node · do_not_call · installation · erased
+trunk · node · do_not_call · installation · erased · access
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ PAST = datetime(2000, 1, 1, tzinfo=UTC)
 """Before any slot."""
 
 LIVE = "phase IN ('dialing', 'ringing', 'answered')"
+ERASED = "erased"
+"""A target's state and an attempt's phase: bare of all but whom we have rung, and when."""
 OPEN = "phase IN ('planned', 'dialing', 'ringing', 'answered')"
 
 
@@ -93,7 +95,7 @@ class Reading(SQLModel, table=True):
 
 
 class Target(SQLModel, table=True):
-    """`state`: open, done, left_out, cancelled; `reason` says why, in words.
+    """`state`: open, done, left_out, cancelled, erased; `reason` says why, in words.
 
     `plan_at` is set while `plan` owes a decision. `seen_at` is when the CRM last confirmed the card.
     `person`: of several people of one card, the contact; 0 is the card's first, whoever that is.
@@ -312,6 +314,19 @@ class DoNotCall(SQLModel, table=True):
     since: datetime
 
 
+class Access(SQLModel, table=True):
+    """One row, where an OAuth application is the way in: the tokens, sealed, and who is renewing them just now."""
+
+    id: int = Field(default=1, primary_key=True)
+    member_id: str
+    endpoint: str
+    sealed: str = Field(sa_column=_long_text())
+    renewing_by: str | None = None
+    renewing_until: datetime | None = None
+    trouble: str = ""
+    changed_at: datetime
+
+
 class Node(SQLModel, table=True):
     name: str = Field(primary_key=True)
     kind: str
@@ -340,3 +355,4 @@ news = _table(NewsRow)
 entries = _table(EntryRow)
 do_not_call = _table(DoNotCall)
 nodes = _table(Node)
+access = _table(Access)

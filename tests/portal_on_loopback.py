@@ -56,6 +56,7 @@ class OnLoopback:
     async def _serve(self) -> None:
         server, port = await listen(self.portal.handle, "127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{port}"
+        self.portal.oauth.endpoint = f"{self.url}/rest/"
         self._started.set()
         await self._stop.wait()
         server.close()

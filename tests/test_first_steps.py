@@ -9,10 +9,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from importlib import resources
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
@@ -37,7 +38,7 @@ class Desk:
     settings: dict[str, str] = field(default_factory=dict)
 
     def dialer(self, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-        bare = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        bare = {name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ}
         ran = subprocess.run(
             [sys.executable, "-m", "dialer.cli", *words], cwd=self.folder, env={**bare, **self.settings},
             capture_output=True, text=True,
@@ -101,13 +102,14 @@ def test_the_demos_own_campaign_is_right(desk: Desk) -> None:
     file.write_text(
         resources.files("dialer.sandbox").joinpath("demo.yaml").read_text(encoding="utf-8"), encoding="utf-8"
     )
-    assert desk.told("check") == {"campaigns": ["renewal"], "mistakes": [], "warnings": []}
+    told = desk.told("check")
+    assert (told["campaigns"], told["mistakes"], told["warnings"]) == (["renewal"], [], [])
 
 
 def test_a_terminal_without_our_letters_is_no_reason_to_stop(desk: Desk) -> None:
     desk.settings["PYTHONIOENCODING"] = "ascii"
     desk.change("region: RU", "region: Россия")
-    assert "campaigns/renewal.yaml:33:1: region: '??????' is not a country" in desk.dialer("check", code=1).stderr
+    assert "campaigns/renewal.yaml:42:9: region: '??????' is not a country" in desk.dialer("check", code=1).stderr
 
 
 @pytest.mark.parametrize("command", [("run",), ("serve",), ("call", "+79161234567")])
@@ -132,15 +134,69 @@ def test_who_only_looks_makes_no_database_and_no_folder_for_it(tmp_path: Path, c
 
 
 def test_plan_tells_who_would_be_rung_and_why_others_not(connected: Desk) -> None:
+    connected.open_always()
     told = connected.told("plan")
-    why = {one["why_not"] for one in told}
+    why = {one["why_not"] for one in told["people"]}
     assert {"", "do not call, says the CRM", "the card has no phone"} <= why
-    rung = next(one for one in told if not one["why_not"])
+    rung = next(one for one in told["people"] if not one["why_not"])
     assert rung["number"].startswith("+7")
     assert "T" in rung["at"]
     shown = connected.dialer("plan").stdout
     assert rung["number"] in shown, "a number is never folded"
+    assert "Lines in use" in shown
     assert not (connected.folder / "dialer.db").exists()
+
+
+def test_a_plan_of_another_day_is_the_same_again_and_tells_what_has_changed_since(connected: Desk) -> None:
+    connected.open_always()
+    day = (datetime.now(ZoneInfo("Europe/Moscow")) + timedelta(days=16)).date()
+    first, again = (connected.told("plan", "--day", str(day), "--a-minute", "0.05") for _ in range(2))
+    assert first == again, "two plans of one input are the same"
+    assert (first["day"], first["changed"]) == (str(day), [])
+    assert first["would_be_rung"] > 0
+    assert first["cost"] == {"": round(first["minutes"] * 0.05, 2)}
+    connected.change("# starts: 2026-12-01", "starts: 2099-01-01")
+    changed = connected.told("plan", "--day", str(day))["changed"]
+    assert len(changed) == first["would_be_rung"]
+    assert changed[0]["what"].startswith("is not rung any more: ")
+    kept = connected.folder / "dialer.db.plans.json"
+    assert kept.stat().st_mode & 0o077 == 0
+    assert not [one for one in first["people"] if one["number"] and one["number"] in kept.read_text(encoding="utf-8")]
+
+
+def test_run_rings_whom_plan_has_named_and_simulate_too(connected: Desk, sandbox: Sandbox) -> None:
+    connected.open_always()
+    connected.settings |= {"DIALER_TWILIO_LINES": "40", "DIALER_TWILIO_CALLS_PER_SECOND": "10"}
+    planned = {one["number"] for one in connected.told("plan")["people"] if not one["why_not"]}
+    simulated = connected.told("simulate", "--days", "1", "--answer-rate", "0.5", "--seed", "3")
+    assert not (connected.folder / "dialer.db").exists()
+    connected.dialer("run")
+    rung = {call.to for call in sandbox.telephone.calls.values()}
+    assert len(rung) > 20
+    assert planned == rung == {one["number"] for one in simulated["all_calls"]}
+    after = connected.told("plan")
+    assert not [one for one in after["people"] if not one["why_not"]]
+    assert any(one["why_not"] == "already done: reached" for one in after["people"])
+    assert {one["what"] for one in after["changed"]} >= {"is not rung any more: already done: reached"}
+
+
+def test_simulate_tells_the_days_and_the_same_ones_again(connected: Desk) -> None:
+    told, again = (connected.told("simulate", "--days", "3", "--seed", "5", "--a-minute", "0.1") for _ in range(2))
+    assert told == again
+    assert len(told["days"]) == 3
+    assert told["calls"] == sum(day["calls"] for day in told["days"]) == len(told["all_calls"])
+    assert told["cost"] == {"": round(told["minutes"] * 0.1, 2)}
+    shown = connected.dialer("simulate", "--days", "3").stdout
+    assert "Calls a day" in shown
+    assert "What would become of the reasons to ring" in shown
+    connected.dialer("simulate", "--days", "0", code=2)
+    assert list(connected.folder.glob("dialer.db*")) == []
+
+
+def test_a_day_that_cannot_be_planned_is_told(connected: Desk) -> None:
+    assert "is past; name today" in connected.dialer("plan", "--day", "2001-01-01", code=1).stderr
+    assert "name a nearer day" in connected.dialer("plan", "--day", "2999-12-31", code=1).stderr
+    assert connected.dialer("plan", "--day", "soon", code=2).stdout == ""
 
 
 def test_a_file_that_is_put_back_after_a_rehearsal_holds_again(connected: Desk, sandbox: Sandbox) -> None:

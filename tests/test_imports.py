@@ -18,16 +18,17 @@ NOUNS = {
     "campaign_languages", "campaign_meaning", "campaign_mistakes", "campaign_outcomes", "campaign_schema",
     "campaign_shape", "campaign_values", "condition", "condition_schema", "cost", "day_parts", "deadline", "errors",
     "finding", "hearing", "lasting", "made_up", "outcomes", "permission", "phone_number", "proofreading", "quoting",
-    "script", "secrecy", "spelling", "templates", "text_file", "wording", "words", "yaml_mistakes", "yaml_places",
-    "yaml_schema",
+    "script", "sealing", "secrecy", "spelling", "templates", "text_file", "tokens", "wording", "words", "yaml_mistakes",
+    "yaml_places", "yaml_schema",
 }  # fmt: skip
 SHAPES = {"crm.base", "providers.base"}
 MEMORY = {
     "budgets", "campaign_store", "cancelling", "claiming", "clock", "database", "erasing", "gauges",
     "given_rows", "group_writer", "history", "leases", "limits", "log", "migrate", "migrations", "pausing", "person",
-    "putting_off", "restoring", "schedule", "slack", "speaking_ahead", "tables",
+    "putting_off", "restoring", "schedule", "slack", "speaking_ahead", "tables", "token_store",
 }  # fmt: skip
 INTAKE = {"intake"}
+FORESIGHT = {"foresight"}
 WAYS_IN = {"app", "cli", "commands", "ending", "scheduler", "service", "settings", "trunk_at_work", "watched", "web"}
 
 # A group may import itself where it stands among its own.
@@ -37,6 +38,7 @@ MAY = {
     "memory": {"nouns", "memory"},
     "intake": {"nouns", "shapes", "memory"},
     "stages": {"nouns", "shapes", "memory", "intake"},
+    "foresight": {"nouns", "shapes", "memory", "intake", "stages", "foresight"},
     "twilio": {"nouns", "shapes", "twilio"},
     "asterisk": {"nouns", "shapes", "asterisk"},
     "bitrix24": {"nouns", "shapes", "bitrix24"},
@@ -47,9 +49,10 @@ ONE_DOOR = {
     "alembic": {"migrate", "migrations"},
     "apscheduler": {"scheduler"},
     "babel": {"templates"},
+    "cryptography": {"sealing"},
     "dotenv": {"settings"},
     "holidays": {"calling_window"},
-    "httpx": {"commands.doctor", "crm.bitrix24_rest", "providers.asterisk.rest"},
+    "httpx": {"commands.doctor", "crm.bitrix24_wire", "providers.asterisk.rest"},
     "jinja2": {"templates"},
     "phonenumbers": {"phone_number"},
     "prometheus_client": {"web.metrics"},
@@ -172,7 +175,8 @@ def _group(module: str) -> str:
         return "asterisk"
     if module.startswith("crm.bitrix24"):
         return "bitrix24"
-    groups = {"nouns": NOUNS, "shapes": SHAPES, "memory": MEMORY, "intake": INTAKE, "ways in": WAYS_IN}
+    groups = {"nouns": NOUNS, "shapes": SHAPES, "memory": MEMORY, "intake": INTAKE, "foresight": FORESIGHT,
+              "ways in": WAYS_IN}  # fmt: skip
     empty = {"", "crm", "providers"}
     return next((group for group, names in groups.items() if _within(module, names)), "ways in" if module in empty else
                 "nowhere")  # fmt: skip

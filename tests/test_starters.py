@@ -135,7 +135,7 @@ def test_a_day_on_the_sandbox_speaks_the_language_of_the_campaign(
         assert json.loads(_dialer(folder, settings, "check", "--json"))["mistakes"] == []
         _open_always(folder)
         planned = json.loads(_dialer(folder, settings, "plan", "--json"))
-        why = {one["card"]: one["why_not"] for one in planned}
+        why = {one["card"]: one["why_not"] for one in planned["people"]}
         assert why == {**dict.fromkeys(("contact 1", "contact 2", "contact 3"), ""), "contact 4": NO_CALLS}
         ran = json.loads(_dialer(folder, settings, "run", "--json"))
         assert ran["dispositions"] == {"reached": 1, "do_not_call": 1, "voicemail": 1}

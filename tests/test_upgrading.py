@@ -23,7 +23,7 @@ from dialer.call import Hangup
 from dialer.database import Database
 from dialer.migrate import installation_key, migrate
 from dialer.stages.write_back import Manners, owe_entries, write_owed
-from dialer.tables import decisions, do_not_call, entries, erased, installation, news, nodes, readings, targets
+from dialer.tables import access, decisions, do_not_call, entries, erased, installation, news, nodes, readings, targets
 from tests.rows import add_attempt, add_target, add_trunk, campaign_row, everything
 from tests.stages.fakes import Portal
 from tests.stages.scene import HOUR, MINUTE, NOON, SECOND, Scene
@@ -77,6 +77,8 @@ def fill(database: Database) -> None:
         (nodes, {"name": "me", "kind": "serve", "started_at": NOON, "seen_at": NOON}),
         (readings, {"campaign": "renewal", "day": NOON.date(), "state": "done", "claimed_at": NOON, "people": 4,
                     "targets": 4, "left_out": 0}),
+        (access, {"member_id": "m", "endpoint": "https://a.bitrix24.ru/rest", "sealed": "s", "trouble": "",
+                   "changed_at": NOON}),
         (decisions, {"target_id": done, "day": NOON.date(), "verdict": "not_now", "reason": "Sunday", "until": NOON}),
         (erased, {"campaign": "renewal", "last_at": NOON, "calls": 2, "currency": "USD", "cost": 40_000}),
     ]  # fmt: skip

@@ -38,10 +38,11 @@ def check(settings: Settings, *, online: bool, json: bool) -> int:
         own = [*_speaking_another_language(file), *_too_dear(file)]
         wrong |= {*_lacking(file), *_of_file(file, own)}
     wrong |= set(_mute(settings, loaded.campaigns))
-    if online and settings.bitrix24_webhook_url is not None:
+    if online and settings.knows_a_portal:
         for file in loaded.campaigns.values():
             wrong |= {*_of_file(file, _on_the_portal(settings, file)), *_facts_on_the_portal(settings, file)}
-    warnings = [*loaded.warnings, *hindrances(settings, loaded)]
+    examples = [mistake for file in loaded.campaigns.values() for mistake in _of_file(file, _examples(file))]
+    warnings = [*loaded.warnings, *examples, *hindrances(settings, loaded)]
     if json:
         print_json(
             {
@@ -86,7 +87,7 @@ def _tell(
         data.print(f"{name}: read, {_hours(file)}; what is said first takes about {file.opening:.0f} s")
     if not campaigns and not wrong:
         print(f"{settings.campaigns}: there are no campaigns here; `dialer init` writes one", file=sys.stderr)
-    if online and settings.bitrix24_webhook_url is None:
+    if online and not settings.knows_a_portal:
         print("Bitrix24 was not asked: DIALER_BITRIX24_WEBHOOK_URL is not set", file=sys.stderr)
 
 
@@ -143,6 +144,23 @@ def _too_dear(file: CampaignFile) -> list[Mistake]:
         Mistake(str(file.path), *read.place_for(("limits", "money", key), why), f"limits.money.{key}: {why}")
         for key, most in (("a_day", money.a_day), ("in_all", money.in_all))
         if most is not None and most < cost
+    ]
+
+
+EXAMPLES = {
+    "+74950000000", "+74950000001", "+442079460000", "+442079460001", "+34910000000", "+34910000001",
+}  # fmt: skip
+"""The numbers in the starter campaigns."""
+
+
+def _examples(file: CampaignFile) -> list[Mistake]:
+    named: list[tuple[tuple[str | int, ...], str | None]] = [(("caller_id",), file.campaign.caller_id)]
+    for key, one in file.campaign.keys.items():
+        named += [(("script", "keys", key, "connect"), one.connect), (("script", "keys", key, "or_else"), one.or_else)]
+    read = read_yaml(file.text, str(file.path))
+    found = [(path, f"{number} is an example's; write your own") for path, number in named if number in EXAMPLES]
+    return [
+        Mistake(str(file.path), *read.place_for(path, why), f"{'.'.join(map(str, path))}: {why}") for path, why in found
     ]
 
 

@@ -40,23 +40,32 @@ def erase(
         sure(f"Delete all that is known of {', '.join(f'{type} {id}' for type, id in cards) or person}?")
         also = _numbers_in_crm(settings, database, person)
         now = database.now()
-        gone, kept = erase_person(
-            database, person, reason=readable(reason), now=now, forget_number=forget_number, also=also
+        done = erase_person(database, person, reason=readable(reason), now=now, forget_number=forget_number, also=also)
+    data.print(f"{person}: {done.rows} rows are gone. What stands in the CRM, at the provider, in backups stays there.")
+    if done.bare:
+        data.print(
+            f"Of {done.bare} contract{'s' if done.bare > 1 else ''} it stays known, without names, texts and answers,"
+            f" that they were rung for the end, and when: nobody is rung twice for one. {_until(settings)}"
         )
-    data.print(f"{person}: {gone} rows are gone. What stands in the CRM, at the provider, in backups stays there.")
     if forget_number:
         return 0
-    if not kept:
+    if not done.kept:
         data.print("No number of theirs is known here: a later reading may ring them. `dialer suppress` the numbers.")
         return 1
-    data.print(f"{kept} number{'s are' if kept > 1 else ' is'} never called again.")
+    data.print(f"{done.kept} number{'s are' if done.kept > 1 else ' is'} never called again.")
     return 0
+
+
+def _until(settings: Settings) -> str:
+    if settings.keep_days is None:
+        return "Where DIALER_KEEP_DAYS is set it goes so many days after the contract's end."
+    return f"It goes {settings.keep_days} days after the contract's end (DIALER_KEEP_DAYS)."
 
 
 def _numbers_in_crm(settings: Settings, database: Database, person: Person) -> set[str]:
     """Of a card; none where the CRM cannot be asked."""
     found: set[str] = set()
-    if person.card_type is None or settings.bitrix24_webhook_url is None:
+    if person.card_type is None or not settings.knows_a_portal:
         return found
     for here in Store(database).running().values():
         audience = here.campaign.audience

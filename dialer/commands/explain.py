@@ -14,9 +14,9 @@ from dialer.cancelling import LIVE
 from dialer.clock import Clock
 from dialer.commands.looking import open_to_look
 from dialer.commands.output import data, print_json, print_table
-from dialer.commands.plan import Memory, decide
 from dialer.database import Database
 from dialer.errors import DialerError
+from dialer.foresight.one import first_call
 from dialer.history import look_back
 from dialer.limits import call_limits, money_limits, too_dear
 from dialer.pausing import ends_it
@@ -42,7 +42,8 @@ def explain(settings: Settings, words: Sequence[str], *, region: str, json: bool
         print_json(known)
     else:
         _tell(person, known)
-    return 0 if known["reasons"] or known["do_not_call"] or known["crm"] else 1
+    is_known = known["reasons"] or known["do_not_call"] or any(one["is_there"] for one in known["crm"])
+    return 0 if is_known else 1
 
 
 def _known(
@@ -176,13 +177,20 @@ def _ask_crm(
                 seen = portal.read_again(audience, [person.card_id]).get(person.card_id, ())
                 why = "" if seen else "the CRM has no such card, or its user may not read it"
                 for one in seen:
-                    told = decide(here.campaign, Memory(settings), settings, one, now=now)
-                    said = told.why_not or f"the next reading takes it in; it is rung not before {told.at:%d %b %H:%M}"
-                    found.append({"campaign": name, "why": f"contact {one.person}: {said}" if one.person else said})
+                    at, said = first_call(database, here, one, only=settings.only_numbers, now=now)
+                    if at is not None:
+                        said = f"the next reading takes it in; it is rung not before {at:%d %b %H:%M}"
+                    found.append(
+                        {
+                            "campaign": name,
+                            "is_there": True,
+                            "why": f"contact {one.person}: {said}" if one.person else said,
+                        }
+                    )
         except DialerError as error:
             why = f"the CRM cannot be asked: {error}"
         if why:
-            found.append({"campaign": name, "why": why})
+            found.append({"campaign": name, "is_there": False, "why": why})
     return found
 
 
@@ -198,7 +206,9 @@ def _tell(person: Person, known: Mapping[str, Any]) -> None:
         data.print(f"No reading has ever brought {person}: there is nobody to ring.")
     if known["crm"]:
         print_table(
-            "What the campaigns say of it now", ("campaign", "why"), [tuple(row.values()) for row in known["crm"]]
+            "What the campaigns say of it now",
+            ("campaign", "why"),
+            [(row["campaign"], row["why"]) for row in known["crm"]],
         )
     elif not known["reasons"] and person.number is not None:
         data.print("If the number stands on a card, ask about the card: `dialer explain contact 15`.")

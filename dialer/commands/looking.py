@@ -7,11 +7,11 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from dialer.app import open_database
 from dialer.campaign_files import Loaded
 from dialer.campaign_store import not_in_force
-from dialer.database import Database
-from dialer.errors import DatabaseRefused, DialerError, Mistake
+from dialer.database import Database, in_one_line
+from dialer.errors import DatabaseRefused, DialerError, Mistake, SettingsError
+from dialer.migrate import version_of
 from dialer.pausing import ends_it, paused
 from dialer.settings import Settings
 from dialer.tables import campaigns, versions
@@ -26,14 +26,39 @@ def missing_file(settings: Settings) -> Path | None:
 
 
 def open_to_look(settings: Settings) -> Database:
-    """Raises DatabaseRefused where there is none."""
+    """At this program's version, and left at it: only `run`, `serve` and `migrate` move a database on, for nodes of an
+    earlier program may be at work on it. Raises DatabaseRefused."""
     path = missing_file(settings)
     if path is not None:
         raise DatabaseRefused(
-            f"{path}: there is no database; is DIALER_DATABASE_URL right, and this the folder? `dialer run` and"
-            " `dialer serve` make one"
+            f"{path}: there is no database; is DIALER_DATABASE_URL right, and this the folder? `dialer run`,"
+            " `dialer serve` and `dialer migrate` make one"
         )
-    return open_database(settings)
+    database = Database(settings.database_url)
+    try:
+        held, ours = version_of(database)
+    except SQLAlchemyError as error:
+        database.close()
+        raise DatabaseRefused(f"{database.shown}: {in_one_line(error)}; check DIALER_DATABASE_URL") from error
+    if held != ours:
+        database.close()
+        stands = "is empty" if held is None else f"is at version {held}, and this program works with {ours}"
+        raise DatabaseRefused(f"{database.shown} {stands}; run `dialer migrate`")
+    return database
+
+
+def is_empty(settings: Settings) -> bool:
+    """Has no program ever worked on it? Raises DatabaseRefused where nobody can tell."""
+    with Database(settings.database_url) as database:
+        return version_of(database)[0] is None
+
+
+def refuse_an_unknown(database: Database, campaign: str | None) -> None:
+    names = database.read(lambda c: list(c.execute(sa.select(campaigns.c.name).order_by(campaigns.c.name)).scalars()))
+    if not names:
+        raise SettingsError(f"{database.shown}: no campaign has ever run here; is this the right folder?")
+    if campaign is not None and campaign not in names:
+        raise SettingsError(f"there is no campaign '{campaign}' here; there are: {', '.join(names)}")
 
 
 def hindrances(settings: Settings, loaded: Loaded) -> list[Mistake]:
@@ -44,7 +69,7 @@ def hindrances(settings: Settings, loaded: Loaded) -> list[Mistake]:
         with Database(settings.database_url) as database:
             return database.read(lambda c: _hindrances(c, loaded))
     except (SQLAlchemyError, DialerError) as error:
-        why = f"nobody can tell whether the files are in force: the database says {str(error).splitlines()[0]}"
+        why = f"nobody can tell whether the files are in force: the database says {in_one_line(error)}"
         return [Mistake("DIALER_DATABASE_URL", 0, 0, why)]
 
 

@@ -16,12 +16,22 @@ from rich.table import Table
 
 PLAIN_LINE_EVERY = 5.0
 
-data = Console(soft_wrap=True, highlight=False, markup=False)
-talk = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+
+class _Console(Console):
+    """Whoever reads us may have enough, as `head` has: `main` ends quietly then."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
 
 
-def print_json(value: Any) -> None:
-    print(_json.dumps(value, ensure_ascii=False, indent=2, default=_as_json))
+data = _Console(soft_wrap=True, highlight=False, markup=False)
+talk = _Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+
+
+def print_json(value: Any, *, in_one_line: bool = False) -> None:
+    print(
+        _json.dumps(value, ensure_ascii=False, indent=None if in_one_line else 2, default=_as_json), flush=in_one_line
+    )
 
 
 def print_table(
@@ -33,7 +43,7 @@ def print_table(
         table.add_column(column, overflow="fold", no_wrap=column in unbroken)
     for row in rows:
         table.add_row(*(_as_text(cell) for cell in row))
-    Console(file=sys.stdout, highlight=False, markup=False).print(table)
+    _Console(file=sys.stdout, highlight=False, markup=False).print(table)
 
 
 def people(count: int) -> str:
@@ -76,6 +86,10 @@ def progress(first: str) -> Iterator[Callable[[str, int, int], None]]:
     yield say
 
 
+REASON_MOST = 300
+
+
 def readable(text: str) -> str:
-    """What a terminal sent, without the bytes that are no text."""
-    return text.encode(errors="replace").decode()
+    """What a terminal sent, in one line, without the bytes that are no text and what steers a terminal."""
+    text = text[: 4 * REASON_MOST].encode(errors="replace").decode()
+    return " ".join("".join(one if one.isprintable() else " " for one in text).split())[:REASON_MOST]

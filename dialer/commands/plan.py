@@ -1,185 +1,126 @@
-"""`plan`: whom today's reading would ring, decided as the service decides. Nothing is dialed or written."""
+"""`plan`: one day as it would be: whom, when, in which order, whom not and why, lines, end and cost."""
 
 from __future__ import annotations
 
 import sys
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import sqlalchemy as sa
-
-from dialer.app import crm
-from dialer.campaign import Campaign
-from dialer.campaign_files import read_campaigns
-from dialer.clock import Clock
-from dialer.commands.looking import hindrances, missing_file
-from dialer.commands.output import people, print_counts, print_json, print_table, talk
-from dialer.commands.running import refuse_what_is_wrong
-from dialer.crm.base import Contact
-from dialer.database import Database
-from dialer.history import dials_by_number, tries_by_target, why_not_to_call
-from dialer.intake import Talks, judge, talks_since
-from dialer.migrate import migrate
-from dialer.permission import Facts, ask_permission
+from dialer.commands.foreseeing import Foreseen, costs, foreseen
+from dialer.commands.last_plan import Change, keep, plan_key, plans_file, what_changed
+from dialer.commands.output import data, people, print_counts, print_json, print_table, talk
+from dialer.commands.plot import print_bars
+from dialer.foresight.answers import Assumed
+from dialer.foresight.playing import Rung
+from dialer.foresight.seen import Planned, alike, calls_of_day, hours, minutes, people_of_day
 from dialer.settings import Settings
-from dialer.tables import targets
 
 SHOWN = 50
+CHANGES_SHOWN = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """`why_not` is empty for people who would be rung."""
-
-    campaign: str
-    card: str
-    name: str
-    number: str | None
-    contract_end: Any
-    at: datetime | None
-    zone_unclear: bool
-    why_not: str
-
-
-def plan(settings: Settings, campaign: str | None, *, json: bool) -> int:
+def plan(settings: Settings, campaign: str | None, *, day: date | None, a_minute: float | None, json: bool) -> int:
     """Returns 1 where a broken campaign was left out."""
-    loaded = read_campaigns(settings.campaigns, settings.templates)
-    refuse_what_is_wrong(loaded, campaign)
-    for warning in hindrances(settings, loaded):
-        print(f"warning: {warning}", file=sys.stderr)
-    clock = Clock()
-    portal = crm(settings, clock)
-    memory = Memory(settings)
-    decisions: list[Decision] = []
-    for name, file in sorted(loaded.campaigns.items()):
-        if campaign in (None, name):
-            now = clock.now()
-            today = now.astimezone(ZoneInfo(file.campaign.time_zone)).date()
-            last = today + timedelta(days=max(file.campaign.touches))
-            for page in portal.read(file.campaign.audience, first=today, last=last):
-                decisions += [decide(file.campaign, memory, settings, person, now=now) for person in page]
-    _without_repeats(decisions)
-    if json:
-        print_json([{name: getattr(one, name) for name in one.__slots__} for one in decisions])
-    else:
-        _tell(decisions, {name: ZoneInfo(file.campaign.time_zone) for name, file in loaded.campaigns.items()})
-    return int(campaign is None and bool(loaded.mistakes))
+    with foreseen(settings, campaign, Assumed(), last=day, words=True) as seen:
+        on = dict.fromkeys(seen.zones, day) if day is not None else seen.today
+        chosen = max(on.values())
+        seen.go_coarsely(seen.begin_of(on))
+        seen.go_finely(seen.end_of(on))
+        found = people_of_day(seen.play, on, seen.before)
+        calls = calls_of_day(seen.play, on)
+        path, key = plans_file(settings), plan_key(campaign, chosen)
+        changes, since = what_changed(path, key, found)
+        told = {
+            "day": chosen,
+            "assumed": _assumed(seen),
+            "lines": seen.play.budget.lines,
+            "calls_per_second": seen.play.budget.calls_per_second,
+            "would_be_rung": sum(not one.why_not for one in found),
+            "calls": len(calls),
+            "finished_at": max((call.until for call in calls), default=None),
+            "minutes": minutes(calls),
+            "cost": costs(seen.play, calls, a_minute),
+            "hours": [_row(hour) for hour in hours(calls, _zone(seen))],
+            "not_rung": alike(one.why_not for one in found if one.why_not),
+            "not_in_the_audience": {name: dict(why) for name, why in sorted(seen.play.outside.items()) if why},
+            "people": [_row(one) for one in found],
+            "changed": [_row(change) for change in changes],
+        }
+        if json:
+            print_json(told)
+        else:
+            _tell(seen, chosen, found, calls, told, changes)
+            if since is not None:
+                talk.print(f"Compared with the plan that was made on {since:%d %b %H:%M} UTC.")
+        try:
+            keep(path, key, found, now=seen.since)
+        except OSError as error:
+            print(f"warning: {path}: this plan cannot be kept for comparison: {error.strerror}", file=sys.stderr)
+        return int(seen.broken)
 
 
-class Memory:
-    """What the database remembers of people; nothing where there is no database yet."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._database = None if missing_file(settings) is not None else Database(settings.database_url)
-        if self._database is not None:
-            migrate(self._database)
-
-    def forbidden(self, number: str) -> str | None:
-        if self._database is None:
-            return None
-        return self._database.read(lambda c: why_not_to_call(c, [number])).get(number)
-
-    def dialed(self, number: str, now: datetime) -> tuple[datetime, ...]:
-        if self._database is None:
-            return ()
-        return self._database.read(lambda c: dials_by_number(c, [number], now=now)).get(number, ())
-
-    def talked(self, campaign: Campaign, person: Contact, now: datetime) -> Talks:
-        span = campaign.audience.talked_to
-        if self._database is None or span is None:
-            return Talks(None if span is None else now - span)
-        return self._database.read(lambda c: talks_since(c, campaign, [person], now=now))
-
-    def settled(self, campaign: Campaign, person: Contact, touch: int) -> str | None:
-        """What this very touch has come to already."""
-        if self._database is None:
-            return None
-        known = sa.select(targets.c.state, targets.c.reason).where(
-            *_of(campaign, person, touch), targets.c.state == "done"
-        )
-        row = self._database.read(lambda c: c.execute(known).first())
-        return None if row is None else f"already done: {row.reason}"
-
-    def tried(self, campaign: Campaign, person: Contact, touch: int) -> tuple[datetime, ...]:
-        """When they were rung for this very touch."""
-        if self._database is None:
-            return ()
-        known = sa.select(targets.c.id).where(*_of(campaign, person, touch))
-        tries = self._database.read(lambda c: tries_by_target(c, c.execute(known).scalars().all()))
-        return next(iter(tries.values()), ())
+def _row(one: Any) -> dict[str, Any]:
+    return {name: getattr(one, name) for name in one.__slots__}
 
 
-def _of(campaign: Campaign, person: Contact, touch: int) -> Sequence[sa.ColumnElement[bool]]:
-    """Of targets: this reason to ring this person."""
-    return (
-        targets.c.campaign == campaign.name,
-        targets.c.card_type == person.card_type.value,
-        targets.c.card_id == person.card_id,
-        targets.c.person == person.person,
-        targets.c.contract_end == person.contract_end,
-        targets.c.touch == touch,
-    )
+def _assumed(seen: Foreseen) -> str:
+    talk = seen.play.assumed.talk.total_seconds()
+    words = "" if seen.play.with_words else "; so many people's words are not tried on the template"
+    return f"everybody answers the first call and talks {talk:.0f} s; nobody changes in the CRM{words}"
 
 
-def decide(campaign: Campaign, memory: Memory, settings: Settings, person: Contact, *, now: datetime) -> Decision:
-    today = now.astimezone(ZoneInfo(campaign.time_zone)).date()
-    one = judge(campaign, person, today, memory.talked(campaign, person, now))
-    phone, touch = one.phones[0] if one.phones else None, one.touch
-    why = one.outside or one.why
-    if not why and touch is None:
-        why = "no touch is due"
-    elif not why and phone is not None and touch is not None:
-        why = memory.settled(campaign, person, touch) or ""
-    at, unclear = None, False
-    if not why and phone is not None and person.contract_end is not None:
-        facts = Facts(
-            number=phone.number, zones=phone.zones, zone=person.zone, contract_end=person.contract_end, touch=touch,
-            do_not_call=memory.forbidden(phone.number), dialed_at=memory.dialed(phone.number, now),
-            tried=() if touch is None else memory.tried(campaign, person, touch), only=settings.only_numbers,
-        )  # fmt: skip
-        verdict = ask_permission(campaign, facts, now)
-        at, unclear = verdict.at, verdict.zone_unclear
-        why = "" if at is not None else "; ".join(verdict.reasons)
-    return Decision(
-        campaign.name, f"{person.card_type.value} {person.card_id}", f"{person.first_name} {person.last_name}".strip(),
-        None if phone is None else phone.number, person.contract_end, at, unclear, why,
-    )  # fmt: skip
+def _zone(seen: Foreseen) -> ZoneInfo:
+    return next(iter(seen.zones.values()))
 
 
-def _without_repeats(decisions: list[Decision]) -> None:
-    """A number is rung once for one reason, whoever carries it."""
-    seen: dict[tuple[Any, ...], str] = {}
-    for place, one in enumerate(decisions):
-        if one.why_not:
-            continue
-        reason = (one.campaign, one.number, one.contract_end)
-        if reason in seen:
-            why = f"the number is rung for {seen[reason]}"
-            decisions[place] = Decision(
-                one.campaign, one.card, one.name, one.number, one.contract_end, None, one.zone_unclear, why
-            )
-        seen.setdefault(reason, one.card)
-
-
-def _tell(decisions: list[Decision], zones: Mapping[str, ZoneInfo]) -> None:
-    rung = sorted(
-        (one for one in decisions if not one.why_not), key=lambda one: (one.at or datetime.now(UTC), one.card)
-    )
+def _tell(
+    seen: Foreseen,
+    day: date,
+    found: Sequence[Planned],
+    calls: Sequence[Rung],
+    told: dict[str, Any],
+    changes: Sequence[Change],
+) -> None:
+    rung = [one for one in found if not one.why_not]
     rows = [
         (
-            None if one.at is None else one.at.astimezone(zones[one.campaign]), one.number, one.name, one.card,
-            one.contract_end, "unclear" if one.zone_unclear else "",
+            place, one.local, "unclear" if one.zone_unclear else one.zone.rpartition("/")[2], one.number, one.name,
+            one.card, one.contract_end,
         )
-        for one in rung[:SHOWN]
+        for place, one in enumerate(rung[:SHOWN], 1)
     ]  # fmt: skip
-    columns = ("not before", "number", "who", "card", "contract ends", "zone")
-    print_table(f"{people(len(rung))} would be rung", columns, rows, unbroken=("not before", "number"))
+    columns = ("", "their time", "zone", "number", "who", "card", "contract ends")
+    title = f"{people(len(rung))} would be rung on {day:%a %d %b %Y}"
+    if rows:
+        print_table(title, columns, rows, unbroken=("their time", "number"))
+    else:
+        data.print(f"Nobody would be rung on {day:%a %d %b %Y}.")
     if len(rung) > SHOWN:
         talk.print(f"… and {len(rung) - SHOWN} more; --json shows all")
-    out = Counter(one.why_not for one in decisions if one.why_not)
-    if out:
-        print_counts(f"{people(out.total())} would not be rung", out)
+    zone, lines = _zone(seen), seen.play.budget.lines
+    bars = [
+        (f"{hour.begins:%H:%M}", hour.busy, f"{hour.busy:.1f} lines, at most {hour.most}; {hour.calls} calls")
+        for hour in hours(calls, zone)
+    ]
+    print_bars(f"Lines in use, of {lines}, by the hour in {zone.key}", bars, most=float(lines))
+    if calls:
+        end = told["finished_at"].astimezone(zone)
+        data.print(f"\nThe last call ends at {end:%d %b %H:%M %Z}. {_money(told)}")
+    if told["not_rung"]:
+        print_counts(f"{people(sum(told['not_rung'].values()))} would not be rung", told["not_rung"])
+    for name, why in told["not_in_the_audience"].items():
+        print_counts(f"Not in the audience of {name}", why)
+    title = f"{len(changes)} changed since the last plan of this day"
+    if len(changes) > CHANGES_SHOWN:
+        print_counts(f"{title}; --json shows each", alike(one.what for one in changes))
+    elif changes:
+        print_table(title, ("campaign", "card", "what"), [(one.campaign, one.card, one.what) for one in changes])
+    talk.print(f"Assumed: {told['assumed']}. `dialer simulate` plays days through with retries.")
+
+
+def _money(told: dict[str, Any]) -> str:
+    spent = " and ".join(f"{amount:,.2f} {currency}".strip() for currency, amount in told["cost"].items())
+    counted = f"{told['minutes']:,} minutes as a telephone company counts them"
+    return f"{counted}: {spent}." if spent else f"{counted}; with --a-minute 0.05 the cost stands here."

@@ -205,7 +205,7 @@ def refuse_what_is_wrong(loaded: Loaded, campaign: str | None) -> None:
 def refuse_what_cannot_be_done(settings: Settings, loaded: Loaded, campaign: str | None) -> None:
     """Everything that is missing, not the first. Without a public URL no provider can ask what to say after a key."""
     wanted: list[tuple[object, str, str]] = [
-        (settings.bitrix24_webhook_url, "DIALER_BITRIX24_WEBHOOK_URL", "people are read from Bitrix24"),
+        (settings.knows_a_portal or None, "DIALER_BITRIX24_WEBHOOK_URL", "people are read from Bitrix24"),
     ]
     chosen = {name: file.campaign for name, file in loaded.campaigns.items() if campaign in (None, name)}
     used = {str(one.trunk) for one in chosen.values()} or set(configured(settings)) or {TRUNK}

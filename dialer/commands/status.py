@@ -10,13 +10,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dialer.app import TRUNK, billed_at_most, open_database
+from dialer.app import TRUNK, billed_at_most
 from dialer.call import Disposition
 from dialer.campaign_files import read_campaigns
 from dialer.campaign_store import Running, Store, not_in_force
 from dialer.cancelling import LIVE
 from dialer.cancelling import suppress as suppress_number
-from dialer.commands.looking import missing_file, open_to_look
+from dialer.commands.looking import missing_file, open_to_look, refuse_an_unknown
 from dialer.commands.output import data, print_json, print_table, readable, talk
 from dialer.database import Database, sole_service
 from dialer.errors import DatabaseRefused, SettingsError
@@ -38,15 +38,15 @@ LOST_SHOWN, LOST_FOR = 10, timedelta(days=30)
 
 def status(settings: Settings, *, json: bool, watch: bool = False) -> None:
     while True:
-        if watch:
+        if watch and not json:
             data.clear()
-        _show(settings, json=json)
+        _show(settings, json=json, watch=watch)
         if not watch:
             return
         time.sleep(WATCH_EVERY)
 
 
-def _show(settings: Settings, *, json: bool) -> None:
+def _show(settings: Settings, *, json: bool, watch: bool) -> None:
     loaded = read_campaigns(settings.campaigns, settings.templates)
     with open_to_look(settings) as database:
         now = database.now()
@@ -57,7 +57,7 @@ def _show(settings: Settings, *, json: bool) -> None:
         {"campaign": name, "file": str(loaded.campaigns[name].path), "why": why} for name, why in files.items()
     ]
     if json:
-        print_json(seen)
+        print_json(seen, in_one_line=watch)
         return
     rows = [
         (
@@ -247,6 +247,7 @@ def _lost(c: sa.Connection, now: datetime) -> dict[str, Any]:
 
 def retry(settings: Settings, campaign: str | None) -> None:
     with open_to_look(settings) as database:
+        refuse_an_unknown(database, campaign)
         count = send_again(database, campaign, doubt_after=settings.doubt_after, now=database.now())
     data.print(f"{count} entries that were set aside are looked for in the CRM, and sent again where they do not stand")
 
@@ -254,8 +255,8 @@ def retry(settings: Settings, campaign: str | None) -> None:
 def suppress(settings: Settings, number: str, *, reason: str, region: str) -> None:
     phones = read_all(number, region=region)
     if len(phones) != 1:
-        raise SettingsError(f"'{number}' is not one phone number; write it as +79161234567")
-    with open_database(settings) as database:
+        raise SettingsError(f"'{number[:80]}' is not one phone number; write it as +79161234567")
+    with open_to_look(settings) as database:
         do_not_call(database, phones[0].number, reason=readable(reason))
         data.print(f"{mask(phones[0].number)} is not called any more by whoever uses {database.shown}")
 

@@ -1,4 +1,4 @@
-"""Bitrix24 over an incoming webhook: people in, call records, notes and what outcomes owe out."""
+"""Bitrix24: people in, call records, notes and what outcomes owe out."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from dialer.audience import Audience, CardType
 from dialer.campaign_outcomes import Outcomes
 from dialer.crm.base import Contact, Entry, Result, Wrong
+from dialer.crm.bitrix24_access import Access
 from dialer.crm.bitrix24_conditions import examine_conditions
 from dialer.crm.bitrix24_desk import Desk
 from dialer.crm.bitrix24_errors import Refused
@@ -25,11 +26,12 @@ from dialer.crm.bitrix24_reading import (
     resolve_people,
     resolve_zone,
 )
-from dialer.crm.bitrix24_rest import ANSWER_WITHIN, Rest
+from dialer.crm.bitrix24_rest import Rest
 from dialer.crm.bitrix24_stages import Stages
 from dialer.crm.bitrix24_talks import Talks
 from dialer.crm.bitrix24_types import Types, entity_of
 from dialer.crm.bitrix24_users import Users
+from dialer.crm.bitrix24_wire import ANSWER_WITHIN
 from dialer.crm.bitrix24_writing import ENTRIES_MOST, write
 from dialer.errors import CrmError
 from dialer.finding import Finding, clock_beside
@@ -40,7 +42,7 @@ class Bitrix24:
 
     def __init__(
         self,
-        webhook_url: str,
+        access: Access,
         *,
         clock: Callable[[], datetime],
         rate: float = 2.0,
@@ -52,7 +54,7 @@ class Bitrix24:
     ) -> None:
         self._clock, self.send_within = clock, send_within
         self._rest = Rest(
-            webhook_url, clock=clock, rate=rate, burst=burst, answer_within=answer_within, sleep=sleep, say=log
+            access, clock=clock, rate=rate, burst=burst, answer_within=answer_within, sleep=sleep, say=log
         )
         self._fields = Fields(self._rest, clock)
         types = Types(self._rest, clock)

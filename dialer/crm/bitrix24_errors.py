@@ -11,32 +11,36 @@ from datetime import datetime
 
 from dialer.errors import CrmRefused, CrmUnavailable
 
-_NEW = "make a new one and set DIALER_BITRIX24_WEBHOOK_URL"
+WEBHOOK, APPLICATION = "webhook", "application"
+_ANEW = {
+    WEBHOOK: "make a new one and set DIALER_BITRIX24_WEBHOOK_URL",
+    APPLICATION: "an administrator of the portal must install it again; `dialer doctor` says how",
+}
 
 # Refused before execution; an operator can mend it.
-WHOLE_WEBHOOK = {
-    "NO_AUTH_FOUND": f"the webhook is wrong or has expired: {_NEW}",
-    "EXPIRED_TOKEN": f"the webhook has expired: {_NEW}",
-    "INVALID_TOKEN": f"the webhook's address is wrong: {_NEW}",
-    "AUTHORIZATION_ERROR": f"the webhook is wrong, or its user was dismissed: {_NEW}",
-    "INVALID_CREDENTIALS": "the webhook's user lacks rights: give them in the CRM's access settings",
-    "ACCESS_DENIED": "the webhook's user lacks the right, or the portal's plan has no REST",
-    "INSUFFICIENT_SCOPE": "the webhook lacks a scope: give it crm, user_brief, task for tasks, im for notifications",
-    "USER_ACCESS_ERROR": "the webhook's user may not use it: an administrator must allow it",
+WHOLE_WAY = {
+    "NO_AUTH_FOUND": "the {way} is wrong or has expired: {anew}",
+    "EXPIRED_TOKEN": "the {way} has expired: {anew}",
+    "INVALID_TOKEN": "the {way}'s address is wrong: {anew}",
+    "AUTHORIZATION_ERROR": "the {way} is wrong, or its user was dismissed: {anew}",
+    "INVALID_CREDENTIALS": "the {way}'s user lacks rights: give them in the CRM's access settings",
+    "ACCESS_DENIED": "the {way}'s user lacks the right, or the portal's plan has no REST",
+    "INSUFFICIENT_SCOPE": "the {way} lacks a scope: give it crm, user_brief, task for tasks, im for notifications",
+    "USER_ACCESS_ERROR": "the {way}'s user may not use it: an administrator must allow it",
     "OVERLOAD_LIMIT": "the portal's REST is blocked by hand: ask Bitrix24's support",
     "PORTAL_DELETED": "the portal is closed or deleted",
     "PAYMENT_REQUIRED": "the portal's plan has no REST: renew it",
     "METHOD_CONFIRM_WAITING": "an administrator of the portal must confirm this method",
     "METHOD_CONFIRM_DENIED": "an administrator of the portal has forbidden this method",
-    "ALLOWED_ONLY_INTRANET_USER": "the webhook belongs to an extranet user: make one as an employee",
+    "ALLOWED_ONLY_INTRANET_USER": "the {way} belongs to an extranet user: make one as an employee",
     "ERROR_METHOD_NOT_FOUND": "the portal lacks this method: is its CRM switched on?",
-    "INVALID_REQUEST": "the portal wants https://: set DIALER_BITRIX24_WEBHOOK_URL so",
+    "INVALID_REQUEST": "the portal wants https://: set its address so",
 }
 CERTAIN = {
     "NOT_FOUND", "OWNER_NOT_FOUND", "INVALID_ARG_VALUE", "100", "ERROR_BATCH_METHOD_NOT_ALLOWED",
     "ERROR_BATCH_LENGTH_EXCEEDED", "CRM_FIELD_ERROR_VALUE_NOT_VALID", "CRM_FIELD_ERROR_REQUIRED",
     "CREATE_DYNAMIC_ITEM_RESTRICTED", "UPDATE_DYNAMIC_ITEM_RESTRICTED", "USER_ID_EMPTY", "MESSAGE_EMPTY",
-    *WHOLE_WEBHOOK,
+    *WHOLE_WAY,
 }  # fmt: skip
 # These methods often have no code; other texts may be in the portal's language.
 CERTAIN_TEXTS = ("the field ", "the only one communication", "could not build binding", "access denied",
@@ -62,13 +66,13 @@ class TooFast(Later):
 class Refused(CrmRefused):
     """`code` is upper-case and may be empty; None where the no is our own. `sent_at` is when the request left."""
 
-    def __init__(self, text: str, *, code: str | None = None, status: int = 200) -> None:
-        remedy = WHOLE_WEBHOOK.get(code or "", "")
+    def __init__(self, text: str, *, code: str | None = None, status: int = 200, way: str = WEBHOOK) -> None:
+        remedy = WHOLE_WAY.get(code or "", "").format(way=way, anew=_ANEW[way])
         said = text[:200] if code is None else f"{code or 'refused'}: {text[:200]}"
         super().__init__(f"Bitrix24: {said}" + (f"; {remedy}" if remedy else ""))
         self.code, self.text = code, text
         self.is_certain = code is None or code in CERTAIN or status in BEFORE_EXECUTION or _starts(text, *CERTAIN_TEXTS)
-        self.can_be_mended = code is None or code in WHOLE_WEBHOOK or _starts(text, "access denied")
+        self.can_be_mended = code is None or code in WHOLE_WAY or _starts(text, "access denied")
         self.blames_responsible = _starts(text, RESPONSIBLE_IS_WRONG)
         self.sent_at: datetime | None = None
 
@@ -81,15 +85,15 @@ class Doubt(CrmUnavailable):
         self.sent_at = sent_at
 
 
-def meaning(code: str, text: str, method: str, status: int) -> Later | Refused | Doubt:
+def meaning(code: str, text: str, method: str, status: int, *, way: str = WEBHOOK) -> Later | Refused | Doubt:
     """By the code first: 503 is both a limit that refuses before execution, and a block by hand."""
     if code == "QUERY_LIMIT_EXCEEDED":
         return TooFast()
     if code == "OPERATION_TIME_LIMIT":
         return Later(f"Bitrix24: OPERATION_TIME_LIMIT for {method}")
-    if code in PERHAPS_EXECUTED or (status >= 500 and code not in WHOLE_WEBHOOK):
+    if code in PERHAPS_EXECUTED or (status >= 500 and code not in WHOLE_WAY):
         return Doubt(f"Bitrix24 {status} {code}: {text[:200]}")
-    return Refused(text, code=code, status=status)
+    return Refused(text, code=code, status=status, way=way)
 
 
 def _starts(text: str, *beginnings: str) -> bool:

@@ -1,6 +1,6 @@
-"""Bitrix24's REST over an incoming webhook: one request, one answer, one of `bitrix24_errors`' three ways to fail.
+"""Bitrix24's REST: one request, one answer, one of `bitrix24_errors`' three ways to fail.
 
-The address is a secret and stands in no error. `until` is the moment by which a request has left, or never leaves.
+`until` is the moment by which a request has left, or never leaves.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import quote_plus, urlsplit
+from urllib.parse import quote_plus
 
-import httpx
-
+from dialer.crm.bitrix24_access import Access
 from dialer.crm.bitrix24_errors import Doubt, Later, Refused, TooFast, meaning
 from dialer.crm.bitrix24_pace import Bucket, Operating
+from dialer.crm.bitrix24_wire import ANSWER_WITHIN, Wire
 from dialer.secrecy import without_secrets
 
-CONNECT_WITHIN, ANSWER_WITHIN = 5.0, 65.0  # the portal cuts a request at 60 s: its answer must find us listening
-ANSWER_MOST = 48 * 1024 * 1024
+WEBHOOK_URL = "DIALER_BITRIX24_WEBHOOK_URL"
+ADDRESSES_MOST = 3
 COMMANDS_MOST = 50
 RATE_TRIES, READ_TRIES = 12, 5
 WAITED_FOR = timedelta(seconds=20)
@@ -50,7 +50,7 @@ class Rest:
 
     def __init__(
         self,
-        webhook_url: str,
+        access: Access,
         *,
         clock: Callable[[], datetime],
         rate: float = 2.0,
@@ -60,16 +60,9 @@ class Rest:
         monotonic: Callable[[], float] = time.monotonic,
         say: Callable[[str], None] = lambda text: None,
     ) -> None:
-        self._base = webhook_url.rstrip("/")
-        self._secrets = [part for part in urlsplit(self._base).path.split("/") if len(part) > 5]
-        self._clock, self._monotonic, self._answer_within = clock, monotonic, answer_within
+        self._access, self._clock = access, clock
         self.sleep, self.say = sleep, say
-        self._http = httpx.Client(
-            timeout=httpx.Timeout(answer_within, connect=CONNECT_WITHIN),
-            follow_redirects=False,
-            headers={"Accept": "application/json", "User-Agent": "bitrix24-dialer"},
-            trust_env=False,
-        )
+        self._wire = Wire(clock=clock, monotonic=monotonic, answer_within=answer_within, named=WEBHOOK_URL)
         self._bucket = Bucket(rate, burst, monotonic)
         self._operating = Operating(clock)
 
@@ -78,9 +71,7 @@ class Rest:
 
     @property
     def shown(self) -> str:
-        parts = urlsplit(self._base)
-        port = f":{parts.port}" if parts.port else ""
-        return f"{parts.scheme}://{parts.hostname}{port}/rest/***"
+        return self._access.shown
 
     def free_at(self, method: str) -> datetime | None:
         """When a method whose time is nearly used up may be called again; None where it may now."""
@@ -130,7 +121,8 @@ class Rest:
             self.sleep(min(failed, 5))
 
     def close(self) -> None:
-        self._http.close()
+        self._wire.close()
+        self._access.close()
 
     def _ask(
         self, method: str, parameters: Mapping[str, Any], counted: tuple[str, ...], until: datetime | None
@@ -168,43 +160,20 @@ class Rest:
     def _ask_once(
         self, method: str, parameters: Mapping[str, Any], until: datetime | None
     ) -> tuple[dict[str, Any], datetime]:
-        left: list[datetime] = []
-
-        def gate(event: str, _: Any) -> None:
-            """Called when there is a connection and nothing has been written to it yet."""
-            if event.endswith(".send_request_headers.started"):
-                if until is not None and self._clock() > until:
-                    raise Later("Bitrix24: the request was not on its way in time")
-                left.append(self._clock())
-
-        url, extensions = f"{self._base}/{method}.json", {"trace": gate}
-        try:
-            with self._http.stream("POST", url, json=parameters, extensions=extensions) as answer:
-                content = self._whole(answer, left[0])
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol):
-            raise Refused("DIALER_BITRIX24_WEBHOOK_URL is not an address") from None
-        except httpx.HTTPError as error:
-            if not left:
-                raise Later(
-                    f"Bitrix24 cannot be reached ({type(error).__name__}): is the portal's name in"
-                    " DIALER_BITRIX24_WEBHOOK_URL right, and has this machine a way to it? It is tried again"
-                ) from None
-            raise Doubt(f"Bitrix24 did not answer: {type(error).__name__}", left[0]) from None
-        if answer.is_redirect:
-            host = urlsplit(answer.headers.get("location", "")).hostname or "another address"
-            raise Refused(f"the portal has moved to {host}: put the new address into DIALER_BITRIX24_WEBHOOK_URL")
-        return self._read(answer.status_code, content, method, left[0]), left[0]
-
-    def _whole(self, answer: httpx.Response, sent_at: datetime) -> bytes:
-        """A portal that trickles, or never ends, is not listened to for longer than one that is silent."""
-        began, content = self._monotonic(), bytearray()
-        for piece in answer.iter_bytes():
-            content += piece
-            if len(content) > ANSWER_MOST:
-                raise Doubt("Bitrix24: the answer is too large", sent_at)
-            if self._monotonic() - began > self._answer_within:
-                raise Doubt("Bitrix24: the answer does not end", sent_at)
-        return bytes(content)
+        for _ in range(ADDRESSES_MOST):
+            address = self._access.now()
+            body = parameters if address.token is None else {**parameters, "auth": address.token}
+            answer = self._wire.post(f"{address.base}/{method}.json", body, until=until)
+            if answer.moved_to:
+                self._access.moved(address, answer.moved_to)
+                continue
+            try:
+                return self._read(answer.status, answer.content, method, answer.sent_at), answer.sent_at
+            except Refused as error:
+                # refused before it was executed: the same request may be sent again
+                if error.code != "EXPIRED_TOKEN" or not self._access.renew(address):
+                    raise
+        raise Later("Bitrix24: the portal sends from address to address, or calls every token expired")
 
     def _read(self, status: int, content: bytes, method: str, sent_at: datetime) -> dict[str, Any]:
         try:
@@ -212,7 +181,7 @@ class Rest:
         except (ValueError, RecursionError):
             body = None
         if not isinstance(body, dict):
-            hint = "; is DIALER_BITRIX24_WEBHOOK_URL an incoming webhook's?" if 400 <= status < 500 else ""
+            hint = f"; is the address of the {self._access.way} right?" if 400 <= status < 500 else ""
             raise Doubt(f"Bitrix24 answered {status} with what is not JSON{hint}", sent_at)
         if "error" in body:
             raise self._failed(body, method, status, sent_at)
@@ -222,9 +191,9 @@ class Rest:
 
     def _failed(self, body: Any, method: str, status: int, sent_at: datetime) -> Later | Refused | Doubt:
         code, text = str(_map(body).get("error", "")).upper(), str(_map(body).get("error_description", ""))
-        for secret in self._secrets:
+        for secret in self._access.secrets:
             text, code = text.replace(secret, "***"), code.replace(secret.upper(), "***")
-        error = meaning(code, without_secrets(text), method, status)
+        error = meaning(code, without_secrets(text), method, status, way=self._access.way)
         if code == "OPERATION_TIME_LIMIT" and isinstance(error, Later):
             self._operating.learn(method, _map(body).get("time"))
             error.at = self._operating.used_up(method)

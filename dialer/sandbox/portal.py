@@ -17,6 +17,7 @@ from dialer.sandbox.portal_cards import MOSCOW, Cards, RestError, as_int, as_lis
 from dialer.sandbox.portal_changes import Changes
 from dialer.sandbox.portal_limits import BUDGET, Limits
 from dialer.sandbox.portal_lists import Lists
+from dialer.sandbox.portal_oauth import OAuth
 from dialer.sandbox.portal_timeline import Timeline
 from dialer.sandbox.portal_work import Work
 from dialer.sandbox.wire import Request, Response
@@ -40,7 +41,7 @@ class Portal:
 
     def __init__(self, people: Sequence[Person], *, secret: str, seed: int = 7) -> None:
         self.cards, self.limits, self.faults = Cards(people), Limits(), Faults(seed)
-        self.lists = Lists()
+        self.oauth, self.lists = OAuth(self.faults), Lists()
         self.secret, self.user, self.scopes = secret, 1, ["crm", "user_brief", "task", "im"]
         self.users = {1: True, 2: True, 3: True, 9: False}
         self.phones: dict[int, dict[str, str]] = {}
@@ -62,11 +63,17 @@ class Portal:
             return self._control(request)
         if self.moved_to:
             return Response(302, b"", "text/html", {"Location": self.moved_to + request.path})
-        match = re.fullmatch(r"/rest/(\d+)/([^/]+)/([a-z0-9.]+?)(?:\.json)?/?", request.path, re.IGNORECASE)
+        if request.path.rstrip("/") == "/oauth/token":
+            return self.oauth.handle(request)
+        match = re.fullmatch(r"/rest/(?:(\d+)/([^/]+)/)?([a-z0-9.]+?)(?:\.json)?/?", request.path, re.IGNORECASE)
         if match is None:
             return html(404)
         method = match[3].lower()
-        if match[2] != self.secret or match[1] != str(self.user):
+        if match[2] is None:
+            refusal = self.oauth.refusal(str(_parameters(request).get("auth", "")))
+            if refusal is not None:
+                return self._told(method, refusal)
+        elif match[2] != self.secret or match[1] != str(self.user):
             return self._told(method, RestError(401, "NO_AUTH_FOUND", "Wrong authorization data"))
         if self.limits.too_fast():
             return self._told(method, RestError(503, "QUERY_LIMIT_EXCEEDED", "Too many requests"))

@@ -34,7 +34,7 @@ from dialer.cost import estimate, is_billed
 from dialer.database import Database
 from dialer.given_rows import GivenRows
 from dialer.providers.base import Heard, TakenBack
-from dialer.tables import attempts, news
+from dialer.tables import ERASED, attempts, news
 
 RAW_MOST = 2_000
 PRICE_AFTER = timedelta(minutes=1)
@@ -98,7 +98,7 @@ _CHANGED = tuple(name for name in _KNOWN if name not in ("id", "target_id", "num
 
 _select = (
     sa.select(*(attempts.c[name] for name in _KNOWN))
-    .where(attempts.c.id.in_(sa.bindparam("ids", expanding=True)))
+    .where(attempts.c.id.in_(sa.bindparam("ids", expanding=True)), attempts.c.phase != ERASED)
     .order_by(attempts.c.id)
     .with_for_update()
 )
@@ -149,13 +149,14 @@ def _merge_news(
     for item in items:
         row = rows.get(item.news.attempt)
         if row is None:
-            log.warn(f"attempt={item.news.attempt} unknown here: its news is dropped")
+            log.repeatedly(f"attempt={item.news.attempt} unknown here: its news is dropped")
             continue
         if not _still_holds(item, row):
             continue
         kept.append(item.news)
         if item.news.unknown:
-            log.warn(f"attempt={row['id']} the provider says {item.news.unknown}, which proves nothing here")
+            said = f"attempt={row['id']} the provider says {item.news.unknown}, which proves nothing here"
+            log.repeatedly(said, about=f"attempt={row['id']} the provider says")
         if _take_in(row, item, now=now, timing=timing):
             changed.add(row["id"])
     alike: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
@@ -218,8 +219,8 @@ def _take_in(row: dict[str, Any], item: Heard, *, now: datetime, timing: Timing)
         row["counts"] = not was_only_queued(whole)
     if whole.phase is Phase.ended:
         _settle(row, whole, before, now=now, timing=timing)
-    elif row != before:
-        # what was heard before is no sign of life: whoever repeats it for ever would keep chase from asking
+    elif whole != known or row["call_id"] != before["call_id"]:
+        # what was heard before is no sign of life, nor is another id: whoever repeats them would keep chase from asking
         row["ask_at"] = now + timing.silent_after
     return row != before
 
@@ -273,7 +274,10 @@ def _take_call_id(row: dict[str, Any], call_id: str | None) -> None:
     if row["call_id"] is None:
         row["call_id"] = call_id
         return
-    log.alarm(f"attempt={row['id']} was placed twice: {row['call_id']} and {call_id}; the later is being cancelled")
+    log.repeatedly(
+        f"attempt={row['id']} was placed twice: {row['call_id']} and {call_id}; the later is being cancelled",
+        about=f"attempt={row['id']} was placed twice", alarming=True,
+    )  # fmt: skip
     row["other_call_id"] = call_id
     row["cancel"] = row["cancel"] or "other"
 

@@ -1,6 +1,7 @@
-"""What one connection may cost: a bounded head, a bounded time, a bounded number of connections.
+"""What one connection may cost: a bounded head, a bounded time, few requests at once, few connections.
 
-uvicorn bounds neither what a client sends before its request is whole, nor how long that may take.
+uvicorn bounds neither what a client sends before its request is whole, nor how long that may take, nor how many
+requests wait for the answer to the first.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ HEAD_MOST = 16 * 1024
 HEADERS_MOST = 100
 RECEIVED_WITHIN = 10.0
 """Seconds from the first byte of a request to its last, and for a client that connects until it sends one."""
+WAITING_MOST = 100
+"""Requests on one connection behind the one that is being answered. Twilio waits for each answer."""
 CONNECTIONS_MOST = min(2_000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
 """The other half of the open files is for the database, the portal and the provider."""
 
@@ -21,7 +24,7 @@ CONNECTIONS_MOST = min(2_000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2
 class BoundedProtocol(HttpToolsProtocol):
     """Whoever sends too much or too slowly is told so in a status line, and cut off."""
 
-    received_within, connections_most = RECEIVED_WITHIN, CONNECTIONS_MOST
+    received_within, connections_most, waiting_most = RECEIVED_WITHIN, CONNECTIONS_MOST, WAITING_MOST
 
     _late: asyncio.TimerHandle | None = None
     _head = 0
@@ -51,11 +54,28 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._refuse(431, b"Request Header Fields Too Large")
 
     def on_message_begin(self) -> None:
+        if self.transport.is_closing():
+            return
         self._head, self._has_begun, self._head_is_whole = 0, True, False
         self._wait_for_the_whole()
         super().on_message_begin()
 
+    def on_url(self, url: bytes) -> None:
+        if not self.transport.is_closing():
+            super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self.transport.is_closing():
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
+        if self.transport.is_closing():
+            return
+        if len(self.pipeline) >= self.waiting_most:
+            # nothing can be said: the next answer belongs to another request
+            self.pipeline.clear()
+            self.transport.abort()
+            return
         size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
         if size > HEAD_MOST or len(self.headers) > HEADERS_MOST:
             self._refuse(431, b"Request Header Fields Too Large")
@@ -71,6 +91,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self._stop_waiting()
         if not self.transport.is_closing():
             super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.pipeline:
+            # uvicorn reads on after each answer, however many requests wait
+            self.flow.pause_reading()
 
     def _wait_for_the_whole(self) -> None:
         self._stop_waiting()

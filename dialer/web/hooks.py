@@ -14,6 +14,7 @@ from dialer.errors import Forged, Malformed
 from dialer.group_writer import GroupWriter
 from dialer.providers.base import Heard, Letter, News, Receiver, Reply, TakenBack, Webhook
 from dialer.script import Script
+from dialer.web.installing import Door
 from dialer.web.pages import READING, Page, health
 
 COMMIT_WITHIN = 5.0
@@ -46,8 +47,8 @@ def _untimed(_kind: str, _code: int, _seconds: float) -> None:
 
 
 class Hooks:
-    """An ASGI application: the webhooks of the provider that sends any, `/healthz`, and `pages` by their path; all
-    else is 404.
+    """An ASGI application: the webhooks of the provider that sends any, `/healthz`, `pages` and `doors` by their path;
+    all else is 404.
 
     `is_well` is empty, or says what is wrong. `timed` is told of each webhook: its kind, "" where it was refused, the
     code of its answer, and the seconds it took.
@@ -61,11 +62,12 @@ class Hooks:
         *,
         is_well: Callable[[], str],
         pages: Mapping[str, Page] | None = None,
+        doors: Mapping[str, Door] | None = None,
         timed: Callable[[str, int, float], None] = _untimed,
         commit_within: float = COMMIT_WITHIN,
     ) -> None:
         self._receiver, self._writer, self._scripts = receiver, writer, scripts
-        self._pages = {"/healthz": health(is_well), **(pages or {})}
+        self._pages, self._doors = {"/healthz": health(is_well), **(pages or {})}, dict(doors or {})
         self._timed, self._commit_within = timed, commit_within
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -74,7 +76,7 @@ class Hooks:
         reply = await self._reply(scope, receive)
         headers = [*_EXTRA.get(reply.code, ())]
         if reply.code == 405:
-            headers.append((b"allow", ", ".join(READING if scope["path"] in self._pages else ("POST",)).encode()))
+            headers.append((b"allow", ", ".join(self._allowed(scope["path"])).encode()))
         if reply.code != 204:
             headers.append((b"content-type", reply.content_type.encode()))
             headers.append((b"content-length", b"%d" % len(reply.body)))
@@ -85,13 +87,23 @@ class Hooks:
         page = self._pages.get(scope["path"])
         if page is not None:
             return await page.answer(scope["method"], scope["headers"])
-        receiver = self._receiver
-        if receiver is None or not scope["path"].startswith(f"/{receiver.hook}/"):
+        door, receiver = self._doors.get(scope["path"]), self._receiver
+        ours = receiver is not None and scope["path"].startswith(f"/{receiver.hook}/")
+        if door is None and not ours:
             return _plain(404)
-        if scope["method"] != "POST":
+        if scope["method"] not in self._allowed(scope["path"]):
             return _plain(405)
         body = await _read(receive)
-        return _plain(413) if body is None else await self._receive(receiver, scope, body)
+        if body is None:
+            return _plain(413)
+        if door is not None:
+            return await door.answer(scope["query_string"], body)
+        assert receiver is not None
+        return await self._receive(receiver, scope, body)
+
+    def _allowed(self, path: str) -> tuple[str, ...]:
+        door = self._doors.get(path)
+        return READING if path in self._pages else ("POST",) if door is None else (door.method,)
 
     async def _receive(self, receiver: Receiver, scope: Any, body: bytes) -> Reply:
         began, kind = time.perf_counter(), ""

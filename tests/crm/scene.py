@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 from dialer.audience import Audience, CardType
 from dialer.crm.base import Contact, Entry, EntryKind, Outcome, Result
 from dialer.crm.bitrix24 import Bitrix24
+from dialer.crm.bitrix24_access import Access, Webhook
 from dialer.sandbox.people import Person
 from dialer.sandbox.portal_cards import END
 from tests.portal_on_loopback import OnLoopback
@@ -41,11 +42,12 @@ class Clock:
 class Office:
     """`bitrix` is the adapter, `said` what it told the log."""
 
-    def __init__(self, webhook_url: str, **how: Any) -> None:
+    def __init__(self, webhook: str | Access, **how: Any) -> None:
         self.clock = Clock()
         self.said: list[str] = []
         wide = {"rate": 1000.0, "burst": 1000, **how}
-        self.bitrix = Bitrix24(webhook_url, clock=self.clock.now, sleep=self.clock.sleep, log=self.said.append, **wide)
+        access = Webhook(webhook) if isinstance(webhook, str) else webhook
+        self.bitrix = Bitrix24(access, clock=self.clock.now, sleep=self.clock.sleep, log=self.said.append, **wide)
 
     def read(self, audience: Audience = CONTACTS, *, first: date = TODAY, last: date = LAST) -> list[Contact]:
         return [one for page in self.bitrix.read(audience, first=first, last=last) for one in page]

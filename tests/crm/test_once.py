@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from dialer.call import AnsweredBy, Hangup
 from dialer.crm.bitrix24 import Bitrix24
+from dialer.crm.bitrix24_access import Webhook
 from dialer.database import Database
 from dialer.sandbox.faults import Rule
 from dialer.sandbox.portal_cards import CONTACT, DEAL
@@ -53,7 +54,7 @@ class Office:
     def __init__(self, database: Database, folder: Path, on: OnLoopback) -> None:
         self.on, self.scene, self.ahead = on, Scene(database, folder), timedelta(0)
         self.bitrix = Bitrix24(
-            on.webhook_url, clock=self.now, rate=1000, burst=1000, send_within=5 * SECOND, sleep=self._skip
+            Webhook(on.webhook_url), clock=self.now, rate=1000, burst=1000, send_within=5 * SECOND, sleep=self._skip
         )
         self.manners = Manners(doubt_after=LATE * SECOND + SECOND, linger=0 * SECOND)
 

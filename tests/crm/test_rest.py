@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from dialer.crm.bitrix24_access import Webhook
 from dialer.crm.bitrix24_errors import Doubt, Later, Refused
 from dialer.crm.bitrix24_pace import Bucket, Operating
 from dialer.crm.bitrix24_rest import Reference, Rest, query
@@ -26,7 +27,8 @@ GOOD = json_answer(200, '{"result": 1}')
 
 def rest(url: str, **how: Any) -> Rest:
     clock = Clock()
-    return Rest(f"{url}{SECRET_PATH}/", clock=clock.now, sleep=clock.sleep, **{"rate": 100.0, "burst": 100, **how})
+    access = Webhook(f"{url}{SECRET_PATH}/")
+    return Rest(access, clock=clock.now, sleep=clock.sleep, **{"rate": 100.0, "burst": 100, **how})
 
 
 def error_of(answer: Answer, **how: Any) -> CrmError:
@@ -122,7 +124,7 @@ def test_a_portal_that_has_moved_is_said_by_its_new_name_and_not_followed() -> N
 
 
 def test_a_page_instead_of_an_answer_asks_whether_the_address_is_right() -> None:
-    assert "is DIALER_BITRIX24_WEBHOOK_URL an incoming webhook's?" in str(error_of(html(404)))
+    assert "is the address of the webhook right?" in str(error_of(html(404)))
 
 
 def test_nobody_listening_is_later() -> None:
@@ -136,7 +138,7 @@ def test_too_many_requests_are_sent_again_and_drain_our_idea_of_the_bucket() -> 
     refusal = json_answer(503, '{"error": "QUERY_LIMIT_EXCEEDED", "error_description": "Too many requests"}')
     with Peer(refusal, refusal, GOOD) as peer:
         clock = Clock()
-        one = Rest(f"{peer.url}{SECRET_PATH}/", clock=clock.now, sleep=clock.sleep, rate=2.0, burst=45)
+        one = Rest(Webhook(f"{peer.url}{SECRET_PATH}/"), clock=clock.now, sleep=clock.sleep, rate=2.0, burst=45)
         assert one.call("profile") == 1
         assert len(peer.requests) == 3 and sum(clock.slept) > 1.5
     assert isinstance(error_of(refusal), Later)

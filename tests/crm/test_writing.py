@@ -12,6 +12,7 @@ import pytest
 from dialer.audience import CardType
 from dialer.crm.base import Entry, Outcome
 from dialer.crm.bitrix24 import Bitrix24
+from dialer.crm.bitrix24_access import Webhook
 from dialer.sandbox.faults import Rule
 from dialer.sandbox.portal_cards import CONTACT, DEAL
 from tests.crm.scene import Clock, Office, call, note, outcomes, people, written
@@ -253,7 +254,7 @@ def test_a_node_frozen_just_before_the_socket_sends_nothing_when_it_wakes() -> N
     with Peer(json_answer(200, "{}")) as peer:
         clock = Clock()
         # it is frozen between its turn in the bucket and the socket
-        bitrix = Bitrix24(f"{peer.url}/rest/1/{'s' * 16}/", clock=clock.now, sleep=lambda _: clock.sleep(60))
+        bitrix = Bitrix24(Webhook(f"{peer.url}/rest/1/{'s' * 16}/"), clock=clock.now, sleep=lambda _: clock.sleep(60))
         one = note(1)
         assert bitrix.write([one], now=clock.now())[one.id].outcome is Outcome.later
         assert peer.requests == []

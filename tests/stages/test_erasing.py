@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from dialer.audience import CardType
-from dialer.call import Hangup
+from dialer.call import Hangup, Phase, Progress
 from dialer.claiming import put_off
 from dialer.commands import explain
+from dialer.crm.base import Contact
 from dialer.erasing import StillBusy, erase, erase_old
 from dialer.errors import SettingsError
+from dialer.intake import take_in_people
 from dialer.person import Person, read_person
 from dialer.settings import read_settings
 from dialer.stages.write_back import owe_entries
@@ -24,9 +27,9 @@ NUMBER = "+79161234567"
 OF_PEOPLE = (targets, numbers, attempts, news, entries, decisions)
 
 
-def rung(scene: Scene, number: str = NUMBER) -> int:
+def rung(scene: Scene, number: str = NUMBER, **more: Any) -> int:
     """A person of whom everything is known, and written. Returns the target."""
-    call = scene.planned(number)
+    call = scene.planned(number, **more)
     scene.database.write(lambda c: put_off(c, call, NOON, ("a full day",)))
     scene.claim()
     scene.end(call, hangup=Hangup.completed, talked=timedelta(seconds=40), answer="renew")
@@ -41,18 +44,29 @@ def left(scene: Scene) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("by", ["number", "card"])
-def test_nothing_is_left_of_a_person_but_that_the_number_is_never_called(scene: Scene, by: str) -> None:
+def test_nothing_is_left_of_a_person_but_that_they_were_rung_and_are_never_called(scene: Scene, by: str) -> None:
     target = rung(scene)
     other = rung(scene, "+79161234568")
     card = scene.owed(target)
     person = read_person([NUMBER] if by == "number" else [card.card_type, str(card.card_id)], region="RU")
     assert min(left(scene).values()) > 0
-    gone, kept = erase(scene.database, person, reason="asked", now=NOON)
-    assert (gone >= len(OF_PEOPLE), kept) == (True, 1)
-    assert [row.id for row in scene.rows(sa.select(targets))] == [other]
+    done = erase(scene.database, person, reason="asked", now=NOON)
+    assert (done.rows > 0, done.bare, done.kept) == (True, 1, 1)
+    bare, call = scene.owed(target), scene.tries(target)[0]
+    stay = {"id", "campaign", "card_type", "card_id", "contract_end", "touch", "state", "reason", "seen_at",
+            "version_id"}  # fmt: skip
+    assert {name for name, value in bare._mapping.items() if value not in (None, 0, "{}")} == stay
+    assert (bare.state, bare.reason) == ("erased", "the person asked to be forgotten")
+    stay = {"id", "target_id", "campaign", "trunk", "number", "due_at", "claimed_at", "counts", "phase"}
+    plain = (None, False, 0, 8, "", "unknown", "none")
+    assert {name for name, value in call._mapping.items() if value not in plain or value is True} == stay
+    for table in (news, entries, decisions):
+        column = table.c.attempt_id if table is news else table.c.target_id
+        assert scene.rows(sa.select(table).where(column == (call.id if table is news else target))) == []
+    assert scene.owed(other).state == "done"
     assert all(count > 0 for count in left(scene).values())
     assert scene.forbidden() == [NUMBER]
-    again = scene.planned(NUMBER)
+    again = scene.planned(NUMBER, touch=7)
     assert scene.claim(NOON + DAY) == []
     assert scene.attempt(again).phase == "ended"
 
@@ -66,11 +80,55 @@ def test_of_a_number_that_others_share_only_that_one_is_kept(scene: Scene) -> No
     assert scene.forbidden() == [NUMBER]
 
 
+SHARED = "+79161234599"
+
+
+def lists(scene: Scene, target: int, number: str) -> None:
+    row = {"target_id": target, "position": 1, "number": number, "zones": "", "campaign": "renewal",
+           "contract_end": scene.owed(target).contract_end, "touch": 30}  # fmt: skip
+    scene.database.write(lambda c: c.execute(sa.insert(numbers), row))
+
+
+def test_whoever_shares_an_erased_number_is_not_rung_again_for_the_same_reason_nor_beyond_a_cap(scene: Scene) -> None:
+    """Two colleagues; one is erased by the number of their office."""
+    running = scene.campaign(limits="{per_person: {2 days: 1}}")
+    first, second = rung(scene), rung(scene, "+79161234568", contract_end=CONTRACT_END + DAY)
+    for target in (first, second):
+        lists(scene, target, SHARED)
+    erase(scene.database, Person(number=SHARED), reason="asked", now=NOON)
+    for target, phone in ((first, NUMBER), (second, "+79161234568")):
+        row = scene.owed(target)
+        person = Contact(
+            card_type=CardType.contact, card_id=row.card_id, contact_id=1, first_name="Иван", last_name="Петров",
+            contract_end=row.contract_end, phones=(phone, SHARED), responsible_id=None, do_not_call=False, zone=None,
+        )  # fmt: skip
+        take_in_people(scene.database, running.campaign, [person], NOON.date(), now=NOON + MINUTE)
+        assert (scene.owed(target).state, scene.owed(target).contact) == ("erased", "{}")
+    scene.plan(NOON + MINUTE)
+    assert scene.rows(sa.select(attempts).where(attempts.c.phase == "planned")) == []
+    later = scene.planned("+79161234568", now=NOON + MINUTE, touch=7)
+    assert scene.claim(NOON + DAY) == []
+    assert "in 2 days" in scene.attempt(later).reason
+
+
+def test_whoever_was_never_rung_leaves_nothing(scene: Scene) -> None:
+    scene.planned(NUMBER)
+    done = erase(scene.database, Person(number=NUMBER), reason="asked", now=NOON)
+    assert (done.rows, done.bare, sum(left(scene).values())) == (3, 0, 0)
+    assert scene.forbidden() == [NUMBER]
+
+
+def test_late_news_of_an_erased_call_are_dropped(scene: Scene) -> None:
+    target = rung(scene)
+    erase(scene.database, Person(number=NUMBER), reason="asked", now=NOON)
+    before = scene.tries(target)
+    scene.hear(before[0].id, Progress(phase=Phase.answered, answer="renew", answer_step=1), now=NOON + MINUTE)
+    assert (scene.tries(target), scene.rows(sa.select(news))) == (before, [])
+
+
 def test_a_card_of_which_no_number_is_known_keeps_what_the_crm_says(scene: Scene) -> None:
-    gone, kept = erase(
-        scene.database, Person(card_type=CardType.contact, card_id=7), reason="", now=NOON, also=[NUMBER]
-    )
-    assert (gone, kept, scene.forbidden()) == (0, 1, [NUMBER])
+    done = erase(scene.database, Person(card_type=CardType.contact, card_id=7), reason="", now=NOON, also=[NUMBER])
+    assert (done.rows, done.bare, done.kept, scene.forbidden()) == (0, 0, 1, [NUMBER])
 
 
 def test_what_was_set_aside_is_not_erased_as_old(scene: Scene) -> None:
@@ -84,6 +142,16 @@ def test_a_number_may_be_forgotten_too(scene: Scene) -> None:
     erase(scene.database, Person(number=NUMBER), reason="asked", now=NOON)
     erase(scene.database, Person(number=NUMBER), reason="asked", now=NOON, forget_number=True)
     assert scene.forbidden() == []
+    assert {row.number for row in scene.rows(sa.select(attempts))} == {""}
+    assert scene.rows(sa.select(numbers)) == []
+    assert [row.state for row in scene.rows(sa.select(targets))] == ["erased"]
+
+
+def test_an_erased_person_grows_old_like_others(scene: Scene) -> None:
+    rung(scene)
+    erase(scene.database, Person(number=NUMBER), reason="asked", now=NOON)
+    assert erase_old(scene.database, ended_before=CONTRACT_END + DAY) == 1
+    assert sum(left(scene).values()) == 0
 
 
 def test_nobody_is_erased_while_a_call_or_its_record_is_under_way(scene: Scene) -> None:
@@ -149,5 +217,5 @@ def test_explain_of_somebody_unknown_asks_the_crm_and_fails(scene: Scene, capsys
     settings = read_settings(scene._folder, {"DIALER_DATABASE_URL": url})
     assert explain.explain(settings, ["+79169999999"], region="RU", json=False) == 1
     assert "No reading has ever brought" in capsys.readouterr().out
-    assert explain.explain(settings, ["contact", "15"], region="RU", json=False) == 0
+    assert explain.explain(settings, ["contact", "15"], region="RU", json=False) == 1
     assert "cannot be asked: DIALER_BITRIX24_WEBHOOK_URL is not set" in " ".join(capsys.readouterr().out.split())

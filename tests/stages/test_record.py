@@ -153,3 +153,12 @@ def test_a_transfer_never_moves_the_phase(database: Database, call: int) -> None
     hear(database, call, Progress(transfer=Transfer.no_answer))
     row = attempt(database, call)
     assert (row.phase, row.transfer) == ("answered", "no_answer")
+
+
+def test_another_id_that_is_repeated_for_ever_is_no_sign_of_life(database: Database, call: int) -> None:
+    hear(database, call, RINGING)
+    asked = attempt(database, call).ask_at
+    for turn in range(1, 6):
+        item = Heard(News(call, str(turn), Progress(), call_id=f"CA{2 + turn % 2}"))
+        record(database, [item], now=NOW + turn * timedelta(minutes=1), timing=TIMING)
+    assert attempt(database, call).ask_at == asked

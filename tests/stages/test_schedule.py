@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+from dialer.campaign_files import read_campaigns
+from dialer.campaign_store import take_in
 from dialer.commands.status import look
 from dialer.schedule import LATE_AFTER, claim_reading, missed_readings
-from dialer.tables import readings
+from dialer.stages.read import read_campaign
+from dialer.tables import readings, versions
+from tests.stages.fakes import Portal
 from tests.stages.scene import DAY, HOUR, NOON, SECOND, Scene
 
 SEVEN = NOON - 5 * HOUR
@@ -35,7 +40,6 @@ def missed(scene: Scene, now: datetime) -> list[date]:
 def old_campaign(scene: Scene, **lines: str) -> None:
     """In force since before last week."""
     scene.campaign(now=NOON - 30 * DAY, **lines, owner="somebody")
-    from dialer.tables import versions
 
     scene.database.write(lambda c: c.execute(sa.update(versions).values(since=NOON - 30 * DAY)))
 
@@ -101,3 +105,39 @@ def test_an_hour_that_is_moved_ahead_has_missed_nothing_today(scene: Scene) -> N
     old_campaign(scene, read_at="20:00", if_missed="skip")
     scene.campaign(now=NOON, read_at="10:00", if_missed="skip", owner="somebody")
     assert claim(scene, NOON + SECOND)
+
+
+def test_an_earlier_version_that_is_put_back_hides_no_missed_day(scene: Scene) -> None:
+    old_campaign(scene)
+    read(scene, SEVEN - 5 * DAY)
+    days = missed(scene, NOON)
+    scene.campaign(now=NOON, owner="another")
+    assert set(days) - set(missed(scene, NOON + HOUR)) <= {TODAY - timedelta(days=7), TODAY - timedelta(days=6)}
+    scene.database.write(lambda c: c.execute(sa.update(versions).values(since=NOON)))
+    assert missed(scene, NOON + HOUR) == [TODAY - timedelta(days=back) for back in (4, 3, 2, 1, 0)]
+
+
+def test_a_file_that_was_edited_while_nothing_ran_keeps_its_hour(scene: Scene) -> None:
+    old_campaign(scene, if_missed="skip")
+    read(scene, SEVEN - DAY)
+    scene.campaign(now=NOON, if_missed="skip", owner="another")
+    assert not claim(scene, NOON + SECOND)
+
+
+def test_a_moved_hour_counts_from_its_move_whatever_is_edited_after_it(scene: Scene) -> None:
+    old_campaign(scene, read_at="20:00", if_missed="skip")
+    scene.campaign(now=NOON, read_at="10:00", if_missed="skip", owner="somebody")
+    scene.campaign(now=NOON + HOUR, read_at="10:00", if_missed="skip", owner="another")
+    assert claim(scene, NOON + 2 * HOUR)
+
+
+def test_a_reading_during_which_the_file_was_gone_is_made_again(scene: Scene) -> None:
+    loaded = read_campaigns(scene._folder / "campaigns", scene._folder / "templates")
+    assert claim(scene, NOON)
+    gone = replace(loaded, campaigns={})
+    for second in (0, 70, 80):
+        take_in(scene.database, gone, now=NOON + second * SECOND)
+    take_in(scene.database, loaded, now=NOON + 100 * SECOND)
+    read_campaign(scene.database, Portal(), scene.running["renewal"], TODAY, node="me", now=NOON + 110 * SECOND)
+    assert [row.state for row in scene.rows(sa.select(readings))] == ["reading"]
+    assert claim(scene, NOON + 120 * SECOND)

@@ -56,6 +56,7 @@ def test_one_command_sends_again_what_was_set_aside(
     scene: Scene, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lose(scene)
+    scene.campaign("another")
     retry(settings, "another")
     retry(settings, None)
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["0", "2"]

@@ -152,6 +152,32 @@ def test_many_requests_in_one_piece_are_each_answered(node: Node) -> None:
         assert answer(connection).count(b"HTTP/1.1 200 OK") == 31
 
 
+@pytest.mark.parametrize("reads", [True, False])
+def test_requests_without_end_on_one_connection_are_cut_off_and_hold_up_nobody(node: Node, reads: bool) -> None:
+    with dial(node) as connection:
+        connection.settimeout(5)
+        sent, began = 0, time.monotonic()
+        reader = threading.Thread(target=answer, args=(connection,), daemon=True)
+        if reads:
+            reader.start()
+        with contextlib.suppress(OSError):
+            while sent < 5_000_000 and time.monotonic() - began < 5:
+                sent += connection.send(b"GET /x HTTP/1.1\r\n\r\n" * 500)
+        assert sent < 5_000_000
+        began = time.monotonic()
+        assert node.client.get("/healthz").status_code == 200
+        assert time.monotonic() - began < 2
+
+
+def test_a_few_requests_behind_one_another_are_read_piece_by_piece(node: Node) -> None:
+    with dial(node) as connection:
+        for _ in range(20):
+            connection.sendall((GET + b"\r\n") * 20)
+            time.sleep(0.02)
+        connection.sendall(GET + b"Connection: close\r\n\r\n")
+        assert answer(connection).count(b"HTTP/1.1 200 OK") == 401
+
+
 def test_no_answer_says_what_went_wrong_inside(node: Node) -> None:
     for piece in (b"\x16\x03\x01\x02\x00\x01", b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\r\n" * 5 + b"\0\r\n\r\n"):
         with dial(node) as connection:

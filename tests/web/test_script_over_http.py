@@ -13,8 +13,8 @@ from dialer.lasting import lasts_at_most
 from dialer.providers.base import Heard
 from dialer.providers.twilio.twiml import pieces
 from dialer.script import REPEATS_MOST, Play, Say, Script
-from tests.providers.scene import CALLER_ID, MANAGER, OTHER, SCRIPT
-from tests.web.node import PUBLIC, Node, find, said, verbs
+from tests.providers.scene import CALL, CALLER_ID, MANAGER, OTHER, SCRIPT
+from tests.web.node import PUBLIC, Node, find, form, said, verbs
 
 MENU, GREETING, NOT_UNDERSTOOD = "Нажмите 1, 2 или 9", "Здравствуйте", "Не понял"
 
@@ -87,9 +87,9 @@ def test_a_menu_that_may_be_repeated_may_take_longer() -> None:
 
 
 def test_the_managers_leg_is_never_taken_for_the_call_whatever_it_says_of_itself(node: Node) -> None:
-    node.send(node.path("leg", 2), {"CallSid": OTHER, "ParentCallSid": "CA1", "CallStatus": "in-progress"})
-    node.send(node.path("leg", 2), {"CallSid": OTHER, "CallStatus": "completed"})
-    assert [one.news.call_id for one in node.heard if isinstance(one, Heard)] == ["CA1", None]
+    node.send(node.path("leg", 2), form(CallSid=OTHER, ParentCallSid=CALL, CallStatus="in-progress"))
+    node.send(node.path("leg", 2), form(CallSid=OTHER, CallStatus="completed"))
+    assert [one.news.call_id for one in node.heard if isinstance(one, Heard)] == [CALL, None]
     assert node.proven.phase is Phase.answered
 
 
@@ -121,10 +121,10 @@ def test_a_transfer_shows_our_number_and_its_leg_never_ends_the_call(node: Node)
     assert (dial.get("callerId"), dial.get("timeout"), number.text) == (CALLER_ID, "20", MANAGER)
     assert path_of(dial.get("action")) == node.path("dial", 2)
     leg = number.get("statusCallback")
-    node.send(path_of(leg), {"CallSid": OTHER, "ParentCallSid": "CA1", "CallStatus": "in-progress"})
-    node.send(path_of(leg), {"CallSid": OTHER, "ParentCallSid": "CA1", "CallStatus": "completed"})
+    node.send(path_of(leg), form(CallSid=OTHER, ParentCallSid=CALL, CallStatus="in-progress"))
+    node.send(path_of(leg), form(CallSid=OTHER, ParentCallSid=CALL, CallStatus="completed"))
     assert (node.proven.transfer, node.proven.phase, node.proven.hangup) == (Transfer.connected, Phase.answered, None)
-    assert {one.news.call_id for one in node.heard[1:]} == {"CA1"}  # type: ignore[union-attr]
+    assert {one.news.call_id for one in node.heard[1:]} == {CALL}  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_a_person_who_hangs_up_in_a_transfer_has_ended_the_call(node: Node) -> N
 
 
 def test_a_child_legs_status_is_never_the_calls_wherever_it_is_told(node: Node) -> None:
-    node.post("status", ParentCallSid="CA1", CallStatus="completed")
+    node.post("status", ParentCallSid=CALL, CallStatus="completed")
     assert (node.proven.phase, node.proven.hangup) == (Phase.answered, None)
 
 

@@ -11,6 +11,7 @@ from dialer.audience import Audience
 from dialer.campaign import Campaign
 from dialer.campaign_files import Loaded, read_campaigns
 from dialer.clock import Clock
+from dialer.commands.doctor.application import examine_application
 from dialer.commands.doctor.database import examine_database
 from dialer.commands.doctor.limited import Check, found_by
 from dialer.commands.doctor.versions import examine_versions
@@ -33,8 +34,8 @@ def doctor(settings: Settings, *, json: bool) -> int:
             Check("versions", examine_versions, "install it anew"),
             Check("campaign files", lambda: _files(settings, loaded), "run `dialer check`"),
             Check("database", lambda: examine_database(settings), "check DIALER_DATABASE_URL, and what holds it up"),
-            Check("Bitrix24", lambda: _bitrix24(settings, loaded), SEE),
-            *(Check(name.capitalize(), partial(_provider, settings, loaded, name), SEE) for name in trunks),
+            Check("Bitrix24", lambda: _bitrix24(settings, loaded), PORTAL),
+            *(Check(name.capitalize(), partial(_provider, settings, loaded, name), ACCOUNTS[name]) for name in trunks),
             *([Check("webhooks", lambda: examine_webhooks(settings), PROXY)] if "twilio" in trunks else []),
             Check("rehearsal", lambda: _rehearsal(settings), ""),
         ]
@@ -46,7 +47,10 @@ def doctor(settings: Settings, *, json: bool) -> int:
     return 0 if all(one.good for one in found) else 1
 
 
-SEE = "see docs/going-live.md"
+PORTAL = "check DIALER_BITRIX24_WEBHOOK_URL, and on the portal the webhook's rights (CRM, telephony) and its user's"
+ACCOUNT = "check TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN: both stand on the first page of the Twilio console"
+PBX = "check DIALER_ASTERISK_URL, its user and password, and http.conf"
+ACCOUNTS = {"twilio": ACCOUNT, "asterisk": PBX}
 PROXY = "check the reverse proxy in front of DIALER_LISTEN"
 SHOWN = {"ok": "ok", "warning": "warning", "wrong": "WRONG"}
 
@@ -69,6 +73,10 @@ def _files(settings: Settings, loaded: Loaded) -> Iterator[Finding]:
 
 
 def _bitrix24(settings: Settings, loaded: Loaded) -> Iterator[Finding]:
+    if settings.bitrix24_client_id is not None:
+        yield from examine_application(settings)
+    elif settings.bitrix24_webhook_url is not None:
+        yield Finding("Bitrix24 way in", True, "an incoming webhook")
     portal, wrong = crm(settings, Clock()), set()
     for one in portal.findings():
         yield one

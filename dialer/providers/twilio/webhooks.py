@@ -18,7 +18,7 @@ from urllib.parse import unquote_to_bytes, urlencode, urlsplit
 from dialer.call import AnsweredBy, Dialed, Hangup, Phase, Progress, Transfer, merge
 from dialer.errors import Forged, Malformed, SettingsError, WebhookError
 from dialer.providers.base import Letter, News, Reply, Webhook
-from dialer.providers.twilio import twiml, words
+from dialer.providers.twilio import forms, twiml, words
 from dialer.providers.twilio.signatures import Signatures
 from dialer.script import Choice, Script
 
@@ -36,14 +36,16 @@ RETRIEVAL = re.compile(r"11[0-6]\d\d")
 
 
 class Webhooks:
-    """`tokens` and `secrets`: the current one first, then those still accepted."""
+    """`tokens` and `secrets`: the current one first, then those still accepted. `account`: whose calls are ours."""
 
-    def __init__(self, public_url: str, key: str, *, tokens: Sequence[str], secrets: Sequence[str]) -> None:
+    def __init__(
+        self, public_url: str, key: str, *, tokens: Sequence[str], secrets: Sequence[str], account: str = ""
+    ) -> None:
         if "_" in (urlsplit(public_url).hostname or "") or "?" in public_url or "#" in public_url:
             raise SettingsError(
                 "DIALER_PUBLIC_URL: Twilio takes no host name with '_', and no '?' or '#'; give another name"
             )
-        self._public_url, self._key = public_url, key
+        self._public_url, self._key, self._account = public_url, key, account
         self._signatures = Signatures(tokens)
         self._secrets = [secret.encode() for secret in secrets]
 
@@ -55,7 +57,10 @@ class Webhooks:
     def try_out(self) -> tuple[str, Webhook]:
         """A status of nobody's call, signed as Twilio signs, and its whole address."""
         url = self.address("status", f"{NOBODY}-0").removesuffix(CONNECTION)
-        fields = {"CallSid": "CA" + "0" * 32, "CallStatus": "ringing"}
+        fields = {
+            "AccountSid": self._account or "AC" + "0" * 32, "ApiVersion": "2010-04-01", "CallSid": "CA" + "0" * 32,
+            "CallStatus": "ringing", "Direction": "outbound-api", "From": "", "To": "",
+        }  # fmt: skip
         headers = {
             "content-type": "application/x-www-form-urlencoded",
             "x-twilio-signature": self._signatures.sign(url, fields),
@@ -65,7 +70,7 @@ class Webhooks:
 
     def open(self, webhook: Webhook) -> Letter:
         kind, ref, step = self._open_path(webhook.path)
-        fields = self._open_body(webhook)
+        fields = self._open_body(webhook, kind)
         key, _, attempt = ref.rpartition("-")
         # another installation's address can only come here by mistake: nobody here knows the attempt
         known = key == self._key and attempt.isascii() and attempt.isdigit() and len(attempt) < 16
@@ -113,13 +118,14 @@ class Webhooks:
             raise Forged("the address does not bear our signature")
         return kind, ref, step
 
-    def _open_body(self, webhook: Webhook) -> dict[str, str]:
+    def _open_body(self, webhook: Webhook, kind: str) -> dict[str, str]:
         if len(webhook.body) > BODY_MOST:
             raise Malformed("the body is too long")
         pairs = _form(webhook.body)
         url = self._public_url + webhook.path + (f"?{webhook.query}" if webhook.query else "")
         if not self._signatures.fit(url, pairs, webhook.headers.get("x-twilio-signature", "")):
             raise Forged("the Twilio signature is missing or wrong; is DIALER_PUBLIC_URL exactly what Twilio calls?")
+        forms.refuse_cut_anew(kind, pairs, account=self._account)
         return dict(pairs)
 
     def _mac(self, secret: bytes, kind: str, ref: str, step: int) -> str:

@@ -174,7 +174,9 @@ def unknown(fields: Mapping[str, str]) -> str:
         "CallStatus": PHASES, "AnsweredBy": ANSWERED_BY, "DialCallStatus": TRANSFERS,
     }  # fmt: skip
     return ", ".join(
-        f"{name}={fields[name][:40]!r}" for name, table in tables.items() if fields.get(name, "") not in ("", *table)
+        f"{name}={without_secrets(fields[name])[:40]!r}"
+        for name, table in tables.items()
+        if fields.get(name, "") not in ("", *table)
     )
 
 

@@ -1,0 +1,245 @@
+"""From event to event: read, plan, claim, record, by the service's own stages and a clock of its own.
+
+A claim takes what can be rung within the next step. Lines are counted here, for it is known when each gets free; all
+else is the claim's. With a step of a second it is what the service does; longer ones play large bases in a moment.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+
+from dialer.budgets import Budget
+from dialer.campaign_store import Running
+from dialer.cancelling import LIVE
+from dialer.claiming import Claim, claim_due
+from dialer.database import ThrowAway
+from dialer.foresight.answers import Assumed, Ending, ends
+from dialer.foresight.people import People, brought, brought_first, cancel_gone, has_conditions
+from dialer.intake import take_in_people
+from dialer.providers.base import Heard, News
+from dialer.putting_off import put_off_the_rest
+from dialer.script import Script, to_json
+from dialer.stages.plan import plan_due
+from dialer.stages.read import PEOPLE_AT_ONCE
+from dialer.stages.record import Timing, record
+from dialer.tables import PAST, attempts, campaigns, targets, trunks
+
+SETTLED_AFTER = timedelta(seconds=20)
+"""As the service's wrap-up."""
+A_DAY = timedelta(days=1)
+CLAIMED_AT_ONCE = 500
+FOR_EVER = timedelta(days=36_500)
+AT_ONCE = Timing(wrap_up=timedelta(0), silent_after=timedelta(days=1))
+STATES = ("open", "done", "left_out", "cancelled")
+_NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """One call as it would be. `nth` counts the dials of this target, from 1."""
+
+    campaign: str
+    target: int
+    number: str
+    caller_id: str
+    nth: int
+    at: datetime
+    ending: Ending
+
+    @property
+    def until(self) -> datetime:
+        return self.at + self.ending.lasts
+
+
+@dataclass(slots=True)
+class Play:
+    """`people` by campaign. `calls` are those that were rung, in order."""
+
+    copy: ThrowAway
+    now: datetime
+    running: Mapping[str, Running]
+    budget: Budget
+    people: Mapping[str, People]
+    assumed: Assumed
+    with_words: bool = True
+    """Without, nobody's words are made: it is quicker, and nobody is left out for a template that does not fit."""
+    calls: list[Rung] = field(default_factory=list)
+    step: timedelta = timedelta(seconds=1)
+    """One claim takes what can begin within it."""
+    least: timedelta = timedelta(seconds=1)
+    """From one look to the next."""
+    outside: dict[str, Counter[str]] = field(default_factory=dict)
+    """By campaign: how many people the last reading has found who are not of the audience, by reason."""
+    _lines: list[datetime] = field(default_factory=list)
+    _ends: list[tuple[datetime, int, Ending, datetime]] = field(default_factory=list)
+    _read: dict[str, date] = field(default_factory=dict)
+    _last: datetime = PAST
+    since: datetime = field(init=False)
+    """When it began."""
+
+    def __post_init__(self) -> None:
+        self.since = self.now
+
+    def go_on(self, until: datetime) -> None:
+        """Whoever is due at the beginning is read at once, whatever the hour; on later days at the reading's hour."""
+        if not self._lines:
+            self._take_over_live(self.now)
+        while self.now < until:
+            now, begins = self.now, not self._read
+            any_read = self._read_due(now)
+            if self._end(now) or any_read or begins:
+                self._plan(now)
+            self._ring(now)
+            # beyond the end nothing has been looked at yet
+            self.now = min(self._next(now), until)
+
+    def end(self) -> None:
+        """What is still rung comes to its end."""
+        self._end(_NEVER)
+
+    def _take_over_live(self, now: datetime) -> None:
+        """Of other campaigns, too: each ends as a conversation that begins now."""
+        live = sa.select(attempts.c.id, attempts.c.number, attempts.c.trunk).where(attempts.c.phase.in_(LIVE))
+        anybody = next(iter(self.running.values())).campaign
+        self._lines = [now] * self.budget.lines
+        for row in self.copy.read(lambda c: c.execute(live.order_by(attempts.c.id)).all()):
+            ending = ends(Assumed(), anybody, row.number, 1)
+            heapq.heappush(self._ends, (now + ending.lasts, row.id, ending, now))
+            if row.trunk == self.budget.trunk:
+                heapq.heapreplace(self._lines, now + ending.lasts)
+
+    def _read_due(self, now: datetime) -> bool:
+        any_read = False
+        for name, here in self.running.items():
+            campaign, people = here.campaign, self.people.get(name)
+            if people is None:
+                continue
+            local = now.astimezone(ZoneInfo(campaign.time_zone))
+            day, before = local.date(), self._read.get(name)
+            if before is None:
+                cancel_gone(self.copy, campaign, people, now=now)
+                due = brought_first(campaign, people, day)
+            elif before < day and local.time() >= campaign.read_at:
+                due = brought(self.copy, campaign, people, day)
+            else:
+                continue
+            self._read[name] = day
+            tally = Counter[str]()
+            for start in range(0, len(due), PEOPLE_AT_ONCE):
+                some = [person for of_card in due[start : start + PEOPLE_AT_ONCE] for person in of_card]
+                tally += take_in_people(self.copy, campaign, some, day, now=now)
+            if before is None or has_conditions(campaign):
+                self.outside[name] = Counter({why: n for why, n in tally.items() if why not in STATES})
+            any_read = any_read or bool(due)
+        if any_read and not self.with_words:
+            silent = sa.update(targets).where(targets.c.script.is_(None), targets.c.state == "open")
+            self.copy.write(lambda c: c.execute(silent.values(script=to_json(Script("", None, ())))))
+        return any_read
+
+    def _end(self, now: datetime) -> bool:
+        heard, last = [], now
+        while self._ends and self._ends[0][0] <= now:
+            last, attempt, ending, began = heapq.heappop(self._ends)
+            heard.append(Heard(News(attempt, "ended", ending.progress(began), call_id=f"foreseen-{attempt}")))
+        if heard:
+            record(self.copy, heard, now=last if now == _NEVER else now, timing=AT_ONCE)
+        return bool(heard)
+
+    def _plan(self, now: datetime) -> None:
+        plan_due(self.copy, self.running, now=now, only=self.budget.only)
+        put_off_the_rest(
+            self.copy, self.running, now=now, only=self.budget.only, billed_at_most=self.budget.billed_at_most
+        )
+
+    def _ring(self, now: datetime) -> None:
+        """All that can begin before the next step."""
+        until = now + self.step
+        budget = replace(
+            self.budget, lines=10**6, send_within=max(self.budget.send_within, self.step), fresh_for=FOR_EVER
+        )
+        while (most := self._room(until)) > 0 and self._any_due(now):
+            changed = self._changes()
+            claims = claim_due(
+                self.copy, budget, self.running, node="foresight", now=now, until=until, most=most, lead=timedelta(0)
+            )
+            self._begin(claims)
+            if len(claims) < most:  # perhaps somebody was put off, or left out
+                self._plan(now)
+                if self._changes() == changed:
+                    return
+
+    def _room(self, until: datetime) -> int:
+        """How many calls can begin before `until`, each as long as usual; as many as one claim takes."""
+        frees, count = list(self._lines), 0
+        while frees[0] < until and count < CLAIMED_AT_ONCE:
+            heapq.heapreplace(frees, frees[0] + self.assumed.usual)
+            count += 1
+        return count
+
+    def _any_due(self, now: datetime) -> bool:
+        due = sa.select(attempts.c.id).where(
+            attempts.c.trunk == self.budget.trunk, attempts.c.phase == "planned", attempts.c.due_at <= now
+        )
+        return self.copy.read(lambda c: c.execute(due.limit(1)).first()) is not None
+
+    def _changes(self) -> int:
+        """Of rows, since the copy was made."""
+        return self.copy.read(lambda c: int(c.exec_driver_sql("SELECT total_changes()").scalar_one()))
+
+    def _begin(self, claims: list[Claim]) -> None:
+        if not claims:
+            return
+        others = attempts.alias("others")
+        count = (
+            sa.select(sa.func.count())
+            .where(others.c.target_id == attempts.c.target_id, others.c.counts)
+            .scalar_subquery()
+        )
+        of = sa.select(attempts.c.id, attempts.c.target_id, attempts.c.campaign, count.label("nth"))
+        rows = self.copy.read(
+            lambda c: {row.id: row for row in c.execute(of.where(attempts.c.id.in_([one.attempt for one in claims])))}
+        )
+        for claim in claims:
+            row = rows[claim.attempt]
+            ending = ends(self.assumed, self.running[row.campaign].campaign, claim.number, row.nth)
+            at = max(claim.slot, self._lines[0], self._last + self.budget.spacing)
+            self._last = at
+            call = Rung(row.campaign, row.target_id, claim.number, claim.caller_id, row.nth, at, ending)
+            heapq.heapreplace(self._lines, call.until)
+            heapq.heappush(self._ends, (call.until, claim.attempt, ending, at))
+            self.calls.append(call)
+
+    def _next(self, now: datetime) -> datetime:
+        """The next moment at which there may be something to do."""
+        soonest = min((moment for moment in self._moments(now) if moment > now), default=_NEVER)
+        return max(soonest, now + self.least)
+
+    def _moments(self, now: datetime) -> Iterator[datetime]:
+        if self._ends:
+            yield self._ends[0][0] + SETTLED_AFTER
+        for name, day in self._read.items():
+            campaign = self.running[name].campaign
+            tomorrow = datetime.combine(day + A_DAY, campaign.read_at, ZoneInfo(campaign.time_zone))
+            yield tomorrow.astimezone(UTC)
+        yield from self.copy.read(lambda c: self._waited_for(c, now))
+        if self._any_due(now):
+            yield self._lines[0]
+            if self._ends:  # a campaign's own line gets free, or a number
+                yield self._ends[0][0]
+
+    def _waited_for(self, c: sa.Connection, now: datetime) -> list[datetime]:
+        mine = (attempts.c.trunk == self.budget.trunk, attempts.c.phase == "planned", attempts.c.due_at > now)
+        due = sa.select(sa.func.min(attempts.c.due_at)).where(*mine)
+        found = [c.execute(due.where(attempts.c.campaign == name)).scalar() for name in self.running]
+        found.append(c.execute(sa.select(sa.func.min(attempts.c.plan_at)).where(attempts.c.plan_at > now)).scalar())
+        found += c.execute(sa.select(trunks.c.next_slot_at).where(trunks.c.name == self.budget.trunk)).scalars()
+        found += c.execute(sa.select(trunks.c.paused_until).where(trunks.c.name == self.budget.trunk)).scalars()
+        found += c.execute(sa.select(campaigns.c.next_slot_at)).scalars()
+        return [moment for moment in found if moment is not None]
