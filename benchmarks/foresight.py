@@ -99,7 +99,7 @@ def _play(
     text = text.replace("call_days_before: [30, 14, 3]", f"call_days_before: {touches}")
     templates = {one.name: one.read_text(encoding="utf-8") for one in (here / "templates").glob("*.j2")}
     running = {"renewal": Running(*from_version("renewal", text, templates), 0, None)}
-    copy = copy_known(None, running, trunk="twilio", now=NOW)
+    copy = copy_known(None, running, through=["twilio"], now=NOW)
     budget = Budget(
         trunk="twilio", lines=lines, calls_per_second=calls_per_second, send_within=timedelta(seconds=5),
         ask_after=timedelta(seconds=85), fresh_for=timedelta(days=1), key="key",
@@ -107,7 +107,7 @@ def _play(
     rng = random.Random(7)
     everybody = [_person(id, end, rng) for id, end in ends.items()]
     people = {"renewal": people_of(running["renewal"].campaign, everybody)}
-    play = Play(copy, NOW, running, budget, people, assumed, with_words=words)
+    play = Play(copy, NOW, running, [budget], people, assumed, with_words=words)
 
     def go(step: timedelta, until: datetime) -> None:
         play.step = play.least = step

@@ -11,7 +11,7 @@ from datetime import time as clock_time
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from dialer.app import TRUNK, budget, crm
+from dialer.app import budget, crm
 from dialer.campaign import Campaign
 from dialer.campaign_files import Loaded, from_version, read_campaigns
 from dialer.campaign_store import Running
@@ -94,7 +94,7 @@ def foreseen(
     for warning in hindrances(settings, loaded):
         print(f"warning: {warning}", file=sys.stderr)
     running = running_of(loaded, campaign)
-    trunk = _the_trunk(running)
+    through = sorted({str(here.campaign.trunk) for here in running.values()})
     zones = {name: ZoneInfo(here.campaign.time_zone) for name, here in running.items()}
     clock = Clock()
     portal = crm(settings, clock)
@@ -105,7 +105,7 @@ def foreseen(
         today = {name: now.astimezone(zone).date() for name, zone in zones.items()}
         until = last or max(today.values()) + timedelta(days=days - 1)
         _refuse_day(until, max(today.values()))
-        copy = copy_known(known, running, trunk=trunk, now=now)
+        copy = copy_known(known, running, through=through, now=now)
     with copy:
         people = {
             name: read_people(portal, copy, here.campaign, first=today[name], last=until)
@@ -115,21 +115,10 @@ def foreseen(
         # what a call may cost at most depends on how long its words are
         dear = any(here.campaign.limits.money is not None for here in running.values())
         tried = dear or (words and many <= WORDS_MOST)
-        play = Play(copy, now, running, budget(settings, "foresight", trunk), people, assumed, with_words=tried)
+        budgets = [budget(settings, "foresight", trunk) for trunk in through]
+        play = Play(copy, now, running, budgets, people, assumed, with_words=tried)
         broken = campaign is None and bool(loaded.mistakes)
         yield Foreseen(play, now, today, opened(play), zones, broken)
-
-
-def _the_trunk(running: Mapping[str, Running]) -> str:
-    """Each has lines of its own: one is played at a time."""
-    found = sorted({str(here.campaign.trunk) for here in running.values()}) or [TRUNK]
-    if len(found) > 1:
-        by = "; ".join(
-            f"{trunk}: {', '.join(sorted(name for name, here in running.items() if here.campaign.trunk == trunk))}"
-            for trunk in found
-        )
-        raise SettingsError(f"these campaigns ring through several trunks ({by}); name one of them")
-    return found[0]
 
 
 def costs(play: Play, calls: list[Any], a_minute: float | None) -> dict[str, float]:

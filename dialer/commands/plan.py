@@ -35,8 +35,8 @@ def plan(settings: Settings, campaign: str | None, *, day: date | None, a_minute
         told = {
             "day": chosen,
             "assumed": _assumed(seen),
-            "lines": seen.play.budget.lines,
-            "calls_per_second": seen.play.budget.calls_per_second,
+            "lines": seen.play.lines,
+            "calls_per_second": seen.play.calls_per_second,
             "would_be_rung": sum(not one.why_not for one in found),
             "calls": len(calls),
             "finished_at": max((call.until for call in calls), default=None),
@@ -99,7 +99,7 @@ def _tell(
         data.print(f"Nobody would be rung on {day:%a %d %b %Y}.")
     if len(rung) > SHOWN:
         talk.print(f"… and {len(rung) - SHOWN} more; --json shows all")
-    zone, lines = _zone(seen), seen.play.budget.lines
+    zone, lines = _zone(seen), seen.play.lines
     bars = [
         (f"{hour.begins:%H:%M}", hour.busy, f"{hour.busy:.1f} lines, at most {hour.most}; {hour.calls} calls")
         for hour in hours(calls, zone)

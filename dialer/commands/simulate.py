@@ -31,8 +31,8 @@ def simulate(
             "assumed": {
                 "answer_rate": assumed.answer_rate, "talk": assumed.talk.total_seconds(), "seed": assumed.seed,
             },
-            "lines": seen.play.budget.lines,
-            "calls_per_second": seen.play.budget.calls_per_second,
+            "lines": seen.play.lines,
+            "calls_per_second": seen.play.calls_per_second,
             "calls": len(calls),
             "people": len({(call.campaign, call.card) for call in calls}),
             "dispositions": dict(Counter(call.became for call in calls)),

@@ -18,13 +18,15 @@ from dialer.tables import PAST, attempts, campaigns, do_not_call, erased, number
 A_DAY = timedelta(days=1)
 
 
-def copy_known(known: Database | None, running: Mapping[str, Running], *, trunk: str, now: datetime) -> ThrowAway:
-    """Of the campaigns that run. Raises DatabaseRefused."""
+def copy_known(
+    known: Database | None, running: Mapping[str, Running], *, through: Sequence[str], now: datetime
+) -> ThrowAway:
+    """Of the campaigns that run. `through`: the trunks. Raises DatabaseRefused."""
     copy = ThrowAway()
     migrate(copy)
 
     def begin(c: sa.Connection) -> None:
-        c.execute(sa.insert(trunks), {"name": trunk, "next_slot_at": PAST, "reason": ""})
+        c.execute(sa.insert(trunks), [{"name": name, "next_slot_at": PAST, "reason": ""} for name in through])
         c.execute(sa.insert(campaigns), [{"name": name, "next_slot_at": PAST} for name in sorted(running)])
 
     copy.write(begin)

@@ -22,7 +22,7 @@ def first_call(
     """Not before when they would be rung, or why they would not be."""
     campaign = here.campaign
     running = {campaign.name: here}
-    with copy_known(known, running, trunk=campaign.trunk, now=now) as copy:
+    with copy_known(known, running, through=[campaign.trunk], now=now) as copy:
         day = now.astimezone(ZoneInfo(campaign.time_zone)).date()
         tally = take_in_people(copy, campaign, [person], day, now=now)
         plan_due(copy, running, now=now, only=only)

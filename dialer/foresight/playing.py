@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -65,7 +65,8 @@ class Play:
     copy: ThrowAway
     now: datetime
     running: Mapping[str, Running]
-    budget: Budget
+    budgets: Sequence[Budget]
+    """One of each trunk."""
     people: Mapping[str, People]
     assumed: Assumed
     with_words: bool = True
@@ -77,15 +78,24 @@ class Play:
     """From one look to the next."""
     outside: dict[str, Counter[str]] = field(default_factory=dict)
     """By campaign: how many people the last reading has found who are not of the audience, by reason."""
-    _lines: list[datetime] = field(default_factory=list)
+    _lines: dict[str, list[datetime]] = field(default_factory=dict)
+    """By trunk: when each of its lines gets free."""
     _ends: list[tuple[datetime, int, Ending, datetime]] = field(default_factory=list)
     _read: dict[str, date] = field(default_factory=dict)
-    _last: datetime = PAST
+    _last: dict[str, datetime] = field(default_factory=dict)
     since: datetime = field(init=False)
     """When it began."""
 
     def __post_init__(self) -> None:
         self.since = self.now
+
+    @property
+    def lines(self) -> int:
+        return sum(budget.lines for budget in self.budgets)
+
+    @property
+    def calls_per_second(self) -> float:
+        return sum(budget.calls_per_second for budget in self.budgets)
 
     def go_on(self, until: datetime) -> None:
         """Whoever is due at the beginning is read at once, whatever the hour; on later days at the reading's hour."""
@@ -108,12 +118,12 @@ class Play:
         """Of other campaigns, too: each ends as a conversation that begins now."""
         live = sa.select(attempts.c.id, attempts.c.number, attempts.c.trunk).where(attempts.c.phase.in_(LIVE))
         anybody = next(iter(self.running.values())).campaign
-        self._lines = [now] * self.budget.lines
+        self._lines = {budget.trunk: [now] * budget.lines for budget in self.budgets}
         for row in self.copy.read(lambda c: c.execute(live.order_by(attempts.c.id)).all()):
             ending = ends(Assumed(), anybody, row.number, 1)
             heapq.heappush(self._ends, (now + ending.lasts, row.id, ending, now))
-            if row.trunk == self.budget.trunk:
-                heapq.heapreplace(self._lines, now + ending.lasts)
+            if row.trunk in self._lines:
+                heapq.heapreplace(self._lines[row.trunk], now + ending.lasts)
 
     def _read_due(self, now: datetime) -> bool:
         any_read = False
@@ -153,39 +163,40 @@ class Play:
         return bool(heard)
 
     def _plan(self, now: datetime) -> None:
-        plan_due(self.copy, self.running, now=now, only=self.budget.only)
-        put_off_the_rest(
-            self.copy, self.running, now=now, only=self.budget.only, billed_at_most=self.budget.billed_at_most
-        )
+        only, billed_at_most = self.budgets[0].only, self.budgets[0].billed_at_most
+        plan_due(self.copy, self.running, now=now, only=only)
+        put_off_the_rest(self.copy, self.running, now=now, only=only, billed_at_most=billed_at_most)
 
     def _ring(self, now: datetime) -> None:
         """All that can begin before the next step."""
+        for budget in self.budgets:
+            self._ring_through(budget, now)
+
+    def _ring_through(self, budget: Budget, now: datetime) -> None:
         until = now + self.step
-        budget = replace(
-            self.budget, lines=10**6, send_within=max(self.budget.send_within, self.step), fresh_for=FOR_EVER
-        )
-        while (most := self._room(until)) > 0 and self._any_due(now):
+        wide = replace(budget, lines=10**6, send_within=max(budget.send_within, self.step), fresh_for=FOR_EVER)
+        while (most := self._room(budget.trunk, until)) > 0 and self._any_due(budget.trunk, now):
             changed = self._changes()
             claims = claim_due(
-                self.copy, budget, self.running, node="foresight", now=now, until=until, most=most, lead=timedelta(0)
+                self.copy, wide, self.running, node="foresight", now=now, until=until, most=most, lead=timedelta(0)
             )
-            self._begin(claims)
+            self._begin(claims, budget)
             if len(claims) < most:  # perhaps somebody was put off, or left out
                 self._plan(now)
                 if self._changes() == changed:
                     return
 
-    def _room(self, until: datetime) -> int:
+    def _room(self, trunk: str, until: datetime) -> int:
         """How many calls can begin before `until`, each as long as usual; as many as one claim takes."""
-        frees, count = list(self._lines), 0
+        frees, count = list(self._lines[trunk]), 0
         while frees[0] < until and count < CLAIMED_AT_ONCE:
             heapq.heapreplace(frees, frees[0] + self.assumed.usual)
             count += 1
         return count
 
-    def _any_due(self, now: datetime) -> bool:
+    def _any_due(self, trunk: str, now: datetime) -> bool:
         due = sa.select(attempts.c.id).where(
-            attempts.c.trunk == self.budget.trunk, attempts.c.phase == "planned", attempts.c.due_at <= now
+            attempts.c.trunk == trunk, attempts.c.phase == "planned", attempts.c.due_at <= now
         )
         return self.copy.read(lambda c: c.execute(due.limit(1)).first()) is not None
 
@@ -193,9 +204,10 @@ class Play:
         """Of rows, since the copy was made."""
         return self.copy.read(lambda c: int(c.exec_driver_sql("SELECT total_changes()").scalar_one()))
 
-    def _begin(self, claims: list[Claim]) -> None:
+    def _begin(self, claims: list[Claim], budget: Budget) -> None:
         if not claims:
             return
+        lines, last = self._lines[budget.trunk], self._last.get(budget.trunk, PAST)
         others = attempts.alias("others")
         count = (
             sa.select(sa.func.count())
@@ -209,12 +221,12 @@ class Play:
         for claim in claims:
             row = rows[claim.attempt]
             ending = ends(self.assumed, self.running[row.campaign].campaign, claim.number, row.nth)
-            at = max(claim.slot, self._lines[0], self._last + self.budget.spacing)
-            self._last = at
+            at = last = max(claim.slot, lines[0], last + budget.spacing)
             call = Rung(row.campaign, row.target_id, claim.number, claim.caller_id, row.nth, at, ending)
-            heapq.heapreplace(self._lines, call.until)
+            heapq.heapreplace(lines, call.until)
             heapq.heappush(self._ends, (call.until, claim.attempt, ending, at))
             self.calls.append(call)
+        self._last[budget.trunk] = last
 
     def _next(self, now: datetime) -> datetime:
         """The next moment at which there may be something to do."""
@@ -229,17 +241,18 @@ class Play:
             tomorrow = datetime.combine(day + A_DAY, campaign.read_at, ZoneInfo(campaign.time_zone))
             yield tomorrow.astimezone(UTC)
         yield from self.copy.read(lambda c: self._waited_for(c, now))
-        if self._any_due(now):
-            yield self._lines[0]
+        due = [budget.trunk for budget in self.budgets if self._any_due(budget.trunk, now)]
+        if due:
+            yield from (self._lines[trunk][0] for trunk in due)
             if self._ends:  # a campaign's own line gets free, or a number
                 yield self._ends[0][0]
 
     def _waited_for(self, c: sa.Connection, now: datetime) -> list[datetime]:
-        mine = (attempts.c.trunk == self.budget.trunk, attempts.c.phase == "planned", attempts.c.due_at > now)
+        mine = (attempts.c.trunk.in_(list(self._lines)), attempts.c.phase == "planned", attempts.c.due_at > now)
         due = sa.select(sa.func.min(attempts.c.due_at)).where(*mine)
         found = [c.execute(due.where(attempts.c.campaign == name)).scalar() for name in self.running]
         found.append(c.execute(sa.select(sa.func.min(attempts.c.plan_at)).where(attempts.c.plan_at > now)).scalar())
-        found += c.execute(sa.select(trunks.c.next_slot_at).where(trunks.c.name == self.budget.trunk)).scalars()
-        found += c.execute(sa.select(trunks.c.paused_until).where(trunks.c.name == self.budget.trunk)).scalars()
+        found += c.execute(sa.select(trunks.c.next_slot_at).where(trunks.c.name.in_(list(self._lines)))).scalars()
+        found += c.execute(sa.select(trunks.c.paused_until).where(trunks.c.name.in_(list(self._lines)))).scalars()
         found += c.execute(sa.select(campaigns.c.next_slot_at)).scalars()
         return [moment for moment in found if moment is not None]

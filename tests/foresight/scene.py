@@ -50,10 +50,10 @@ def a_play(
     budget: Budget | None = None, step: timedelta = timedelta(seconds=1), words: bool = True,
 ) -> Play:  # fmt: skip
     running = {name: here for name, here in scene.running.items() if not here.stopped}
-    copy = copy_known(scene.database, running, trunk="twilio", now=now)
+    copy = copy_known(scene.database, running, through=["twilio"], now=now)
     of = {name: people_of(here.campaign, people) for name, here in running.items()}
     return Play(
-        copy, now, running, budget or a_budget(), of, assumed or Assumed(), with_words=words, step=step, least=step
+        copy, now, running, [budget or a_budget()], of, assumed or Assumed(), with_words=words, step=step, least=step
     )
 
 

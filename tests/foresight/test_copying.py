@@ -204,7 +204,7 @@ def test_an_earlier_programs_database_is_read_as_it_is(database_url: str, tmp_pa
 
         migrate(own)
         scene = Scene(own, tmp_path)
-        with copy_known(old, scene.running, trunk="twilio", now=NOON) as copy:
+        with copy_known(old, scene.running, through=["twilio"], now=NOON) as copy:
             known = copy.read(lambda c: c.execute(sa.select(targets.c.card_id, targets.c.state)).all())
         assert sorted(tuple(row) for row in known) == [(1, "open"), (2, "open"), (3, "open"), (4, "done")]
         assert everything(old) == before
