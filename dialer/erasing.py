@@ -127,7 +127,8 @@ _NOTHING_KNOWN: dict[str, Any] = {
 # the number, when it was claimed and whether that counts are what caps are reckoned from, its cost what limits are;
 # late news find no attempt
 _OF_A_DIAL = {
-    "id", "target_id", "campaign", "trunk", "number", "due_at", "claimed_at", "counts", "phase", "cost", "currency",
+    "id", "target_id", "campaign", "trunk", "number", "due_at", "claimed_at", "counts", "phase", "cost", "a_minute",
+    "currency", "cost_told",
 }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from dialer.commands import erase, explain, pausing, plan, status
+from dialer.commands import erase, explain, pausing, status
 from dialer.commands.output import REASON_MOST, readable
 from dialer.database import Database
 from dialer.errors import DatabaseRefused, SettingsError
@@ -29,7 +29,6 @@ def each(here: Settings) -> dict[str, object]:
     return {
         "status": lambda: status.status(here, json=True),
         "explain": lambda: explain.explain(here, [NUMBER], region="RU", json=True),
-        "plan": lambda: plan.Memory(here),
         "retry": lambda: status.retry(here, None),
         "pause": lambda: pausing.pause(here, None, reason=""),
         "resume": lambda: pausing.resume(here, None),
@@ -38,7 +37,7 @@ def each(here: Settings) -> dict[str, object]:
     }
 
 
-COMMANDS = ["status", "explain", "plan", "retry", "pause", "resume", "suppress", "erase"]
+COMMANDS = ["status", "explain", "retry", "pause", "resume", "suppress", "erase"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -52,7 +51,7 @@ def test_a_database_of_an_earlier_program_is_left_as_it_is(database: Database, t
     assert database.read(lambda c: c.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()) == "0003"
 
 
-@pytest.mark.parametrize("command", [one for one in COMMANDS if one != "plan"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_in_the_wrong_folder_no_database_is_made(tmp_path: Path, command: str) -> None:
     here = settings(tmp_path, f"sqlite:///{tmp_path}/dialer.db")
     with pytest.raises(DatabaseRefused, match="there is no database"):
@@ -60,13 +59,12 @@ def test_in_the_wrong_folder_no_database_is_made(tmp_path: Path, command: str) -
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_empty_database_is_refused_and_plan_remembers_nothing(database_url: str, tmp_path: Path) -> None:
+def test_an_empty_database_is_refused(database_url: str, tmp_path: Path) -> None:
     if database_url.startswith("sqlite"):
         (tmp_path / "dialer.db").touch()
     here = settings(tmp_path, database_url)
     with pytest.raises(DatabaseRefused, match="is empty; run `dialer migrate`"):
         status.status(here, json=True)
-    assert plan.Memory(here).forbidden(NUMBER) is None
 
 
 def test_an_unknown_campaign_is_refused_by_retry_as_by_pause(database: Database, tmp_path: Path) -> None:
