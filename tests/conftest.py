@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from dialer import log
 from dialer.database import Database
 from dialer.migrate import migrate
+from dialer.tables import installation
 
 log.set_up(level="critical")
 
@@ -44,22 +45,53 @@ def postgresql() -> Iterator[str]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with all tables, to be copied."""
+    path = tmp_path_factory.mktemp("template") / "dialer.db"
+    _make_template(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(postgresql: str) -> str:
+    """The name of a database with all tables."""
+    server = sa.make_url(postgresql).set(drivername="postgresql+psycopg")
+    _on(server, "CREATE DATABASE template_of_tests")
+    _make_template(server.set(database="template_of_tests").render_as_string(hide_password=False))
+    return "template_of_tests"
+
+
+def _make_template(url: str) -> None:
+    with Database(url) as made:
+        migrate(made)
+        # each installation has a name of its own
+        made.write(lambda c: c.execute(sa.delete(installation)))
+
+
+def _on(server: sa.URL, statement: str) -> None:
+    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.text(statement))
+    engine.dispose()  # a test may restart the server
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The address of a fresh, empty database."""
+    """The address of a fresh, empty database; for whoever asks for `database`, one with all tables."""
+    with_tables = "database" in request.fixturenames
     if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'dialer.db'}"
+        path = tmp_path / "dialer.db"
+        if with_tables:
+            shutil.copy(request.getfixturevalue("sqlite_template"), path)
+        yield f"sqlite:///{path}"
         return
     server = sa.make_url(request.getfixturevalue("postgresql")).set(drivername="postgresql+psycopg")
     name = f"test_{uuid.uuid4().hex[:12]}"
-    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name}"))
-    engine.dispose()  # a test may restart the server
+    like = f" TEMPLATE {request.getfixturevalue('postgresql_template')}" if with_tables else ""
+    _on(server, f"CREATE DATABASE {name}{like}")
     yield server.set(database=name).render_as_string(hide_password=False)
-    with engine.connect() as connection:
-        connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
-    engine.dispose()
+    _on(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
