@@ -18,7 +18,7 @@ from dialer.hearing import AT_ONCE, PAGE_MOST, Page, pages
 from dialer.made_up import all_outcomes
 from dialer.outcomes import due
 from dialer.script import Script
-from dialer.templates import Words, WordsError, near, referenced, words_of
+from dialer.templates import Words, WordsError, near, referenced, unknown_to, words_of
 from dialer.wording import Told, write_call, write_line, write_note, write_script
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -86,6 +86,8 @@ def _proofread(
         proof.note(WordsError(f"there is no '{campaign.template}' in the templates folder{hint}"))
         return
     names, missing = referenced(texts, campaign.template)
+    if not missing:
+        missing = list(unknown_to(texts, names, campaign.language))
     for error in missing:
         proof.note(error)
     if missing:
@@ -98,8 +100,10 @@ def _proofread(
     for error in words.outside:
         proof.note(error)
     if with_script:
-        listener = Listener(words, proof)
+        listener = Listener(words)
         scripts = _say_everything(campaign, listener, only_spoken=only_spoken)
+        for error in listener.mistakes():
+            proof.note(error)
         proof.opening = max((next(pages(script)).seconds for script in scripts), default=proof.opening)
         for error in _too_long(campaign, listener, scripts):
             proof.note(error)
@@ -107,12 +111,15 @@ def _proofread(
 
 
 class Listener:
-    """Words that go on after a mistake, and remember what was said."""
+    """Words that go on after a mistake, and remember what was said, and what each block knew."""
 
-    def __init__(self, words: Words, proof: Proof) -> None:
-        self._words, self._proof = words, proof
+    def __init__(self, words: Words) -> None:
+        self._words = words
         self.blocks, self.own_blocks, self.called = words.blocks, words.own_blocks, words.called
         self.said: dict[str, str] = {}
+        self._knew: dict[str, Mapping[str, Any]] = {}
+        self._refused: list[WordsError] = []
+        self._others: list[Listener] = []
 
     def say(self, block: str, context: Mapping[str, Any]) -> str:
         text = self._try(self._words.say, block, context)
@@ -123,17 +130,32 @@ class Listener:
         return self._try(self._words.note, block, context)
 
     def of(self, template: str, language: str) -> Listener:
-        return Listener(self._words.of(template, language), self._proof)
+        self._others.append(Listener(self._words.of(template, language)))
+        return self._others[-1]
 
     def _try(self, write: Any, block: str, context: Mapping[str, Any]) -> str:
+        self._knew.setdefault(block, context)
         try:
             return str(write(block, context))
         except WordsError as error:
-            self._proof.note(error)
+            self.refuse(error)
             return "…"
 
     def refuse(self, error: WordsError) -> None:
-        self._proof.note(error)
+        self._refused.append(error)
+
+    def mistakes(self) -> list[WordsError]:
+        """Of every branch; then what came up while it was said, unless it is one of those."""
+        unknown = list(self._words.unknown(self._knew))
+        known = {(one.template, _no_such(one)) for one in unknown}
+        others = [error for other in self._others for error in other.mistakes()]
+        new = [one for one in self._refused if _no_such(one) is None or (one.template, _no_such(one)) not in known]
+        return [*unknown, *new, *others]
+
+
+def _no_such(error: WordsError) -> str | None:
+    found = re.search(r"there is no '([^']+)'", str(error))
+    return None if found is None or error.template is None else found[1]
 
 
 def _say_everything(campaign: Campaign, listener: Listener, *, only_spoken: bool) -> list[Script]:

@@ -27,7 +27,7 @@ def words(greeting: str = "Здравствуйте!", more: str = MENU) -> str:
         ("{{ contact.nmae }}", "renewal.ru.j2:3:1: the block 'greeting': there is no 'nmae'; did you mean 'name'?"),
         ("{{ contcat.name }}", "there is no 'contcat'; did you mean 'contact'?"),
         ("{{ facts.UF_CRM_1 }}", "there is no 'UF_CRM_1' here; write |default('…') behind it where a card may lack it"),
-        ("{{ contract_end|dat }}", "renewal.ru.j2:3:1: No filter named 'dat'."),
+        ("{{ contract_end|dat }}", "renewal.ru.j2:3:1: there is no filter 'dat'; did you mean 'date'?"),
         ("{{ contact.name|date }}", "it cannot be worked out: 'Александра Константинопольская' is not a date"),
         ("{{ 1 / 0 }}", "the block 'greeting': it cannot be worked out: division by zero"),
         ("{{ contract_end", "renewal.ru.j2:4:1: expected token 'end of print statement', got '{'"),
@@ -199,3 +199,49 @@ def test_only_templates_that_a_campaign_uses_change_its_version(tmp_path: Path) 
     assert read(tmp_path, STARTER).campaigns["renewal"].hash == before.hash
     assert sorted(before.templates) == ["base.ru.j2", "renewal.ru.j2", "words.ru.j2"]
     assert read(tmp_path, STARTER, words=MANNERS + "\n").campaigns["renewal"].hash != before.hash
+
+
+def test_what_nobody_knows_is_found_on_branches_that_nobody_comes_by(tmp_path: Path) -> None:
+    never = '{% if facts.ufCrmX|default("") %}'
+    greeting = (
+        f"{never}\n{{{{ contact.nmae }}}}\n{{{{ keys.later }}}}\n{{{{ contract_ends }}}}{{% endif %}}Здравствуйте!"
+    )
+    note = (
+        "{% block call_text %}" + never + "{{ attempt.numbr }}{{ typo }}{% endif %}{{ attempt.number }}{% endblock %}"
+    )
+    lines = told(read(tmp_path, STARTER, renewal=words(greeting, f"{MENU}\n{note}")))
+    assert [line.replace("the block ", "") for line in lines] == [
+        "renewal.ru.j2:4:1: 'greeting': there is no 'nmae'; did you mean 'name'?",
+        "renewal.ru.j2:5:1: 'greeting': there is no 'later'; the keys of the menu answer: renew, talk, do_not_call",
+        "renewal.ru.j2:6:1: 'greeting': there is no 'contract_ends'; did you mean 'contract_end'?",
+        "renewal.ru.j2:9:1: 'call_text': there is no 'numbr'; did you mean 'number'?",
+        "renewal.ru.j2:9:1: 'call_text': there is no 'typo'",
+    ]
+    lines = told(
+        read(
+            tmp_path,
+            STARTER,
+            renewal=words(f"{never}\n{{{{ 1|dat_e }}}}{{% if 1 is od %}}{{% endif %}}{{% endif %}}Да"),
+        )
+    )
+    assert [line.partition(";")[0] for line in lines] == [
+        "renewal.ru.j2:4:1: there is no filter 'dat_e'",
+        "renewal.ru.j2:4:1: there is no test 'od' to write behind 'is'",
+    ]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "{{ contact.phone|default('') }}{{ nobody|default('-') }}", "{% if city is defined %}{{ city }}{% endif %}",
+        "{% if 'later' in keys %}{{ keys.later }}{% endif %}", "{{ keys.get('later') or '' }}",
+        "{% if campaign == 'other' %}{{ keys.later }}{% endif %}",
+        "{% set x = 1 %}{% for a, b in keys.items() %}{{ a }}{{ loop.index }}{{ x }}{% endfor %}",
+        "{% macro m(a, b=2) %}{{ a }}{{ b }}{{ varargs }}{% endmacro %}{{ m(1) }}{{ language }}{{ range(2)|length }}",
+        "{% for contact in [{'nick': 1}] %}{{ contact.nick }}{% endfor %}{{ self.extra() }}",
+        "{% with y = 2 %}{{ y }}{% endwith %}{{ facts.get('ufX', '') }}{{ {'a': 1}['b']|default('c') }}",
+    ],
+)  # fmt: skip
+def test_what_a_template_asks_for_or_makes_itself_is_known(tmp_path: Path, said: str) -> None:
+    more = MENU + "{% block extra %}{{ days_left }}{% block inner %}{{ contact.name }}{% endblock %}{% endblock %}"
+    assert told(read(tmp_path, STARTER, renewal=words(f"Да {said}", more))) == []
