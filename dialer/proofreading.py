@@ -32,6 +32,19 @@ BLOCKS = (
     "call_subject", "call_text", "timeline", "task_title", "task_text", "notification", "item_title", "contradiction",
 )  # fmt: skip
 
+_PRESS = re.compile(
+    r"нажм|нажат|набер|клавиш|кнопк|цифр|press|dial|key|digit|button|pulse|pulsa|marque|marca|oprim|presion|tecla|dígito",
+    re.IGNORECASE,
+)
+_UNITS = (
+    r"(год|лет|мес|недел|день|дня|дней|час|минут|руб|процент|%|year|month|week|day|hour|minute|percent|año|mes|semana|día"
+    r"|hora|minuto|por ciento)"
+)
+_SIGNS = {
+    "*": r"\*|звёздочк|звездочк|\bstar\b|asteris",
+    "#": r"#|решётк|решетк|диез|\bhash|\bpound|almohadilla|numeral",
+}
+
 OFFERS = ("скидк", "акци", "выгодн", "спецпредложен", "discount", "special offer", "upgrade", "descuento", "oferta")
 
 
@@ -117,11 +130,15 @@ class Listener:
         self._words = words
         self.blocks, self.own_blocks, self.called = words.blocks, words.own_blocks, words.called
         self.said: dict[str, str] = {}
+        self.named: set[str] = set()
+        """Answers whose keys the greeting and the menu take from `keys`."""
         self._knew: dict[str, Mapping[str, Any]] = {}
         self._refused: list[WordsError] = []
         self._others: list[Listener] = []
 
     def say(self, block: str, context: Mapping[str, Any]) -> str:
+        if block in ("greeting", "menu"):
+            context = {**context, "keys": _Keys(context["keys"], self.named)}
         text = self._try(self._words.say, block, context)
         self.said.setdefault(block, text)
         return text
@@ -151,6 +168,30 @@ class Listener:
         others = [error for other in self._others for error in other.mistakes()]
         new = [one for one in self._refused if _no_such(one) is None or (one.template, _no_such(one)) not in known]
         return [*unknown, *new, *others]
+
+
+class _Keys(dict[str, str]):
+    """Remembers which of them were asked for."""
+
+    def __init__(self, keys: Mapping[str, str], named: set[str]) -> None:
+        super().__init__(keys)
+        self._named = named
+
+    def __getitem__(self, answer: str) -> str:
+        self._named.add(answer)
+        return super().__getitem__(answer)
+
+    def get(self, answer: str, default: Any = None) -> Any:
+        self._named.add(answer)
+        return super().get(answer, default)
+
+    def items(self) -> Any:
+        self._named.update(self)
+        return super().items()
+
+    def values(self) -> Any:
+        self._named.update(self)
+        return super().values()
 
 
 def _no_such(error: WordsError) -> str | None:
@@ -204,6 +245,15 @@ def _too_long(campaign: Campaign, listener: Listener, scripts: Sequence[Script])
         yield WordsError(why, template=campaign.template, line=line)
 
 
+def names_key(menu: str, key: str) -> bool:
+    """As a person hears it: behind a word like press, and not as a number of years or days."""
+    pressed = _PRESS.search(menu)
+    if pressed is None:
+        return False
+    sign = _SIGNS.get(key) or rf"(?<![\d.,]){key}(?!\d|[.,]\d|\s*{_UNITS})"
+    return re.search(sign, menu[pressed.start() :], re.IGNORECASE) is not None
+
+
 def _blocks(campaign: Campaign, page: Page) -> tuple[str, ...]:
     """Those that say the page."""
     key = campaign.keys.get(page.key)
@@ -218,7 +268,7 @@ def _doubts(campaign: Campaign, listener: Listener, key_of_words: str) -> Iterat
             yield Remark(f"the block '{block}' is never said{near(block, known)}", campaign.template, line)
     menu = f"{listener.said.get('greeting', '')} {listener.said.get('menu', '')}"
     for answer, key in campaign.key_of.items():
-        if key.isdigit() and re.search(rf"(?<!\d){key}(?!\d)", menu) is None:
+        if answer not in listener.named and not names_key(menu, key):
             whose = "the words" if key_of_words == "template" else f"the words of {campaign.template}"
             why = f"{whose} do not name the key {key} ({answer}); write {{{{ keys.{answer} }}}}"
             yield Remark(why, key="script")

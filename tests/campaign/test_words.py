@@ -8,13 +8,14 @@ from types import SimpleNamespace
 
 import pytest
 
+from dialer.proofreading import names_key
 from dialer.templates import words_of
 from dialer.wording import Told, write_note
 from tests.campaign.folder import ROOT, STARTER, WORDS, changed, read, starter, told
 
 BASE = (ROOT / "templates" / "base.ru.j2").read_text(encoding="utf-8")
 MANNERS = (ROOT / "templates" / "words.ru.j2").read_text(encoding="utf-8")
-MENU = "{% block menu %}1 2 9{% endblock %}"
+MENU = "{% block menu %}Нажмите 1, 2, 9.{% endblock %}"
 
 
 def words(greeting: str = "Здравствуйте!", more: str = MENU) -> str:
@@ -157,6 +158,29 @@ def test_a_menu_that_does_not_name_a_key_is_a_doubt(tmp_path: Path) -> None:
         "script: the words do not name the key 2 (talk); write {{ keys.talk }}",
         "script: the words do not name the key 9 (do_not_call); write {{ keys.do_not_call }}",
     ]
+
+
+@pytest.mark.parametrize(
+    ("menu", "named"),
+    [
+        ("Чтобы продлить на 1 год, нажмите 2.", "2"), ("Нажмите 1, чтобы продлить на 2 года.", "1"),
+        ("Продлить — нажмите 1, менеджер — 2, отказаться — звёздочка", "12*"), ("Press 1, or the pound key.", "1#"),
+        ("Pulse la tecla 1 o asterisco.", "1*"), ("Ваш номер 1, звёздочка", ""), ("Нажмите 12 или 1.5", ""),
+        ("Нажмите 1.", "1"), ("", ""), ("Starting: press #", "#"),
+    ],
+)  # fmt: skip
+def test_a_key_is_named_behind_a_word_like_press(menu: str, named: str) -> None:
+    assert "".join(key for key in "12*#" if names_key(menu, key)) == named
+
+
+def test_a_star_to_opt_out_with_that_nobody_is_told_of_is_a_doubt(tmp_path: Path) -> None:
+    file = changed("    9:", '    "*": {answer: do_not_call}')
+    silent = read(tmp_path, file, renewal=words(more="{% block menu %}Продлить на 1 год: нажмите 2{% endblock %}"))
+    assert [warning.text.partition(";")[0] for warning in silent.warnings] == [
+        "script: the words do not name the key * (do_not_call)", "script: the words do not name the key 1 (renew)",
+    ]  # fmt: skip
+    told_of = "{{ keys.do_not_call }} {% for one in keys.values() %}{{ one }}{% endfor %}"
+    assert not read(tmp_path, file, renewal=words(more=f"{{% block menu %}}{told_of}{{% endblock %}}")).warnings
 
 
 def test_an_offer_in_the_words_of_a_service_call_is_a_doubt(tmp_path: Path) -> None:
