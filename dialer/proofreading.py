@@ -50,20 +50,20 @@ OFFERS = ("скидк", "акци", "выгодн", "спецпредложен"
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """At a line of a template, or where that is not known at a key of the campaign file."""
+    """At a line of a template, or where that is not known at a path of the campaign file."""
 
     text: str
     template: str | None = None
     line: int = 0
-    key: str = "template"
+    path: tuple[str | int, ...] = ("template",)
 
 
 @dataclass(slots=True)
 class Proof:
-    """`opening` is how many seconds the longest greeting takes, with the menu. `key` names the template now read."""
+    """`opening` is how many seconds the longest greeting takes, with the menu. `path` names the template now read."""
 
     opening: float = 0.0
-    key: str = "template"
+    path: tuple[str | int, ...] = ("template",)
     doubts: list[Remark] = field(default_factory=list)
     _mistakes: dict[tuple[Any, ...], Remark] = field(default_factory=dict)
 
@@ -73,9 +73,11 @@ class Proof:
 
     def note(self, error: WordsError) -> None:
         known = error.template is not None and error.line > 0
-        remark = Remark(str(error), error.template, error.line) if known else Remark(str(error), key=self.key)
+        remark = Remark(str(error), error.template, error.line) if known else Remark(str(error), path=self.path)
         # what cannot be worked out is the same mistake for everybody, with another name in it
         gist = remark.text.partition("cannot be worked out")[0]
+        if known:  # and the same whichever block says it: a machine is mostly told the greeting
+            gist = re.sub(r"^the block '\w+': ", "", gist)
         self._mistakes.setdefault((remark.template, remark.line, gist), remark)
 
 
@@ -83,8 +85,8 @@ def proofread(campaign: Campaign, texts: Mapping[str, str], *, with_script: bool
     """`with_script`: False where the campaign's script is wrong, so that what is said cannot be known."""
     proof = Proof()
     _proofread(campaign, texts, proof, with_script=with_script)
-    for tongue in campaign.tongues.values():
-        proof.key = "languages"
+    for name, tongue in campaign.tongues.items():
+        proof.path = ("languages", name, "template")
         own = {"language": tongue.language, "template": tongue.template, "voice": tongue.voice, "languages": None}
         # managers read in the campaign's own language
         _proofread(campaign.model_copy(update=own), texts, proof, with_script=with_script, only_spoken=True)
@@ -116,11 +118,12 @@ def _proofread(
         listener = Listener(words)
         scripts = _say_everything(campaign, listener, only_spoken=only_spoken)
         for error in listener.mistakes():
-            proof.note(error)
+            named = error.template is not None or not only_spoken
+            proof.note(error if named else WordsError(f"{campaign.template}: {error}"))
         proof.opening = max((next(pages(script)).seconds for script in scripts), default=proof.opening)
         for error in _too_long(campaign, listener, scripts):
             proof.note(error)
-        proof.doubts += _doubts(campaign, listener, proof.key)
+        proof.doubts += _doubts(campaign, listener, proof.path)
 
 
 class Listener:
@@ -261,7 +264,7 @@ def _blocks(campaign: Campaign, page: Page) -> tuple[str, ...]:
     return page.blocks if named is None else (named,)
 
 
-def _doubts(campaign: Campaign, listener: Listener, key_of_words: str) -> Iterator[Remark]:
+def _doubts(campaign: Campaign, listener: Listener, words_at: tuple[str | int, ...]) -> Iterator[Remark]:
     known = {*BLOCKS, *listener.said, *listener.called, *(f"after_{one.answer}" for one in campaign.keys.values())}
     for block, line in sorted(listener.own_blocks.items(), key=lambda one: one[1]):
         if block not in known:
@@ -269,14 +272,14 @@ def _doubts(campaign: Campaign, listener: Listener, key_of_words: str) -> Iterat
     menu = f"{listener.said.get('greeting', '')} {listener.said.get('menu', '')}"
     for answer, key in campaign.key_of.items():
         if answer not in listener.named and not names_key(menu, key):
-            whose = "the words" if key_of_words == "template" else f"the words of {campaign.template}"
+            whose = "the words" if words_at == ("template",) else f"the words of {campaign.template}"
             why = f"{whose} do not name the key {key} ({answer}); write {{{{ keys.{answer} }}}}"
-            yield Remark(why, key="script")
+            yield Remark(why, path=("script",))
     if not any(choice.answer == OPT_OUT for choice in campaign.keys.values()):
-        yield Remark("has no key to opt out with; the law of many countries asks for one", key="script")
+        yield Remark("has no key to opt out with; the law of many countries asks for one", path=("script",))
     if campaign.purpose == "service":
         spoken = " ".join(listener.said.values()).casefold()
         for word in OFFERS:
             if word in spoken:
                 why = f"service, but the words offer something ('{word}…'): that makes the call advertising"
-                yield Remark(why, key="purpose")
+                yield Remark(why, path=("purpose",))

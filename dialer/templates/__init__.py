@@ -16,7 +16,7 @@ from dialer.templates.bounded import INTERNAL, Bounded, Reference, measured, nea
 from dialer.templates.language import grouped, language_filters, spoken_date
 from dialer.templates.unknown import unknown_filters, unknown_names, unknown_tests
 
-__all__ = ["Words", "WordsError", "near", "referenced", "spoken_date", "unknown_to", "words_of"]
+__all__ = ["Words", "WordsError", "near", "no_block", "referenced", "spoken_date", "unknown_to", "words_of"]
 
 SPOKEN_MOST = 4_000
 NOTE_MOST = 8_000
@@ -84,7 +84,7 @@ class Words:
 
     def _render(self, block: str, context: Mapping[str, Any], most: int) -> str:
         if block not in self.blocks:
-            raise WordsError(f"there is no block '{block}'; write {{% block {block} %}}…{{% endblock %}}")
+            raise WordsError(no_block(block, self.blocks))
         try:
             with steps():
                 text = _CONTROL.sub(" ", "".join(self._parts(block, context, most)))
@@ -111,6 +111,10 @@ class Words:
                 raise WordsError(f"the block '{block}' says more than {most} characters")
             parts.append(part)
         return parts
+
+
+def no_block(name: str, blocks: Iterable[str]) -> str:
+    return f"there is no block '{name}'{near(name, sorted(blocks)) or f'; write {{% block {name} %}}…{{% endblock %}}'}"
 
 
 @lru_cache(maxsize=200)

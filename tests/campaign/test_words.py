@@ -225,6 +225,16 @@ def test_only_templates_that_a_campaign_uses_change_its_version(tmp_path: Path) 
     assert read(tmp_path, STARTER, words=MANNERS + "\n").campaigns["renewal"].hash != before.hash
 
 
+def test_each_name_that_is_not_there_is_told_and_each_mistake_once(tmp_path: Path) -> None:
+    file = changed("voicemail:", "voicemail: leave_message")
+    (line,) = told(read(tmp_path, file, renewal=words("{{ 1 / 0 }}Да")))
+    assert "the block 'greeting': it cannot be worked out" in line
+    lines = told(read(tmp_path, file, renewal=words("{{ one_name }}{{ other_name }}Да")))
+    assert [line.partition(": the block 'greeting': ")[2] for line in lines] == [
+        "there is no 'one_name'", "there is no 'other_name'",
+    ]  # fmt: skip
+
+
 def test_what_nobody_knows_is_found_on_branches_that_nobody_comes_by(tmp_path: Path) -> None:
     never = '{% if facts.ufCrmX|default("") %}'
     greeting = (
