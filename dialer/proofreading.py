@@ -117,12 +117,19 @@ def _proofread(
     if with_script:
         listener = Listener(words)
         scripts = _say_everything(campaign, listener, only_spoken=only_spoken)
-        for error in listener.mistakes():
+        mistakes = listener.mistakes()
+        base = f"base.{campaign.language}.j2"
+        if not words.extends and base in texts and len({str(one) for one in mistakes if _lacks_a_block(one)}) > 1:
+            mistakes = [one for one in mistakes if not _lacks_a_block(one)]
+            why = f'lacks what every call needs; begin with {{% extends "{base}" %}}'
+            mistakes.append(WordsError(why, template=campaign.template, line=1))
+        for error in mistakes:
             named = error.template is not None or not only_spoken
             proof.note(error if named else WordsError(f"{campaign.template}: {error}"))
         proof.opening = max((next(pages(script)).seconds for script in scripts), default=proof.opening)
         for error in _too_long(campaign, listener, scripts):
             proof.note(error)
+        proof.doubts += _odd_words(campaign, listener, words.extends)
         proof.doubts += _doubts(campaign, listener, proof.path)
 
 
@@ -262,6 +269,22 @@ def _blocks(campaign: Campaign, page: Page) -> tuple[str, ...]:
     key = campaign.keys.get(page.key)
     named = None if key is None else key.nobody if "nobody_free" in page.blocks else key.say
     return page.blocks if named is None else (named,)
+
+
+def _lacks_a_block(error: WordsError) -> bool:
+    return error.template is None and str(error).startswith("there is no block '")
+
+
+def _odd_words(campaign: Campaign, listener: Listener, extends: Sequence[str]) -> Iterator[Remark]:
+    own = f"base.{campaign.language}.j2"
+    for base in extends:
+        if base != own and re.fullmatch(r"base\.[a-z]{2}\.j2", base) is not None:
+            why = f'the words are {campaign.language}, but extend {base}; write {{% extends "{own}" %}}'
+            yield Remark(why, campaign.template, 1)
+    for block, text in listener.said.items():
+        if block in listener.own_blocks and re.search(r"[{}]", text) is not None:
+            why = f"the block '{block}' says a brace aloud; a value is written {{{{ between two of them }}}}"
+            yield Remark(why, campaign.template, listener.own_blocks[block])
 
 
 def _doubts(campaign: Campaign, listener: Listener, words_at: tuple[str | int, ...]) -> Iterator[Remark]:

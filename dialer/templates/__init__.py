@@ -53,6 +53,7 @@ class Words:
                 self._environment.get_template(one)
         parsed = {one: _parse(texts, one) for one in names}
         chain = _chain(parsed, name)
+        self.extends = tuple(chain[1:])
         self._parsed = {one: parsed[one] for one in chain}
         self._chain = [self._environment.get_template(one) for one in chain]
         self.blocks = frozenset(block for template in self._chain for block in template.blocks)

@@ -129,11 +129,27 @@ def test_the_note_about_a_call_says_nothing_of_a_refusal(tmp_path: Path) -> None
 
 
 def test_blocks_that_are_not_there_are_named(tmp_path: Path) -> None:
-    alone = "{% block greeting %}Здравствуйте{% endblock %}" + MENU
-    lines = told(read(tmp_path, STARTER, renewal=alone))
+    alone = "{% extends 'bare.ru.j2' %}{% block greeting %}Здравствуйте{% endblock %}" + MENU
+    lines = told(read(tmp_path, STARTER, renewal=alone, bare=""))
     missing = [line.partition("there is no block ")[2].split(";")[0] for line in lines]
     assert missing == ["'after_answer'", "'apology'", "'call_subject'", "'call_text'", "'nobody_free'",
                        "'not_understood'", "'silent'", "'timeline'"]  # fmt: skip
+
+
+def test_a_template_that_extends_nothing_is_told_so_once(tmp_path: Path) -> None:
+    alone = "{% block greeting %}Здравствуйте{% endblock %}" + MENU
+    assert told(read(tmp_path, STARTER, renewal=alone)) == [
+        'renewal.ru.j2:1:1: lacks what every call needs; begin with {% extends "base.ru.j2" %}'
+    ]
+
+
+def test_a_base_of_another_language_and_a_brace_that_is_said_are_doubts(tmp_path: Path) -> None:
+    english = words("Осталось { days_left }} дней").replace("base.ru", "base.en")
+    loaded = read(tmp_path, STARTER, renewal=english)
+    assert [(one.line, one.text) for one in loaded.warnings] == [
+        (1, 'the words are ru, but extend base.en.j2; write {% extends "base.ru.j2" %}'),
+        (2, "the block 'greeting' says a brace aloud; a value is written {{ between two of them }}"),
+    ]
 
 
 def test_what_stands_outside_the_blocks_is_a_mistake(tmp_path: Path) -> None:
