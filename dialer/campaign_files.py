@@ -227,10 +227,10 @@ def _remark(one: Remark, read: Read, file: str, folder: str) -> Mistake:
 
 
 def _naming(one: Remark, read: Read) -> tuple[str | int, ...]:
-    """Where the file names a block that is not there; else its key."""
+    """Where the file names a block that is not there; else its path."""
     block = re.match(r"there is no block '(\w+)'", one.text)
     named = (path for path, value in read.scalars.items() if block is not None and value.text == block[1])
-    return next((path for path in named if path[-1] in ("say", "nobody", "voicemail")), (one.key,))
+    return next((path for path in named if path[-1] in ("say", "nobody", "voicemail", "title", "text")), one.path)
 
 
 def _name_in(text: str) -> str | None:

@@ -7,6 +7,9 @@ import re
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import structlog
@@ -55,16 +58,32 @@ def set_up(*, json: bool = False, level: str = "info") -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
+@contextmanager
+def silent() -> Iterator[None]:
+    """What is only played is no news."""
+    before = _silent.set(True)
+    try:
+        yield
+    finally:
+        _silent.reset(before)
+
+
+_silent: ContextVar[bool] = ContextVar("silent", default=False)
+
+
 def say(sentence: str, **more: Any) -> None:
-    structlog.get_logger().info(sentence, **more)
+    if not _silent.get():
+        structlog.get_logger().info(sentence, **more)
 
 
 def warn(sentence: str, **more: Any) -> None:
-    structlog.get_logger().warning(sentence, **more)
+    if not _silent.get():
+        structlog.get_logger().warning(sentence, **more)
 
 
 def alarm(sentence: str, **more: Any) -> None:
-    structlog.get_logger().error(sentence, **more)
+    if not _silent.get():
+        structlog.get_logger().error(sentence, **more)
 
 
 def repeatedly(sentence: str, *, about: str = "", alarming: bool = False) -> None:

@@ -18,7 +18,7 @@ from dialer.hearing import AT_ONCE, PAGE_MOST, Page, pages
 from dialer.made_up import all_outcomes
 from dialer.outcomes import due
 from dialer.script import Script
-from dialer.templates import Words, WordsError, near, referenced, words_of
+from dialer.templates import Words, WordsError, near, referenced, unknown_to, words_of
 from dialer.wording import Told, write_call, write_line, write_note, write_script
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -32,25 +32,38 @@ BLOCKS = (
     "call_subject", "call_text", "timeline", "task_title", "task_text", "notification", "item_title", "contradiction",
 )  # fmt: skip
 
+_PRESS = re.compile(
+    r"нажм|нажат|набер|клавиш|кнопк|цифр|press|dial|key|digit|button|pulse|pulsa|marque|marca|oprim|presion|tecla|dígito",
+    re.IGNORECASE,
+)
+_UNITS = (
+    r"(год|лет|мес|недел|день|дня|дней|час|минут|руб|процент|%|year|month|week|day|hour|minute|percent|año|mes|semana|día"
+    r"|hora|minuto|por ciento)"
+)
+_SIGNS = {
+    "*": r"\*|звёздочк|звездочк|\bstar\b|asteris",
+    "#": r"#|решётк|решетк|диез|\bhash|\bpound|almohadilla|numeral",
+}
+
 OFFERS = ("скидк", "акци", "выгодн", "спецпредложен", "discount", "special offer", "upgrade", "descuento", "oferta")
 
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """At a line of a template, or where that is not known at a key of the campaign file."""
+    """At a line of a template, or where that is not known at a path of the campaign file."""
 
     text: str
     template: str | None = None
     line: int = 0
-    key: str = "template"
+    path: tuple[str | int, ...] = ("template",)
 
 
 @dataclass(slots=True)
 class Proof:
-    """`opening` is how many seconds the longest greeting takes, with the menu. `key` names the template now read."""
+    """`opening` is how many seconds the longest greeting takes, with the menu. `path` names the template now read."""
 
     opening: float = 0.0
-    key: str = "template"
+    path: tuple[str | int, ...] = ("template",)
     doubts: list[Remark] = field(default_factory=list)
     _mistakes: dict[tuple[Any, ...], Remark] = field(default_factory=dict)
 
@@ -60,9 +73,11 @@ class Proof:
 
     def note(self, error: WordsError) -> None:
         known = error.template is not None and error.line > 0
-        remark = Remark(str(error), error.template, error.line) if known else Remark(str(error), key=self.key)
+        remark = Remark(str(error), error.template, error.line) if known else Remark(str(error), path=self.path)
         # what cannot be worked out is the same mistake for everybody, with another name in it
         gist = remark.text.partition("cannot be worked out")[0]
+        if known:  # and the same whichever block says it: a machine is mostly told the greeting
+            gist = re.sub(r"^the block '\w+': ", "", gist)
         self._mistakes.setdefault((remark.template, remark.line, gist), remark)
 
 
@@ -70,8 +85,8 @@ def proofread(campaign: Campaign, texts: Mapping[str, str], *, with_script: bool
     """`with_script`: False where the campaign's script is wrong, so that what is said cannot be known."""
     proof = Proof()
     _proofread(campaign, texts, proof, with_script=with_script)
-    for tongue in campaign.tongues.values():
-        proof.key = "languages"
+    for name, tongue in campaign.tongues.items():
+        proof.path = ("languages", name, "template")
         own = {"language": tongue.language, "template": tongue.template, "voice": tongue.voice, "languages": None}
         # managers read in the campaign's own language
         _proofread(campaign.model_copy(update=own), texts, proof, with_script=with_script, only_spoken=True)
@@ -86,6 +101,8 @@ def _proofread(
         proof.note(WordsError(f"there is no '{campaign.template}' in the templates folder{hint}"))
         return
     names, missing = referenced(texts, campaign.template)
+    if not missing:
+        missing = list(unknown_to(texts, names, campaign.language))
     for error in missing:
         proof.note(error)
     if missing:
@@ -98,23 +115,40 @@ def _proofread(
     for error in words.outside:
         proof.note(error)
     if with_script:
-        listener = Listener(words, proof)
+        listener = Listener(words)
         scripts = _say_everything(campaign, listener, only_spoken=only_spoken)
+        mistakes = listener.mistakes()
+        base = f"base.{campaign.language}.j2"
+        if not words.extends and base in texts and len({str(one) for one in mistakes if _lacks_a_block(one)}) > 1:
+            mistakes = [one for one in mistakes if not _lacks_a_block(one)]
+            why = f'lacks what every call needs; begin with {{% extends "{base}" %}}'
+            mistakes.append(WordsError(why, template=campaign.template, line=1))
+        for error in mistakes:
+            named = error.template is not None or not only_spoken
+            proof.note(error if named else WordsError(f"{campaign.template}: {error}"))
         proof.opening = max((next(pages(script)).seconds for script in scripts), default=proof.opening)
         for error in _too_long(campaign, listener, scripts):
             proof.note(error)
-        proof.doubts += _doubts(campaign, listener, proof.key)
+        proof.doubts += _odd_words(campaign, listener, words.extends)
+        proof.doubts += _doubts(campaign, listener, proof.path)
 
 
 class Listener:
-    """Words that go on after a mistake, and remember what was said."""
+    """Words that go on after a mistake, and remember what was said, and what each block knew."""
 
-    def __init__(self, words: Words, proof: Proof) -> None:
-        self._words, self._proof = words, proof
+    def __init__(self, words: Words) -> None:
+        self._words = words
         self.blocks, self.own_blocks, self.called = words.blocks, words.own_blocks, words.called
         self.said: dict[str, str] = {}
+        self.named: set[str] = set()
+        """Answers whose keys the greeting and the menu take from `keys`."""
+        self._knew: dict[str, Mapping[str, Any]] = {}
+        self._refused: list[WordsError] = []
+        self._others: list[Listener] = []
 
     def say(self, block: str, context: Mapping[str, Any]) -> str:
+        if block in ("greeting", "menu"):
+            context = {**context, "keys": _Keys(context["keys"], self.named)}
         text = self._try(self._words.say, block, context)
         self.said.setdefault(block, text)
         return text
@@ -123,17 +157,56 @@ class Listener:
         return self._try(self._words.note, block, context)
 
     def of(self, template: str, language: str) -> Listener:
-        return Listener(self._words.of(template, language), self._proof)
+        self._others.append(Listener(self._words.of(template, language)))
+        return self._others[-1]
 
     def _try(self, write: Any, block: str, context: Mapping[str, Any]) -> str:
+        self._knew.setdefault(block, context)
         try:
             return str(write(block, context))
         except WordsError as error:
-            self._proof.note(error)
+            self.refuse(error)
             return "…"
 
     def refuse(self, error: WordsError) -> None:
-        self._proof.note(error)
+        self._refused.append(error)
+
+    def mistakes(self) -> list[WordsError]:
+        """Of every branch; then what came up while it was said, unless it is one of those."""
+        unknown = list(self._words.unknown(self._knew))
+        known = {(one.template, _no_such(one)) for one in unknown}
+        others = [error for other in self._others for error in other.mistakes()]
+        new = [one for one in self._refused if _no_such(one) is None or (one.template, _no_such(one)) not in known]
+        return [*unknown, *new, *others]
+
+
+class _Keys(dict[str, str]):
+    """Remembers which of them were asked for."""
+
+    def __init__(self, keys: Mapping[str, str], named: set[str]) -> None:
+        super().__init__(keys)
+        self._named = named
+
+    def __getitem__(self, answer: str) -> str:
+        self._named.add(answer)
+        return super().__getitem__(answer)
+
+    def get(self, answer: str, default: Any = None) -> Any:
+        self._named.add(answer)
+        return super().get(answer, default)
+
+    def items(self) -> Any:
+        self._named.update(self)
+        return super().items()
+
+    def values(self) -> Any:
+        self._named.update(self)
+        return super().values()
+
+
+def _no_such(error: WordsError) -> str | None:
+    found = re.search(r"there is no '([^']+)'", str(error))
+    return None if found is None or error.template is None else found[1]
 
 
 def _say_everything(campaign: Campaign, listener: Listener, *, only_spoken: bool) -> list[Script]:
@@ -182,6 +255,15 @@ def _too_long(campaign: Campaign, listener: Listener, scripts: Sequence[Script])
         yield WordsError(why, template=campaign.template, line=line)
 
 
+def names_key(menu: str, key: str) -> bool:
+    """As a person hears it: behind a word like press, and not as a number of years or days."""
+    pressed = _PRESS.search(menu)
+    if pressed is None:
+        return False
+    sign = _SIGNS.get(key) or rf"(?<![\d.,]){key}(?!\d|[.,]\d|\s*{_UNITS})"
+    return re.search(sign, menu[pressed.start() :], re.IGNORECASE) is not None
+
+
 def _blocks(campaign: Campaign, page: Page) -> tuple[str, ...]:
     """Those that say the page."""
     key = campaign.keys.get(page.key)
@@ -189,22 +271,38 @@ def _blocks(campaign: Campaign, page: Page) -> tuple[str, ...]:
     return page.blocks if named is None else (named,)
 
 
-def _doubts(campaign: Campaign, listener: Listener, key_of_words: str) -> Iterator[Remark]:
+def _lacks_a_block(error: WordsError) -> bool:
+    return error.template is None and str(error).startswith("there is no block '")
+
+
+def _odd_words(campaign: Campaign, listener: Listener, extends: Sequence[str]) -> Iterator[Remark]:
+    own = f"base.{campaign.language}.j2"
+    for base in extends:
+        if base != own and re.fullmatch(r"base\.[a-z]{2}\.j2", base) is not None:
+            why = f'the words are {campaign.language}, but extend {base}; write {{% extends "{own}" %}}'
+            yield Remark(why, campaign.template, 1)
+    for block, text in listener.said.items():
+        if block in listener.own_blocks and re.search(r"[{}]", text) is not None:
+            why = f"the block '{block}' says a brace aloud; a value is written {{{{ between two of them }}}}"
+            yield Remark(why, campaign.template, listener.own_blocks[block])
+
+
+def _doubts(campaign: Campaign, listener: Listener, words_at: tuple[str | int, ...]) -> Iterator[Remark]:
     known = {*BLOCKS, *listener.said, *listener.called, *(f"after_{one.answer}" for one in campaign.keys.values())}
     for block, line in sorted(listener.own_blocks.items(), key=lambda one: one[1]):
         if block not in known:
             yield Remark(f"the block '{block}' is never said{near(block, known)}", campaign.template, line)
     menu = f"{listener.said.get('greeting', '')} {listener.said.get('menu', '')}"
     for answer, key in campaign.key_of.items():
-        if key.isdigit() and re.search(rf"(?<!\d){key}(?!\d)", menu) is None:
-            whose = "the words" if key_of_words == "template" else f"the words of {campaign.template}"
+        if answer not in listener.named and not names_key(menu, key):
+            whose = "the words" if words_at == ("template",) else f"the words of {campaign.template}"
             why = f"{whose} do not name the key {key} ({answer}); write {{{{ keys.{answer} }}}}"
-            yield Remark(why, key="script")
+            yield Remark(why, path=("script",))
     if not any(choice.answer == OPT_OUT for choice in campaign.keys.values()):
-        yield Remark("has no key to opt out with; the law of many countries asks for one", key="script")
+        yield Remark("has no key to opt out with; the law of many countries asks for one", path=("script",))
     if campaign.purpose == "service":
         spoken = " ".join(listener.said.values()).casefold()
         for word in OFFERS:
             if word in spoken:
                 why = f"service, but the words offer something ('{word}…'): that makes the call advertising"
-                yield Remark(why, key="purpose")
+                yield Remark(why, path=("purpose",))

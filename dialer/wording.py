@@ -16,7 +16,7 @@ from dialer.campaign_outcomes import Line
 from dialer.campaign_values import RESPONSIBLE
 from dialer.phone_number import read_all, why_not
 from dialer.script import Ask, Choice, Connect, Say, Script
-from dialer.templates import WordsError
+from dialer.templates import WordsError, no_block
 
 TAGS = {"ru": "ru-RU", "en": "en-US", "es": "es-ES"}
 
@@ -140,7 +140,7 @@ def _words(told: Told, said: str | None, block: str, known: Mapping[str, Any]) -
     if said is None or said in told.words.blocks:
         return told.words.note(said or block, known)
     if _BLOCK.fullmatch(said):
-        raise WordsError(f"there is no block '{said}'; write {{% block {said} %}}…{{% endblock %}}")
+        raise WordsError(no_block(said, told.words.blocks))
     return said
 
 

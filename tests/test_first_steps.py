@@ -180,6 +180,22 @@ def test_run_rings_whom_plan_has_named_and_simulate_too(connected: Desk, sandbox
     assert {one["what"] for one in after["changed"]} >= {"is not rung any more: already done: reached"}
 
 
+def test_plan_and_simulate_ring_nobody_whom_the_words_do_not_fit_and_only_count_them(connected: Desk) -> None:
+    connected.open_always()
+    words = connected.folder / "templates" / "renewal.ru.j2"
+    odd = '{% if contact.name not in ["", "Александра Константинопольская"] %}{{ contact.name|date }}{% endif %}'
+    text = words.read_text(encoding="utf-8").replace("Здравствуйте", f"Здравствуйте{odd}", 1)
+    words.write_text(text, encoding="utf-8")
+    for one in ("plan", "simulate"):
+        ran = connected.dialer(one, "--json")
+        told = json.loads(ran.stdout)
+        assert told["calls"] == 0
+        assert "is not rung" not in ran.stderr
+        why = told["targets"] if one == "simulate" else told["not_rung"]
+        assert any("cannot be worked out" in reason for reason in why)
+    assert told["assumed"]["words_tried"] is True
+
+
 def test_simulate_tells_the_days_and_the_same_ones_again(connected: Desk) -> None:
     told, again = (connected.told("simulate", "--days", "3", "--seed", "5", "--a-minute", "0.1") for _ in range(2))
     assert told == again

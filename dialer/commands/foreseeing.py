@@ -121,6 +121,10 @@ def foreseen(
         yield Foreseen(play, now, today, opened(play), zones, broken)
 
 
+def untried(play: Play) -> str:
+    return "" if play.with_words else "; so many people's words are not tried on the template"
+
+
 def costs(play: Play, calls: list[Any], a_minute: float | None) -> dict[str, float]:
     """By currency; nothing where nobody has said what a minute costs."""
     found: dict[str, float] = {}

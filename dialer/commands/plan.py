@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from dialer.commands.foreseeing import Foreseen, costs, foreseen
+from dialer.commands.foreseeing import Foreseen, costs, foreseen, untried
 from dialer.commands.last_plan import Change, keep, plan_key, plans_file, what_changed
 from dialer.commands.output import data, people, print_counts, print_json, print_table, talk
 from dialer.commands.plot import print_bars
@@ -67,8 +67,7 @@ def _row(one: Any) -> dict[str, Any]:
 
 def _assumed(seen: Foreseen) -> str:
     talk = seen.play.assumed.talk.total_seconds()
-    words = "" if seen.play.with_words else "; so many people's words are not tried on the template"
-    return f"everybody answers the first call and talks {talk:.0f} s; nobody changes in the CRM{words}"
+    return f"everybody answers the first call and talks {talk:.0f} s; nobody changes in the CRM{untried(seen.play)}"
 
 
 def _zone(seen: Foreseen) -> ZoneInfo:

@@ -6,7 +6,7 @@ from collections import Counter
 from datetime import timedelta
 from typing import Any
 
-from dialer.commands.foreseeing import Foreseen, costs, foreseen
+from dialer.commands.foreseeing import Foreseen, costs, foreseen, untried
 from dialer.commands.output import data, print_counts, print_json, print_table, talk
 from dialer.commands.plot import print_bars
 from dialer.foresight.answers import Assumed
@@ -18,7 +18,7 @@ def simulate(
     settings: Settings, campaign: str | None, *, many: int, assumed: Assumed, a_minute: float | None, json: bool
 ) -> int:
     """Returns 1 where a broken campaign was left out."""
-    with foreseen(settings, campaign, assumed, last=None, days=many) as seen:
+    with foreseen(settings, campaign, assumed, last=None, days=many, words=True) as seen:
         first = min(seen.today.values())
         last = first + timedelta(days=many - 1)
         seen.go_coarsely(seen.end_of(dict.fromkeys(seen.zones, last)))
@@ -30,6 +30,7 @@ def simulate(
             "last_day": last,
             "assumed": {
                 "answer_rate": assumed.answer_rate, "talk": assumed.talk.total_seconds(), "seed": assumed.seed,
+                "words_tried": seen.play.with_words,
             },
             "lines": seen.play.lines,
             "calls_per_second": seen.play.calls_per_second,
@@ -80,5 +81,6 @@ def _tell(seen: Foreseen, found: list[Day], told: dict[str, Any]) -> None:
     )
     talk.print(
         f"Assumed: {assumed.answer_rate:.0%} of the calls are answered by a person, who talks"
-        f" {assumed.talk.total_seconds():.0f} s; nobody changes in the CRM. Another --seed gives other luck."
+        f" {assumed.talk.total_seconds():.0f} s; nobody changes in the CRM{untried(seen.play)}."
+        " Another --seed gives other luck."
     )

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
+from dialer import log
 from dialer.budgets import Budget
 from dialer.campaign_store import Running
 from dialer.cancelling import LIVE
@@ -177,9 +178,10 @@ class Play:
         wide = replace(budget, lines=10**6, send_within=max(budget.send_within, self.step), fresh_for=FOR_EVER)
         while (most := self._room(budget.trunk, until)) > 0 and self._any_due(budget.trunk, now):
             changed = self._changes()
-            claims = claim_due(
-                self.copy, wide, self.running, node="foresight", now=now, until=until, most=most, lead=timedelta(0)
-            )
+            with log.silent():
+                claims = claim_due(
+                    self.copy, wide, self.running, node="foresight", now=now, until=until, most=most, lead=timedelta(0)
+                )
             self._begin(claims, budget)
             if len(claims) < most:  # perhaps somebody was put off, or left out
                 self._plan(now)

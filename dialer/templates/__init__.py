@@ -12,10 +12,11 @@ from typing import Any, ClassVar
 from jinja2 import BytecodeCache, DictLoader, Template, TemplateError, TemplateSyntaxError, UndefinedError, nodes
 from jinja2.bccache import Bucket
 
-from dialer.templates.bounded import Bounded, Reference, measured, near, references, steps
+from dialer.templates.bounded import INTERNAL, Bounded, Reference, measured, near, references, steps
 from dialer.templates.language import grouped, language_filters, spoken_date
+from dialer.templates.unknown import unknown_filters, unknown_names, unknown_tests
 
-__all__ = ["Words", "WordsError", "near", "referenced", "spoken_date", "words_of"]
+__all__ = ["Words", "WordsError", "near", "no_block", "referenced", "spoken_date", "unknown_to", "words_of"]
 
 SPOKEN_MOST = 4_000
 NOTE_MOST = 8_000
@@ -52,6 +53,8 @@ class Words:
                 self._environment.get_template(one)
         parsed = {one: _parse(texts, one) for one in names}
         chain = _chain(parsed, name)
+        self.extends = tuple(chain[1:])
+        self._parsed = {one: parsed[one] for one in chain}
         self._chain = [self._environment.get_template(one) for one in chain]
         self.blocks = frozenset(block for template in self._chain for block in template.blocks)
         self.own_blocks = {block.name: block.lineno for block in parsed[name].find_all(nodes.Block)}
@@ -75,9 +78,14 @@ class Words:
         lines = [line.strip() for line in text.splitlines()]
         return "\n".join(line for line in lines if line)
 
+    def unknown(self, said: Mapping[str, Mapping[str, Any]]) -> Iterator[WordsError]:
+        """Names that nobody knows, on every branch of the blocks that are said. `said`: what each of them knows."""
+        for one in unknown_names(self._parsed, said, self._environment.globals):
+            yield WordsError(one.text, template=one.template, line=one.line)
+
     def _render(self, block: str, context: Mapping[str, Any], most: int) -> str:
         if block not in self.blocks:
-            raise WordsError(f"there is no block '{block}'; write {{% block {block} %}}…{{% endblock %}}")
+            raise WordsError(no_block(block, self.blocks))
         try:
             with steps():
                 text = _CONTROL.sub(" ", "".join(self._parts(block, context, most)))
@@ -104,6 +112,10 @@ class Words:
                 raise WordsError(f"the block '{block}' says more than {most} characters")
             parts.append(part)
         return parts
+
+
+def no_block(name: str, blocks: Iterable[str]) -> str:
+    return f"there is no block '{name}'{near(name, sorted(blocks)) or f'; write {{% block {name} %}}…{{% endblock %}}'}"
 
 
 @lru_cache(maxsize=200)
@@ -135,6 +147,17 @@ def referenced(texts: Mapping[str, str], name: str) -> tuple[list[str], list[Wor
 
     follow(name, (), 0)
     return sorted(done), mistakes
+
+
+def unknown_to(texts: Mapping[str, str], names: Iterable[str], language: str) -> Iterator[WordsError]:
+    """Filters and tests that nobody knows, on every branch. The templates can be read."""
+    here = Bounded()
+    filters = {*here.filters, *language_filters(language)} - INTERNAL
+    for name in names:
+        parsed = _parse(texts, name)
+        with _in_words(name):
+            found = (*unknown_filters(parsed, name, filters), *unknown_tests(parsed, name, here.tests))
+        yield from (WordsError(one.text, template=one.template, line=one.line) for one in found)
 
 
 def _named(reference: Reference) -> str:

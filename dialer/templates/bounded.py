@@ -129,6 +129,7 @@ _purse = _Purse()
 
 
 _COUNTED, _SPENT, _JOINED, _WEIGHED = "counted by steps", "spent", "joined", "weighed"
+INTERNAL = frozenset({_COUNTED, _SPENT, _JOINED, _WEIGHED})
 _FILTERS = (
     "abs", "capitalize", "count", "d", "default", "first", "float", "int", "last", "length", "lower", "max", "min",
     "reverse", "sort", "string", "title", "trim", "truncate", "unique", "upper", "wordcount",

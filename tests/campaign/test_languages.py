@@ -78,8 +78,8 @@ def test_a_version_holds_the_templates_of_all_languages_and_changes_with_each(tm
         ("".join(f"\n  L{n}: {{language: en, template: renewal.en.j2}}" for n in range(21)), "languages: are more"),
         ("\n  English: en", "languages.English: must hold keys and values"),
         ("\n  English: {language: en, template: ../x}", "languages.English.template: '../x' is not the name of a file"),
-        ("\n  English: {language: en, template: renwal.en.j2}", "languages: there is no 'renwal.en.j2' in the "
-         "templates folder; did you mean 'renewal.en.j2'?"),
+        ("\n  English: {language: en, template: renwal.en.j2}", "languages.English.template: there is no "
+         "'renwal.en.j2' in the templates folder; did you mean 'renewal.en.j2'?"),
         ("\n  English: {language: en, tempalte: renewal.en.j2}", "languages.English.tempalte: unknown key; did you "
          "mean 'template'?"),
         (ENGLISH + "\n  english: {language: en, template: renewal.en.j2}", "languages.english: stands there already"),
@@ -109,6 +109,15 @@ def test_the_words_of_every_language_are_proofread(tmp_path: Path) -> None:
     (line,) = told(spoken(tmp_path, renewal=long))
     assert line.startswith("renewal.en.j2:")
     assert "seconds to say" in line
+
+
+def test_a_block_that_a_language_lacks_is_told_with_its_template(tmp_path: Path) -> None:
+    bare = "".join(
+        f"{{% block {name} %}}Press 1, 2 or 9.{{% endblock %}}"
+        for name in ("greeting", "menu", "after_answer", "not_understood", "nobody_free", "apology")
+    )
+    (line,) = told(spoken(tmp_path, renewal=bare))
+    assert ": languages.English.template: renewal.en.j2: there is no block 'silent'; write" in line
 
 
 def test_managers_read_the_campaigns_language_so_that_others_need_no_words_for_it(tmp_path: Path) -> None:

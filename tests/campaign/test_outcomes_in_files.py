@@ -105,6 +105,15 @@ def test_words_of_a_task_that_fail_are_a_mistake_of_the_template(tmp_path: Path,
     assert found.startswith("renewal.ru.j2:")
 
 
+def test_a_block_that_an_outcome_names_and_that_is_not_there_is_told_at_its_own_line(tmp_path: Path) -> None:
+    lines = "\n  no_answer:\n    - task:\n        title: task_titel\n    - notify: {for: 5, text: my_own_words}"
+    found = mistakes(tmp_path, lines)
+    first = len(STARTER.splitlines()) + 2
+    assert [one.split(": ", 1)[0].partition(":")[2] for one in found] == [f"{first + 3}:16", f"{first + 4}:30"]
+    assert "outcomes.no_answer.0.task.title: there is no block 'task_titel'; did you mean 'task_title'?" in found[0]
+    assert "there is no block 'my_own_words'; write {% block my_own_words %}" in found[1]
+
+
 @pytest.mark.parametrize("language", ["ru", "en", "es"])
 @pytest.mark.parametrize("outcome", ["no_answer", "transfer_failed", "do_not_call"])
 def test_what_a_manager_reads_is_in_the_campaigns_language(language: str, outcome: str) -> None:

@@ -8,13 +8,14 @@ from types import SimpleNamespace
 
 import pytest
 
+from dialer.proofreading import names_key
 from dialer.templates import words_of
 from dialer.wording import Told, write_note
 from tests.campaign.folder import ROOT, STARTER, WORDS, changed, read, starter, told
 
 BASE = (ROOT / "templates" / "base.ru.j2").read_text(encoding="utf-8")
 MANNERS = (ROOT / "templates" / "words.ru.j2").read_text(encoding="utf-8")
-MENU = "{% block menu %}1 2 9{% endblock %}"
+MENU = "{% block menu %}Нажмите 1, 2, 9.{% endblock %}"
 
 
 def words(greeting: str = "Здравствуйте!", more: str = MENU) -> str:
@@ -27,7 +28,7 @@ def words(greeting: str = "Здравствуйте!", more: str = MENU) -> str:
         ("{{ contact.nmae }}", "renewal.ru.j2:3:1: the block 'greeting': there is no 'nmae'; did you mean 'name'?"),
         ("{{ contcat.name }}", "there is no 'contcat'; did you mean 'contact'?"),
         ("{{ facts.UF_CRM_1 }}", "there is no 'UF_CRM_1' here; write |default('…') behind it where a card may lack it"),
-        ("{{ contract_end|dat }}", "renewal.ru.j2:3:1: No filter named 'dat'."),
+        ("{{ contract_end|dat }}", "renewal.ru.j2:3:1: there is no filter 'dat'; did you mean 'date'?"),
         ("{{ contact.name|date }}", "it cannot be worked out: 'Александра Константинопольская' is not a date"),
         ("{{ 1 / 0 }}", "the block 'greeting': it cannot be worked out: division by zero"),
         ("{{ contract_end", "renewal.ru.j2:4:1: expected token 'end of print statement', got '{'"),
@@ -128,11 +129,27 @@ def test_the_note_about_a_call_says_nothing_of_a_refusal(tmp_path: Path) -> None
 
 
 def test_blocks_that_are_not_there_are_named(tmp_path: Path) -> None:
-    alone = "{% block greeting %}Здравствуйте{% endblock %}" + MENU
-    lines = told(read(tmp_path, STARTER, renewal=alone))
+    alone = "{% extends 'bare.ru.j2' %}{% block greeting %}Здравствуйте{% endblock %}" + MENU
+    lines = told(read(tmp_path, STARTER, renewal=alone, bare=""))
     missing = [line.partition("there is no block ")[2].split(";")[0] for line in lines]
     assert missing == ["'after_answer'", "'apology'", "'call_subject'", "'call_text'", "'nobody_free'",
                        "'not_understood'", "'silent'", "'timeline'"]  # fmt: skip
+
+
+def test_a_template_that_extends_nothing_is_told_so_once(tmp_path: Path) -> None:
+    alone = "{% block greeting %}Здравствуйте{% endblock %}" + MENU
+    assert told(read(tmp_path, STARTER, renewal=alone)) == [
+        'renewal.ru.j2:1:1: lacks what every call needs; begin with {% extends "base.ru.j2" %}'
+    ]
+
+
+def test_a_base_of_another_language_and_a_brace_that_is_said_are_doubts(tmp_path: Path) -> None:
+    english = words("Осталось { days_left }} дней").replace("base.ru", "base.en")
+    loaded = read(tmp_path, STARTER, renewal=english)
+    assert [(one.line, one.text) for one in loaded.warnings] == [
+        (1, 'the words are ru, but extend base.en.j2; write {% extends "base.ru.j2" %}'),
+        (2, "the block 'greeting' says a brace aloud; a value is written {{ between two of them }}"),
+    ]
 
 
 def test_what_stands_outside_the_blocks_is_a_mistake(tmp_path: Path) -> None:
@@ -157,6 +174,29 @@ def test_a_menu_that_does_not_name_a_key_is_a_doubt(tmp_path: Path) -> None:
         "script: the words do not name the key 2 (talk); write {{ keys.talk }}",
         "script: the words do not name the key 9 (do_not_call); write {{ keys.do_not_call }}",
     ]
+
+
+@pytest.mark.parametrize(
+    ("menu", "named"),
+    [
+        ("Чтобы продлить на 1 год, нажмите 2.", "2"), ("Нажмите 1, чтобы продлить на 2 года.", "1"),
+        ("Продлить — нажмите 1, менеджер — 2, отказаться — звёздочка", "12*"), ("Press 1, or the pound key.", "1#"),
+        ("Pulse la tecla 1 o asterisco.", "1*"), ("Ваш номер 1, звёздочка", ""), ("Нажмите 12 или 1.5", ""),
+        ("Нажмите 1.", "1"), ("", ""), ("Starting: press #", "#"),
+    ],
+)  # fmt: skip
+def test_a_key_is_named_behind_a_word_like_press(menu: str, named: str) -> None:
+    assert "".join(key for key in "12*#" if names_key(menu, key)) == named
+
+
+def test_a_star_to_opt_out_with_that_nobody_is_told_of_is_a_doubt(tmp_path: Path) -> None:
+    file = changed("    9:", '    "*": {answer: do_not_call}')
+    silent = read(tmp_path, file, renewal=words(more="{% block menu %}Продлить на 1 год: нажмите 2{% endblock %}"))
+    assert [warning.text.partition(";")[0] for warning in silent.warnings] == [
+        "script: the words do not name the key * (do_not_call)", "script: the words do not name the key 1 (renew)",
+    ]  # fmt: skip
+    told_of = "{{ keys.do_not_call }} {% for one in keys.values() %}{{ one }}{% endfor %}"
+    assert not read(tmp_path, file, renewal=words(more=f"{{% block menu %}}{told_of}{{% endblock %}}")).warnings
 
 
 def test_an_offer_in_the_words_of_a_service_call_is_a_doubt(tmp_path: Path) -> None:
@@ -199,3 +239,59 @@ def test_only_templates_that_a_campaign_uses_change_its_version(tmp_path: Path) 
     assert read(tmp_path, STARTER).campaigns["renewal"].hash == before.hash
     assert sorted(before.templates) == ["base.ru.j2", "renewal.ru.j2", "words.ru.j2"]
     assert read(tmp_path, STARTER, words=MANNERS + "\n").campaigns["renewal"].hash != before.hash
+
+
+def test_each_name_that_is_not_there_is_told_and_each_mistake_once(tmp_path: Path) -> None:
+    file = changed("voicemail:", "voicemail: leave_message")
+    (line,) = told(read(tmp_path, file, renewal=words("{{ 1 / 0 }}Да")))
+    assert "the block 'greeting': it cannot be worked out" in line
+    lines = told(read(tmp_path, file, renewal=words("{{ one_name }}{{ other_name }}Да")))
+    assert [line.partition(": the block 'greeting': ")[2] for line in lines] == [
+        "there is no 'one_name'", "there is no 'other_name'",
+    ]  # fmt: skip
+
+
+def test_what_nobody_knows_is_found_on_branches_that_nobody_comes_by(tmp_path: Path) -> None:
+    never = '{% if facts.ufCrmX|default("") %}'
+    greeting = (
+        f"{never}\n{{{{ contact.nmae }}}}\n{{{{ keys.later }}}}\n{{{{ contract_ends }}}}{{% endif %}}Здравствуйте!"
+    )
+    note = (
+        "{% block call_text %}" + never + "{{ attempt.numbr }}{{ typo }}{% endif %}{{ attempt.number }}{% endblock %}"
+    )
+    lines = told(read(tmp_path, STARTER, renewal=words(greeting, f"{MENU}\n{note}")))
+    assert [line.replace("the block ", "") for line in lines] == [
+        "renewal.ru.j2:4:1: 'greeting': there is no 'nmae'; did you mean 'name'?",
+        "renewal.ru.j2:5:1: 'greeting': there is no 'later'; the keys of the menu answer: renew, talk, do_not_call",
+        "renewal.ru.j2:6:1: 'greeting': there is no 'contract_ends'; did you mean 'contract_end'?",
+        "renewal.ru.j2:9:1: 'call_text': there is no 'numbr'; did you mean 'number'?",
+        "renewal.ru.j2:9:1: 'call_text': there is no 'typo'",
+    ]
+    lines = told(
+        read(
+            tmp_path,
+            STARTER,
+            renewal=words(f"{never}\n{{{{ 1|dat_e }}}}{{% if 1 is od %}}{{% endif %}}{{% endif %}}Да"),
+        )
+    )
+    assert [line.partition(";")[0] for line in lines] == [
+        "renewal.ru.j2:4:1: there is no filter 'dat_e'",
+        "renewal.ru.j2:4:1: there is no test 'od' to write behind 'is'",
+    ]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "{{ contact.phone|default('') }}{{ nobody|default('-') }}", "{% if city is defined %}{{ city }}{% endif %}",
+        "{% if 'later' in keys %}{{ keys.later }}{% endif %}", "{{ keys.get('later') or '' }}",
+        "{% if campaign == 'other' %}{{ keys.later }}{% endif %}",
+        "{% set x = 1 %}{% for a, b in keys.items() %}{{ a }}{{ loop.index }}{{ x }}{% endfor %}",
+        "{% macro m(a, b=2) %}{{ a }}{{ b }}{{ varargs }}{% endmacro %}{{ m(1) }}{{ language }}{{ range(2)|length }}",
+        "{% for contact in [{'nick': 1}] %}{{ contact.nick }}{% endfor %}{{ self.extra() }}",
+        "{% with y = 2 %}{{ y }}{% endwith %}{{ facts.get('ufX', '') }}{{ {'a': 1}['b']|default('c') }}",
+    ],
+)  # fmt: skip
+def test_what_a_template_asks_for_or_makes_itself_is_known(tmp_path: Path, said: str) -> None:
+    more = MENU + "{% block extra %}{{ days_left }}{% block inner %}{{ contact.name }}{% endblock %}{% endblock %}"
+    assert told(read(tmp_path, STARTER, renewal=words(f"Да {said}", more))) == []
