@@ -6,9 +6,9 @@ import difflib
 from collections.abc import Collection, Iterator
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
-from dialer import words
+from dialer import words, yaml_schema
 from dialer.call import Disposition
 from dialer.campaign_values import Part, Text, one_value, reader
 from dialer.deadline import read_within
@@ -32,7 +32,7 @@ def _whom(text: str) -> int | None:
     return user
 
 
-Whom = Annotated[int | None, reader(_whom)]
+Whom = Annotated[int | None, reader(_whom), WithJsonSchema(yaml_schema.WHOM)]
 Within = Annotated[str, AfterValidator(read_within)]
 
 
