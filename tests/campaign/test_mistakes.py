@@ -77,6 +77,9 @@ def at(text: str, beginning: str) -> int:
         ("    1:", "    12: {answer: renew}", "script.keys.12: '12' is not a key of a telephone; keys are 0 to 9"),
         ("    1:", "    1: {answer: talk}", "script.keys.2.answer: 'talk' is the answer of another key already"),
         ("    1:", "    1: {answer: Renew!}", "script.keys.1.answer: 'Renew!' is not a name; write small Latin"),
+        ("    1:", "    1: {answer: no_answer}", "script.keys.1.answer: 'no_answer' is what an outcome of a call is "
+         "called; name the answer otherwise"),
+        ("    1:", "    1: {answer: transfer_failed}", "script.keys.1.answer: 'transfer_failed' is what an outcome"),
         ("    9:", "    9: {answer: stop}", "script.keys: no key says do_not_call; people must be able to opt out"),
         ("    2:", "    2: {answer: talk, connect: +78005553535}", "script.keys.2.connect: +7800***35 is a toll free"),
         ("    2:", "    2: {answer: talk, connect: +74950000000}", "script.keys.2.connect: is the caller_id itself"),
