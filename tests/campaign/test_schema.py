@@ -114,7 +114,8 @@ def broken() -> Iterator[tuple[str, str, str]]:
 
 # What is about two keys at once, or needs our tables, an editor cannot know.
 NOT_SEEN = (
-    "is the answer of another key", "is what an outcome", "no key says do_not_call", "is the caller_id itself", "whoever opts out",
+    "is the answer of another key", "is what an outcome", "no key says do_not_call", "is the caller_id itself",
+    "whoever opts out",
     "is not a number that exists", "is a toll free", "advertising by an automatic call", "there is no 'renwal",
     "holidays of 'XX'", "ring_for: must be", "heard_after: must be", "ends before it begins", "'0 minutes", "0 minutes",
     "is not a time zone", "is none of: contact, deal, lead, company", "did you mean 'deal'",
