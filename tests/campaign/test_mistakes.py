@@ -328,3 +328,13 @@ def test_any_value_at_any_key_is_taken_or_refused_in_plain_words(tmp_path: Path,
     for line in told(loaded):
         assert re.match(r"[a-z.0-9]+(:\d+:\d+)?: ", line)
         assert JARGON.search(line) is None, line
+
+
+def test_what_is_wrong_with_a_field_stands_at_the_key_that_names_it() -> None:
+    text = "audience:\n  contract_end: Дата\n  where:\n    Горад: Москва\n    Город: {not: Горад}\n"
+    read = read_yaml(text, "x")
+    said = "the contact has no field 'Горад'; did you mean 'Город'?"
+    assert read.place_for(("audience", "where", "Горад"), said) == (4, 5)
+    assert read.place_for(("audience", "where", "Город"), "two fields of the contact are called 'Город'") == (5, 5)
+    assert read.place_for(("audience", "contract_end"), "the contact has no field 'Дата'; make it first") == (2, 17)
+    assert read.place_for(("audience", "where", "Город", "not"), "the field 'Город' has no item 'Горад'") == (5, 18)
