@@ -518,6 +518,12 @@ class Campaign(Part):
     @field_validator("countries", mode="before")
     @classmethod
     def _read_countries(cls, value: Any) -> Any:
+        if isinstance(value, str) and len(several := re.split(r"[\s,;]+", value.strip())) > 1:
+            if value.strip().casefold() in _COUNTRIES:
+                return (_country(value),)
+            meant = [_COUNTRIES.get(one.casefold(), one.upper()) for one in several if one]
+            example = ", ".join(meant[:9]) if all(map(is_region, meant)) else "KZ, BY"
+            raise ValueError(f"'{value[:40]}' is no list; write [{example}]")
         written = dict(enumerate(value if isinstance(value, list | tuple) else [value]))
         return tuple(each(written, lambda _, one: _country(one_value(one))).values())
 

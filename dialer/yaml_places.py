@@ -44,8 +44,8 @@ _NO_TEXT = re.compile("[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U000
 
 # What is said of a key, whatever its value is.
 _OF_THE_KEY = re.compile(
-    "^(unknown key|is no outcome|is empty|is missing|is the same as|is no day|numbers of .* are not rung|no number that)"
-    "|has hours already"
+    "^(unknown key|is no outcome|is empty|is missing|is the same as|is no day|no number that)"
+    "|^numbers of .* are not rung|has hours already"
 )
 
 
