@@ -522,7 +522,7 @@ class Campaign(Part):
             if value.strip().casefold() in _COUNTRIES:
                 return (_country(value),)
             meant = [_COUNTRIES.get(one.casefold(), one.upper()) for one in several if one]
-            example = ", ".join(meant[:9]) if all(map(is_region, meant)) else "KZ, BY"
+            example = ", ".join(meant[:9]) if meant and all(map(is_region, meant)) else "KZ, BY"
             raise ValueError(f"'{value[:40]}' is no list; write [{example}]")
         written = dict(enumerate(value if isinstance(value, list | tuple) else [value]))
         return tuple(each(written, lambda _, one: _country(one_value(one))).values())

@@ -111,7 +111,7 @@ _LEANS = (
     ("script", "is the caller_id itself", ("caller_id", "caller_ids")),
     ("purpose", "advertising by", ("region",)),
 )
-"""What is said below a key, by how it begins, only where other keys are right: what stands in for them proves nothing."""
+"""What is said below a key, by how it begins, only where other keys are right: their stand-ins prove nothing."""
 
 
 def _leans_on_wrong(path: Path, text: str, checked: Checked) -> bool:
