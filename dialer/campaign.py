@@ -23,7 +23,7 @@ from dialer.call import Disposition
 from dialer.caller_ids import misplaced, pool, read_caller_ids
 from dialer.calling_window import Window, known_holidays, known_zone, near_zone, zone_named
 from dialer.campaign_languages import Languages, TemplateName, Tongue, VoiceName
-from dialer.campaign_outcomes import Outcomes, senseless
+from dialer.campaign_outcomes import TRANSFER_FAILED, Outcomes, senseless
 from dialer.campaign_values import (
     DAY,
     MINUTE,
@@ -223,8 +223,8 @@ class Key(Part):
     """One key of the menu: an answer, or `repeat`."""
 
     answer: Name = ""
-    """Your own word for the choice, for example `renew`; each once. `do_not_call` is the opt-out. Needed, unless the
-    key only repeats the menu."""
+    """Your own word for the choice, for example `renew`; each once, and none that an outcome of a call has.
+    `do_not_call` is the opt-out. Needed, unless the key only repeats the menu."""
     repeat: Yes = False
     """`yes`: the menu is said again, up to 5 times; nothing else belongs to such a key. Default `no`."""
     say: Name | None = None
@@ -283,6 +283,13 @@ class ScriptPart(Part):
             ((key, "answer"), f"'{choice.answer}' is the answer of another key already")
             for place, (key, choice) in enumerate((k, c) for k, c in keys.items() if not c.repeat)
             if choice.answer in answers[:place]
+        ]
+        # `outcomes` names answers and outcomes side by side
+        taken = {one.value for one in Disposition} - {OPT_OUT} | {TRANSFER_FAILED}
+        found += [
+            ((key, "answer"), f"'{choice.answer}' is what an outcome of a call is called; name the answer otherwise")
+            for key, choice in keys.items()
+            if choice.answer in taken
         ]
         if "repeat" in answers and len(answers) < len(keys):
             # a template says {{ keys.repeat }}
@@ -511,6 +518,12 @@ class Campaign(Part):
     @field_validator("countries", mode="before")
     @classmethod
     def _read_countries(cls, value: Any) -> Any:
+        if isinstance(value, str) and len(several := re.split(r"[\s,;]+", value.strip())) > 1:
+            if value.strip().casefold() in _COUNTRIES:
+                return (_country(value),)
+            meant = [_COUNTRIES.get(one.casefold(), one.upper()) for one in several if one]
+            example = ", ".join(meant[:9]) if meant and all(map(is_region, meant)) else "KZ, BY"
+            raise ValueError(f"'{value[:40]}' is no list; write [{example}]")
         written = dict(enumerate(value if isinstance(value, list | tuple) else [value]))
         return tuple(each(written, lambda _, one: _country(one_value(one))).values())
 

@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from dialer.calling_window import Zones, open_on
 from dialer.campaign import Campaign
+from dialer.campaign_doubts import contradictions
 from dialer.words import say_duration
 
 Said = tuple[tuple[str | int, ...], str]
@@ -46,6 +47,7 @@ def doubts(campaign: Campaign, is_right: IsRight) -> Iterator[Said]:
         yield from _waits(campaign, is_right)
     if is_right("limits"):
         yield from _caps(campaign.caps)
+    yield from contradictions(campaign, is_right)
     if is_right("countries") and is_right("region") and campaign.region in campaign.countries:
         place = campaign.countries.index(campaign.region)
         yield ("countries", place), f"{campaign.region} is the region, whose numbers are rung anyway; remove it"

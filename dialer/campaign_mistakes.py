@@ -80,7 +80,7 @@ def _note(one: Any, checked: Checked, values: dict[str, Any], rest: dict[str, An
     changed = False
     said = list(_said(one, values, hint=len(checked.mistakes) < HINTED_MOST))
     # what was taken out is not missed, nor is what is around it judged; two things may be wrong at one place
-    known = {path for path, _ in said if checked.touches(path)}
+    known = {path for path, text in said if checked.touches(path) or _leans_on_wrong(path, text, checked)}
     for path, text in said:
         if path not in known:
             checked.mistakes.append(_mistake(read, file, path, text))
@@ -100,6 +100,25 @@ def _said(one: Any, values: dict[str, Any], *, hint: bool) -> Iterator[tuple[Pat
             yield (*path, *below), text
     else:
         yield path, _plain(one, path, _value(values, path), hint=hint)
+
+
+_LEANS = (
+    ("outcomes", "is no answer", ("script",)),
+    ("outcomes", "cannot happen", ("script",)),
+    ("outcomes", "a .* has no stages", ("audience",)),
+    ("caller_ids", "numbers of .* are not rung", ("countries", "region")),
+    ("caller_ids", "no number that", ("countries", "region")),
+    ("script", "is the caller_id itself", ("caller_id", "caller_ids")),
+    ("purpose", "advertising by", ("region",)),
+)
+"""What is said below a key, by how it begins, only where other keys are right: their stand-ins prove nothing."""
+
+
+def _leans_on_wrong(path: Path, text: str, checked: Checked) -> bool:
+    return any(
+        path[:1] == (key,) and re.match(said, text) and not all(map(checked.is_right, others))
+        for key, said, others in _LEANS
+    )
 
 
 def _written(path: Path, values: Any, *, missing: bool) -> Path:

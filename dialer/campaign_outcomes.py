@@ -6,9 +6,9 @@ import difflib
 from collections.abc import Collection, Iterator
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
-from dialer import words
+from dialer import words, yaml_schema
 from dialer.call import Disposition
 from dialer.campaign_values import Part, Text, one_value, reader
 from dialer.deadline import read_within
@@ -32,7 +32,7 @@ def _whom(text: str) -> int | None:
     return user
 
 
-Whom = Annotated[int | None, reader(_whom)]
+Whom = Annotated[int | None, reader(_whom), WithJsonSchema(yaml_schema.WHOM)]
 Within = Annotated[str, AfterValidator(read_within)]
 
 
@@ -60,14 +60,15 @@ class Task(Part):
     text: Words | None = None
     """What is to be done: words, or the name of a block. Without it the block task_text."""
     whom: Annotated[Whom, Field(alias="for")] = None
-    """Who does it: responsible (the card's responsible person), or the number of a user of Bitrix24."""
+    """Who does it: responsible (the card's responsible person), or the number of a user of Bitrix24. Default
+    `responsible`."""
     within: Within = "1 working day"
     """By when: 4 hours, 2 days, or 1 working day (Monday to Friday without the campaign's holidays)."""
 
 
 class Notice(Part):
     whom: Annotated[Whom, Field(alias="for")] = None
-    """Who is notified: responsible, or the number of a user of Bitrix24."""
+    """Who is notified: responsible, or the number of a user of Bitrix24. Default `responsible`."""
     text: Words | None = None
     """Words, or the name of a block. Without it the block notification."""
 
@@ -84,7 +85,7 @@ class Item(Part):
     fields: FieldValues = {}
     """More fields and their values, by the labels people see."""
     whom: Annotated[Whom, Field(alias="for")] = None
-    """Who is responsible for it: responsible, or the number of a user of Bitrix24."""
+    """Who is responsible for it: responsible, or the number of a user of Bitrix24. Default `responsible`."""
 
 
 def _notice(value: Any) -> Any:

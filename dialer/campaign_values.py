@@ -146,7 +146,7 @@ Duration = Annotated[timedelta, reader(words.duration)]
 TimeOfDay = Annotated[time, reader(words.time_of_day)]
 Day = Annotated[date, reader(words.day)]
 Decimal = Annotated[float, reader(words.number)]
-Money = Annotated[int, reader(words.money)]
+Money = Annotated[int, reader(words.money), WithJsonSchema(yaml_schema.MONEY)]
 """In millionths, so that sums are exact."""
 Yes = Annotated[bool, reader(words.yes_or_no)]
 Number = Annotated[int, reader(words.whole_number)]

@@ -265,7 +265,11 @@ def _day(text: str) -> RelativeDay | None:
 
 
 def _refuse_contradictions(tests: Sequence[Test]) -> None:
-    """Bounds that leave nothing between them."""
+    """Bounds that leave nothing between them, and what is wanted and refused at once."""
+    refused = frozenset[str]().union(*(one.spellings for one in tests if one.how is How.not_))
+    for one in tests:
+        if one.how is How.is_ and one.spellings <= refused:
+            raise ValueError(f"is {one.wanted[0][:40]} and not {one.wanted[0][:40]} at once; remove one of them")
     least = [one for one in tests if one.how in (How.at_least, How.more_than, How.after)]
     most = [one for one in tests if one.how in (How.at_most, How.less_than, How.before)]
     for low in least:

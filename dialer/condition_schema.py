@@ -21,7 +21,7 @@ _TEST = {
         },
     ]
 }
-_MAPS: dict[str, Any] = {"type": "array", "items": _MAP, "minItems": 1}
+_MAPS: dict[str, Any] = {"anyOf": [{"type": "array", "items": _MAP, "minItems": 1}, _MAP]}
 _NESTED = {
     "any": {**_MAPS, "description": "Lists of lines as here; all lines of one of them must hold."},
     "none": {**_MAPS, "description": "Lists of lines as here; no one of them may hold."},

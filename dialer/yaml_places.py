@@ -43,7 +43,10 @@ _NO_TEXT = re.compile("[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U000
 
 
 # What is said of a key, whatever its value is.
-_OF_THE_KEY = re.compile("^(unknown key|is no outcome|is empty|is missing|is the same as|is no day)|has hours already")
+_OF_THE_KEY = re.compile(
+    "^(unknown key|is no outcome|is empty|is missing|is the same as|is no day|no number that)"
+    "|^numbers of .* are not rung|has hours already"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,9 @@ class Read:
         """Of the part that a mistake is about: of the value, where it is one; else of the key."""
         scalar = self.scalars.get(path)
         if scalar is None or _OF_THE_KEY.search(text) is not None:
+            return self.place(path)
+        about = re.search("'([^']+)'", text)
+        if about is not None and about[1] == path[-1] != scalar.text:
             return self.place(path)
         named = re.match("'([^']+)'", text)
         if named is not None and named[1] not in scalar.text and named[1] in str(path[-1]):

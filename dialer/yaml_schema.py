@@ -44,6 +44,11 @@ CALLER_IDS: Schema = {
     },
     "examples": [{"KZ": "+77271234567"}],
 }  # fmt: skip
+MONEY: Schema = {
+    "type": ["number", "string"], "pattern": r"^ *[0-9]{1,7}(\.[0-9]{1,6})? *$", "exclusiveMinimum": 0,
+    "examples": [0.05, 50],
+}  # fmt: skip
+WHOM: Schema = {"anyOf": [{"const": "responsible"}, {**NUMBER, "minimum": 1}]}
 CONNECTED: Schema = {"anyOf": [{"const": "responsible"}, PHONE]}
 COUNTRY: Schema = {"type": "string", "pattern": "^[A-Z]{2}$", "examples": ["RU", "KZ", "BY", "ES", "GB", "US"]}
 NEVER: Schema = {"const": "never"}

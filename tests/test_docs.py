@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,9 @@ from dialer.campaign_shape import keys_of
 from dialer.cli import app
 from dialer.proofreading import BLOCKS
 from dialer.settings import Settings, read_settings
+from dialer.templates import words_of
 from dialer.templates.bounded import Bounded
+from dialer.templates.language import language_filters
 from dialer.words import say_duration
 from docs import campaign_file
 
@@ -197,6 +199,31 @@ def test_the_filters_of_templates_are_as_documented() -> None:
     paragraph = page("docs/campaign-file.md").partition("these filters may be used:")[2].partition("\n\n")[0]
     ours = {name for name in Bounded().filters if name not in ("counted by steps", "spent", "joined", "weighed")}
     assert set(re.findall(r"`(\w+)`", paragraph)) == ours
+
+
+def test_the_filters_that_speak_a_language_say_what_is_documented() -> None:
+    said = {}
+    for cells in rows(page("docs/campaign-file.md").partition("## The words")[2]):
+        if re.fullmatch(r"`\{\{ .* \}\}`", cells[0]):
+            block = f"{{% block x %}}{cells[0].strip('`')}{{% endblock %}}".replace("\\|", "|")
+            words = words_of((("x.ru.j2", block),), "x.ru.j2", "ru")
+            said[cells[0]] = words.say("x", {"contract_end": date(2026, 12, 25)})
+            assert said[cells[0]] == cells[1].partition(";")[0]
+    assert {name for one in said for name in re.findall(r"\|(\w+)", one)} == set(language_filters("ru"))
+
+
+def test_the_names_of_written_blocks_are_documented() -> None:
+    cells = {
+        name: cells[1] for cells in rows(page("docs/campaign-file.md")) for name in re.findall(r"`(\w+)`", cells[0])
+    }
+    assert {"outcome", "attempt", "attempts", "disposition"} <= set(cells)
+    assert "`task_title`" in cells["outcome"]
+
+
+def test_what_an_outcome_is_for_by_default_is_documented() -> None:
+    defaults = {cells[0]: cells[2] for cells in rows(page("docs/campaign-file.md")) if len(cells) == 3}
+    for kind in ("task", "notify", "item"):
+        assert defaults[f"`outcomes.<name>.{kind}.for`"] == "`responsible`"
 
 
 # docs/how-it-works.md

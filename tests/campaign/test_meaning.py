@@ -107,6 +107,40 @@ DOUBTS = [
         "attempts.wait.busy: is longer than the 4 days",
     ),
     (starter(limits="{per_person: {1 day: 4, 7 days: 3}}"), "limits.per_person.1 day: 4 in 1 day are never reached: 7"),
+    (starter(attempts="{at_most: 2, least_gap: 7 days}", not_useful_after="5 days"), "attempts.least_gap: is longer"),
+    (starter(attempts="{wait: {busy: 6 days}}", not_useful_after="5 days"), "attempts.wait.busy: is longer than not"),
+    (starter(attempts="{at_most: 1, spread: yes}"), "attempts.spread: at_most is 1, so there is nothing to spread"),
+    (starter(attempts="{spread: yes}", window="{mon-fri: 12:00-16:00}"), "attempts.spread: the window opens in one"),
+    (starter(limits="{calls: {a_day: 9, in_all: 8}}"), "limits.calls.a_day: is never reached: in_all allows 8"),
+    (
+        starter(limits="{money: {a_day: 90, in_all: 80, currency: USD, a_minute: 0.1}}"),
+        "limits.money.a_day: is never reached: in_all allows 80.00",
+    ),
+    (
+        starter(limits="{calls: {a_day: 9}}", first_day_at_most="10"),
+        "first_day_at_most: is never reached: limits.calls",
+    ),
+    (
+        STARTER.replace("machine_detection: yes", "machine_detection: no").replace("    voicemail: 4 hours\n", "")
+        + "outcomes: {voicemail: [{task: {}}]}\n",
+        "outcomes.voicemail: with machine_detection: no nobody knows",
+    ),
+    (starter(attempts="{at_most: 7}"), "attempts.at_most: is never reached: limits.per_person allows 6 calls in 30"),
+    (
+        starter(
+            attempts="{wait: {busy: never, no_answer: never, voicemail: never, hung_up: never, failed: never,"
+            " not_placed: never}}"
+        ),
+        "attempts.at_most: every wait is never, so nobody is tried again",
+    ),
+    (
+        starter(audience="{card: deal, contract_end: x, where: {Город: [Омск]}, skip_when: {город: омск}}"),
+        "audience.skip_when.город: leaves out all whom where asks for",
+    ),
+    (
+        starter(audience="{card: deal, contract_end: x, where: {Город: Омск, none: [{Город: Омск}]}}"),
+        "audience.where.none.0.Город: leaves out all whom the other lines",
+    ),
     (starter(countries="[KZ, RU]"), "countries.1: RU is the region, whose numbers are rung anyway; remove it"),
 ]
 
@@ -119,6 +153,26 @@ def test_what_does_nothing_as_the_file_stands_is_a_warning(tmp_path: Path, text:
     assert says in warning.text
     assert warning.line > 0
     assert warning.source
+
+
+def test_what_goes_together_is_not_doubted(tmp_path: Path) -> None:
+    text = starter(
+        attempts="{at_most: 3, spread: yes, least_gap: 2 days, wait: {busy: never, declined: 2 days}}",
+        not_useful_after="5 days", limits="{calls: {a_day: 9, in_all: 9}}", first_day_at_most="9",
+        window="{mon-fri: 11:00-13:00}",
+        audience="{card: deal, contract_end: x, where: {Город: {not: Омск}, none: [{Город: Пермь, A: B}], A: B},"
+                 " skip_when: {Город: Омск}}",
+    )  # fmt: skip
+    loaded = read(tmp_path, text)
+    assert (told(loaded), loaded.warnings) == ([], [])
+
+
+def test_what_is_wanted_and_refused_at_once_is_a_mistake(tmp_path: Path) -> None:
+    text = starter(audience="{card: deal, contract_end: x, where: {Город: {is: Москва, not: [москва, Омск]}}}")
+    (line,) = told(read(tmp_path, text))
+    assert "audience.where.Город: is Москва and not Москва at once; remove one of them" in line
+    text = starter(audience="{card: deal, contract_end: x, where: {Город: {is: [Москва, Омск], not: Москва}}}")
+    assert told(read(tmp_path, text)) == []
 
 
 def test_words_of_another_language_are_doubted(tmp_path: Path) -> None:

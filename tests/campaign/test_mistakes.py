@@ -77,6 +77,9 @@ def at(text: str, beginning: str) -> int:
         ("    1:", "    12: {answer: renew}", "script.keys.12: '12' is not a key of a telephone; keys are 0 to 9"),
         ("    1:", "    1: {answer: talk}", "script.keys.2.answer: 'talk' is the answer of another key already"),
         ("    1:", "    1: {answer: Renew!}", "script.keys.1.answer: 'Renew!' is not a name; write small Latin"),
+        ("    1:", "    1: {answer: no_answer}", "script.keys.1.answer: 'no_answer' is what an outcome of a call is "
+         "called; name the answer otherwise"),
+        ("    1:", "    1: {answer: transfer_failed}", "script.keys.1.answer: 'transfer_failed' is what an outcome"),
         ("    9:", "    9: {answer: stop}", "script.keys: no key says do_not_call; people must be able to opt out"),
         ("    2:", "    2: {answer: talk, connect: +78005553535}", "script.keys.2.connect: +7800***35 is a toll free"),
         ("    2:", "    2: {answer: talk, connect: +74950000000}", "script.keys.2.connect: is the caller_id itself"),
@@ -325,3 +328,45 @@ def test_any_value_at_any_key_is_taken_or_refused_in_plain_words(tmp_path: Path,
     for line in told(loaded):
         assert re.match(r"[a-z.0-9]+(:\d+:\d+)?: ", line)
         assert JARGON.search(line) is None, line
+
+
+def test_what_is_wrong_with_a_field_stands_at_the_key_that_names_it() -> None:
+    text = "audience:\n  contract_end: Дата\n  where:\n    Горад: Москва\n    Город: {not: Горад}\n"
+    read = read_yaml(text, "x")
+    said = "the contact has no field 'Горад'; did you mean 'Город'?"
+    assert read.place_for(("audience", "where", "Горад"), said) == (4, 5)
+    assert read.place_for(("audience", "where", "Город"), "two fields of the contact are called 'Город'") == (5, 5)
+    assert read.place_for(("audience", "contract_end"), "the contact has no field 'Дата'; make it first") == (2, 17)
+    assert read.place_for(("audience", "where", "Город", "not"), "the field 'Город' has no item 'Горад'") == (5, 18)
+
+
+OUTCOMES = "outcomes: {renew: [{task: {}}], talk: [{task: {}}], transfer_failed: [{task: {}}]}\n"
+BEGOTTEN = [
+    (changed("    9:", "    9: {answer: stop}") + OUTCOMES, "script.keys: no key says do_not_call"),
+    (changed("    2:", "    2: {answer: talk, connect: responsible}") + OUTCOMES, "script.keys.2.or_else: is missing"),
+    (changed("    2:", "    2: {answer: talk, connect: +74950000000}") + OUTCOMES, "script.keys.2.connect: is the"),
+    (starter(script=None) + OUTCOMES, "script: is missing"),
+    (changed("  card:", "  card: сделка") + "outcomes: {renew: [{stage: X}]}\n", "did you mean 'deal'?"),
+    (starter(countries="[KZ, Беларусия]", caller_ids="{BY: +375291234567}"), "countries.1: 'Беларусия' is not"),
+    (starter(countries="KZ, BY", caller_ids="{KZ: +77272345678}"), "countries: 'KZ, BY' is no list; write [KZ, BY]"),
+    (starter(countries="Казахстан Беларусь"), "countries: 'Казахстан Беларусь' is no list; write [KZ, BY]"),
+    (starter(countries="United Kingdom"), "countries: 'United Kingdom' is not a country; write two letters, GB"),
+    (starter(region="Rusia", purpose="advertising"), "region: 'Rusia' is not a country"),
+    (
+        changed("    2:", "    2: {answer: talk, connect: +74950000000}", starter(caller_id="x")),
+        "caller_id: 'x' is not",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "says"), BEGOTTEN, ids=[one[1] for one in BEGOTTEN])
+def test_a_mistake_begets_no_other(tmp_path: Path, text: str, says: str) -> None:
+    (line,) = told(read(tmp_path, text))
+    assert says in line
+
+
+def test_a_mistake_hides_no_other(tmp_path: Path) -> None:
+    text = changed("    9:", "    9: {answer: stop}") + "outcomes: {renew: [{stage: X}], no_answer: []}\n"
+    assert len(told(read(tmp_path, text))) == 3
+    text = starter(countries="[KZ, xx]", caller_id="x", caller_ids="{Moscow: +74951234567}")
+    assert len(told(read(tmp_path, text))) == 3

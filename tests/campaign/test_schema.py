@@ -84,6 +84,11 @@ RIGHT = [
     starter(attempts="{at_most: '3', wait: {busy: 1.5 hours, hung_up: never}}"),
     starter(limits="{per_person: {1 day: 2, 2 weeks: 4}}", pacing="{lines: 5, calls_per_second: 0.5}"),
     starter(audience="{card: deal, contract_end: 2026, do_not_call: yes}"),
+    starter(limits="{money: {a_day: 50.5, in_all: '500', currency: USD, a_minute: 0.2}}"),
+    f"{STARTER}\noutcomes: {{renew: [{{task: {{for: responsible}}}}, {{notify: {{for: responsible}}}}, {{notify: 7}},"
+    " {notify: responsible}, {item: {create: deal, for: responsible}}, {task: {for: 7}}]}\n",
+    starter(audience="{card: deal, contract_end: x, where: {any: {Город: Омск}, none: {Тариф: [A, B]}}}"),
+    starter(audience="{card: deal, contract_end: x, skip_when: {any: {Город: Омск}, none: [{Тариф: A}]}}"),
     changed("    1:", '    "*": {answer: repeat}\n    "#": {answer: more}\n    1: {answer: renew}'),
 ]  # fmt: skip
 
@@ -96,13 +101,21 @@ def test_what_check_takes_it_takes(tmp_path: Path, text: str) -> None:
     assert wrong(text) == []
 
 
+def test_money_is_no_negative_amount_and_a_task_is_for_nobody_unknown() -> None:
+    money = "{money: {in_all: 50, currency: USD, a_minute: %s}}"
+    for amount in ("0", "-1", "x", "'0,2'"):
+        assert wrong(starter(limits=money % amount)) == ["limits/money/a_minute"], amount
+    assert wrong(f"{STARTER}\noutcomes: {{renew: [{{task: {{for: boss}}}}]}}\n") == ["outcomes/renew/0/task/for"]
+
+
 def broken() -> Iterator[tuple[str, str, str]]:
     yield from mistakes.pytestmark[0].args[1]  # type: ignore[attr-defined]
 
 
 # What is about two keys at once, or needs our tables, an editor cannot know.
 NOT_SEEN = (
-    "is the answer of another key", "no key says do_not_call", "is the caller_id itself", "whoever opts out",
+    "is the answer of another key", "is what an outcome", "no key says do_not_call", "is the caller_id itself",
+    "whoever opts out",
     "is not a number that exists", "is a toll free", "advertising by an automatic call", "there is no 'renwal",
     "holidays of 'XX'", "ring_for: must be", "heard_after: must be", "ends before it begins", "'0 minutes", "0 minutes",
     "is not a time zone", "is none of: contact, deal, lead, company", "did you mean 'deal'",

@@ -125,3 +125,5 @@ def test_what_is_wrong_is_said_at_its_place(tmp_path: Path, line: str, says: str
     lines = told(read(tmp_path, changed("# voice:", line)))
     assert len(lines) == 1, lines
     assert says in lines[0]
+    if "rung" in says:
+        assert f":{len('caller_ids: {') + 1}: " in lines[0]  # at the key
