@@ -116,7 +116,7 @@ def test_many_at_once_make_whole_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize("rate", [8000, 16000, 22050, 44100])
 def test_only_what_8_khz_can_hold_is_kept(hz: int, heard: bool, rate: int) -> None:
     if hz * 2 >= rate:
-        pytest.skip("is not in it")
+        pytest.skip("a recording at this rate cannot hold this tone")
     samples = array("h", (round(10_000 * math.sin(2 * math.pi * hz * n / rate)) for n in range(rate // 2)))
     found = to_8_khz(samples, rate)
     assert len(found) == 4000
