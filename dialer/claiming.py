@@ -105,7 +105,6 @@ def _lock_due(
     c: sa.Connection, budget: Budget, open_to: Mapping[str, Share], scope: Scope, *, now: datetime, most: int
 ) -> list[Any]:
     """The first due attempts of each campaign with room, targets locked before attempts, oldest first."""
-    busy = attempts.alias("busy")
     wanted: list[Any] = []
     for name, share in open_to.items():
         first = [
@@ -132,7 +131,7 @@ def _lock_due(
                 *([targets.c.card_type == "test"] if share.only_tests else []),
                 # as an expression: PostgreSQL's last statistics know of none that were seen just now
                 sa.func.coalesce(targets.c.seen_at, targets.c.seen_at) >= now - budget.fresh_for,
-                ~sa.exists().where(busy.c.number == head.c.number, busy.c.phase.in_(LIVE)),
+                ~sa.exists().where(_busy.c.number == head.c.number, _busy.c.phase.in_(LIVE)),
             )
             .order_by(head.c.due_at, head.c.id)
             .limit(min(most, share.room))
@@ -154,6 +153,9 @@ def _lock_due(
         .with_for_update(skip_locked=True, of=attempts)
     ).all()  # fmt: skip
     return sorted(rows, key=lambda row: order.index(row.id))
+
+
+_busy = attempts.alias("busy")
 
 
 def _permitted(

@@ -159,11 +159,13 @@ def may_have_rung() -> sa.ColumnElement[bool]:
 def tries_by_target(c: sa.Connection, ids: Collection[int]) -> dict[int, tuple[datetime, ...]]:
     """When each was dialed for this very reason."""
     found: dict[int, list[datetime]] = defaultdict(list)
-    rows = c.execute(
-        sa.select(attempts.c.target_id, attempts.c.claimed_at)
-        .where(attempts.c.target_id.in_(sorted(ids)), attempts.c.counts)
-        .order_by(attempts.c.claimed_at)
-    )
-    for target, at in rows:
+    for target, at in c.execute(_tried, {"ids": sorted(ids)}):
         found[target].append(at)
     return {target: tuple(moments) for target, moments in found.items()}
+
+
+_tried = (
+    sa.select(attempts.c.target_id, attempts.c.claimed_at)
+    .where(among(attempts.c.target_id, "ids"), attempts.c.counts)
+    .order_by(attempts.c.claimed_at)
+)

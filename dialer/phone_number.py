@@ -139,21 +139,23 @@ def _find(text: str, region: str) -> tuple[PhoneNumber, ...]:
 
 def _phone(parsed: phonenumbers.PhoneNumber) -> PhoneNumber:
     region = phonenumbers.region_code_for_number(parsed) or ""
+    kind = phonenumbers.number_type(parsed)
     return PhoneNumber(
         number=phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164),
         region=region,
-        zones=_zones(parsed, region),
-        kind=_KINDS.get(phonenumbers.number_type(parsed), "unknown"),
-        valid=phonenumbers.is_valid_number(parsed),
+        zones=_zones(parsed, region, kind),
+        kind=_KINDS.get(kind, "unknown"),
+        # what is_valid_number asks, too, is whether it is of any kind
+        valid=kind != PhoneNumberType.UNKNOWN,
     )
 
 
-def _zones(parsed: phonenumbers.PhoneNumber, region: str) -> tuple[str, ...]:
+def _zones(parsed: phonenumbers.PhoneNumber, region: str, kind: int) -> tuple[str, ...]:
     """The zones of a prefix, without those of other countries: +7 is said to lie in Bucharest, too."""
     at_home = _zones_of(region)
     said = tuple(sorted(zone for zone in timezone.time_zones_for_number(parsed) if zone in at_home))
     # a mobile of a country with several zones may be in any: the table forgets Kaliningrad
-    roams = len(said) > 1 and phonenumbers.number_type(parsed) == PhoneNumberType.MOBILE
+    roams = len(said) > 1 and kind == PhoneNumberType.MOBILE
     return tuple(sorted(at_home)) if roams or not said else said
 
 

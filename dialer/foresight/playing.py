@@ -20,7 +20,7 @@ from dialer.budgets import Budget
 from dialer.campaign_store import Running
 from dialer.cancelling import LIVE
 from dialer.claiming import Claim, claim_due
-from dialer.database import ThrowAway
+from dialer.database import ThrowAway, among
 from dialer.foresight.answers import Assumed, Ending, ends
 from dialer.foresight.people import People, brought, brought_first, cancel_gone, has_conditions
 from dialer.intake import take_in_people
@@ -197,10 +197,7 @@ class Play:
         return count
 
     def _any_due(self, trunk: str, now: datetime) -> bool:
-        due = sa.select(attempts.c.id).where(
-            attempts.c.trunk == trunk, attempts.c.phase == "planned", attempts.c.due_at <= now
-        )
-        return self.copy.read(lambda c: c.execute(due.limit(1)).first()) is not None
+        return self.copy.read(lambda c: c.execute(_due, {"trunk": trunk, "now": now}).first()) is not None
 
     def _changes(self) -> int:
         """Of rows, since the copy was made."""
@@ -210,16 +207,8 @@ class Play:
         if not claims:
             return
         lines, last = self._lines[budget.trunk], self._last.get(budget.trunk, PAST)
-        others = attempts.alias("others")
-        count = (
-            sa.select(sa.func.count())
-            .where(others.c.target_id == attempts.c.target_id, others.c.counts)
-            .scalar_subquery()
-        )
-        of = sa.select(attempts.c.id, attempts.c.target_id, attempts.c.campaign, count.label("nth"))
-        rows = self.copy.read(
-            lambda c: {row.id: row for row in c.execute(of.where(attempts.c.id.in_([one.attempt for one in claims])))}
-        )
+        ids = {"ids": [one.attempt for one in claims]}
+        rows = self.copy.read(lambda c: {row.id: row for row in c.execute(_begun, ids)})
         for claim in claims:
             row = rows[claim.attempt]
             ending = ends(self.assumed, self.running[row.campaign].campaign, claim.number, row.nth)
@@ -258,3 +247,23 @@ class Play:
         found += c.execute(sa.select(trunks.c.paused_until).where(trunks.c.name.in_(list(self._lines)))).scalars()
         found += c.execute(sa.select(campaigns.c.next_slot_at)).scalars()
         return [moment for moment in found if moment is not None]
+
+
+_due = (
+    sa.select(attempts.c.id)
+    .where(
+        attempts.c.trunk == sa.bindparam("trunk"), attempts.c.phase == "planned",
+        attempts.c.due_at <= sa.bindparam("now"),
+    )
+    .limit(1)
+)  # fmt: skip
+_others = attempts.alias("others")
+_begun = sa.select(
+    attempts.c.id,
+    attempts.c.target_id,
+    attempts.c.campaign,
+    sa.select(sa.func.count())
+    .where(_others.c.target_id == attempts.c.target_id, _others.c.counts)
+    .scalar_subquery()
+    .label("nth"),
+).where(among(attempts.c.id, "ids"))

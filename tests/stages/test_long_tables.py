@@ -22,6 +22,7 @@ from dialer.tables import attempts
 from tests.stages.fakes import Exchange, Portal
 from tests.stages.scene import HOUR, MINUTE, NOON, SECOND, TIMING, Scene
 
+ALL_OF_A_CAMPAIGN = ("attempt_used", "attempt_dialed")
 LONG = ("attempt", "target", "target_number", "entry", "news", "busy", "do_not_call")
 
 
@@ -90,3 +91,5 @@ def test_no_statement_of_the_ticks_reads_a_whole_table(scene: Scene, database: D
                 words = row[3].split()
                 whole = words[0] == "SCAN" and words[1] in LONG and "attempt_to_cancel" not in words
                 assert not whole, (row[3], text)
+                walks = words[-1] == "(campaign=?)" and words[-2] in ALL_OF_A_CAMPAIGN
+                assert not walks, (row[3], text)
