@@ -29,6 +29,7 @@ from dialer.crm.bitrix24_reading import (
 from dialer.crm.bitrix24_rest import Rest
 from dialer.crm.bitrix24_stages import Stages
 from dialer.crm.bitrix24_talks import Talks
+from dialer.crm.bitrix24_telephony import Telephony
 from dialer.crm.bitrix24_types import Types, entity_of
 from dialer.crm.bitrix24_users import Users
 from dialer.crm.bitrix24_wire import ANSWER_WITHIN
@@ -60,7 +61,8 @@ class Bitrix24:
         types = Types(self._rest, clock)
         self._source = Source(self._rest, types, self._fields, Talks(self._rest, clock))
         self._users = Users(self._rest)
-        self._desk = Desk(self._rest, self._users, self._fields, Stages(self._rest, clock, types))
+        stages, telephony = Stages(self._rest, clock, types), Telephony(self._rest, clock)
+        self._desk = Desk(self._rest, self._users, self._fields, stages, telephony)
 
     def __repr__(self) -> str:
         return f"Bitrix24({self._rest.shown})"

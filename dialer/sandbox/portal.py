@@ -34,7 +34,7 @@ SCOPES = {
 NOT_IN_BATCH = ("batch", "telephony.externalcall.attachrecord", "disk.folder.uploadfile", "disk.storage.uploadfile")
 
 
-_by_application: ContextVar[bool] = ContextVar("by_application", default=False)
+BY_APPLICATION: ContextVar[bool] = ContextVar("by_application", default=False)
 """Which way in the request that is being answered has come."""
 
 
@@ -80,7 +80,7 @@ class Portal:
         if match is None:
             return html(404)
         method = match[3].lower()
-        _by_application.set(match[2] is None)
+        BY_APPLICATION.set(match[2] is None)
         if match[2] is None:
             refusal = self.oauth.refusal(str(_parameters(request).get("auth", "")))
             if refusal is not None:
@@ -253,7 +253,7 @@ class Portal:
         if needs is not None and not needs & set(self.scopes):
             text = "The request requires higher privileges than provided by the webhook token"
             raise RestError(403, "insufficient_scope", text)
-        if method in APPLICATION_ONLY and not _by_application.get():
+        if method in APPLICATION_ONLY and not BY_APPLICATION.get():
             raise RestError(403, "WRONG_AUTH_TYPE", "Current authorization type is denied for this method")
         return methods[method]
 

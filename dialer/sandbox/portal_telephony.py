@@ -97,7 +97,7 @@ class Telephony:
             }  # fmt: skip
             self.chats += _is_on(p, "ADD_TO_CHAT")
             self.shown += _is_on(p, "SHOW")
-        told = {"CALL_ID": known, "CRM_CREATED_LEAD": None, "CRM_CREATED_ENTITIES": []}
+        told: dict[str, Any] = {"CALL_ID": known, "CRM_CREATED_LEAD": None, "CRM_CREATED_ENTITIES": []}
         return {"result": {**told, "CRM_ENTITY_TYPE": kind or None, "CRM_ENTITY_ID": card}}
 
     def finish(self, p: Mapping[str, Any]) -> dict[str, Any]:
