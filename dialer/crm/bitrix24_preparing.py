@@ -17,7 +17,7 @@ from dialer.crm.bitrix24_types import Types, entity_of
 from dialer.errors import CrmError
 
 LINE_NAME = "bitrix24-dialer"
-OWN = re.compile(r"UF_[A-Z0-9_]{1,47}")
+OWN = re.compile(r"UF_CRM_[A-Z0-9_]{1,43}")
 CAMEL = re.compile(r"uf[A-Z]\w*")
 RIGHT = "give the {way}'s user the right to change the CRM's settings"
 

@@ -30,6 +30,16 @@ BIND, TELL = "crm.activity.binding.add", "crm.activity.update"
 STEPS = (REGISTER, FINISH, BIND, TELL)
 LATE = 0.05
 """Seconds after which the portal executes what it has lost the connection of."""
+STORM = (
+    *[Rule("batch", do, chance=0.08, seconds=LATE) for do in (
+        "late", "drop_before", "drop_after", "500_after", "html_after", "garbage", "refuse_after", "error_200", "503")],
+    *[Rule(f"batch/{step}", do, chance=0.05) for step in STEPS for do in (
+        "500_before", "500_after", "refuse:", "refuse_after", "leave_out", "drop_after", "503",
+        "refuse:ACCESS_DENIED")],
+    *[Rule(f"batch/{what}", do, chance=0.05) for what in ("crm.activity.list", "voximplant.statistic.get")
+      for do in ("500_before", "leave_out", "503")],
+    *[Rule(what, "html", chance=0.2) for what in ("user.get", "scope", "telephony.externalline.get")],
+)  # fmt: skip
 REACHED = {"disposition": "reached", "talked": 30, "why": "", "cost": None, "currency": None}
 
 
@@ -227,6 +237,27 @@ def test_a_deal_that_is_deleted_after_the_call_was_finished_keeps_it_where_it_is
     calls.go_on(3)
     assert len(on.portal.telephony.statistics) == 1
     assert on.portal.timeline("contact", 1)[0]["text"] == "reached None 30"
+
+
+def test_after_a_storm_every_call_stands_once_and_says_what_it_should(calls: Calls, on: OnLoopback) -> None:
+    rung = [calls.ring(card, kind="deal" if card % 2 else "contact") for card in range(1, 13)]
+    on.portal.faults.set(*STORM)
+    for place in range(8):
+        calls.round()
+        time.sleep(2 * LATE)
+        calls.pass_by((1, 35)[place % 2] * MINUTE)
+        if place == 3:
+            for attempt in rung[:6]:
+                calls.scene.set(attempts, attempt, talked=99, owes_at=calls.now())
+    on.portal.faults.set()
+    calls.go_on(6, skipping=15 * MINUTE)
+    assert {row.state for row in calls.scene.entries()} == {"written"}
+    refs = sorted(row.ref for row in calls.scene.entries() if row.kind == "call")
+    assert sorted(one["EXTERNAL_CALL_ID"] for one in on.portal.telephony.statistics) == refs
+    assert len(on.portal.activities) == 12
+    for card in range(1, 13):
+        told = [one for one in on.portal.timeline("deal" if card % 2 else "contact", card) if one["kind"] == "call"]
+        assert [one["text"] for one in told] == [f"reached None {99 if card <= 6 else 30}"]
 
 
 # Corrections
