@@ -127,10 +127,15 @@ def test_what_is_known_of_the_cost_is_told_and_why_it_failed(calls: Calls, on: O
 
 
 @pytest.mark.parametrize(
-    ("do", "skipping"),
-    [("drop_after", 2 * MINUTE), ("drop_after", 40 * MINUTE), ("leave_out", 2 * MINUTE), ("drop_before", 40 * MINUTE)],
+    ("step", "do", "skipping"),
+    [
+        *((step, "drop_after", 2 * MINUTE) for step in STEPS),
+        (REGISTER, "drop_after", 40 * MINUTE),
+        (FINISH, "drop_after", 40 * MINUTE),
+        (FINISH, "leave_out", 2 * MINUTE),
+        (FINISH, "drop_before", 40 * MINUTE),
+    ],
 )
-@pytest.mark.parametrize("step", STEPS)
 def test_a_step_whose_answer_is_lost_is_looked_for_and_not_taken_twice(
     calls: Calls, on: OnLoopback, step: str, do: str, skipping: timedelta
 ) -> None:
@@ -152,7 +157,7 @@ def test_a_node_that_dies_between_two_steps_is_followed_by_another(calls: Calls,
     calls.stands_once()
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", [REGISTER, FINISH])
 def test_a_step_that_the_portal_takes_long_after_the_connection_broke_is_taken_once(
     calls: Calls, on: OnLoopback, step: str
 ) -> None:
