@@ -80,14 +80,29 @@ def init(
         Optional[Language],  # noqa: UP045
         typer.Option(help="Of the words; without it the terminal's (LANG), or Russian."),
     ] = None,
+    bitrix24: Annotated[
+        bool, typer.Option("--bitrix24", help="Make on the portal what the campaigns here need, and no folder.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Write a folder to start from. Nothing there is overwritten.
 
-    A campaign, its words, and an .env with a fresh secret.
+    A campaign, its words, and an .env with a fresh secret. With --bitrix24, later and inside that folder: show which
+    fields the campaigns name and the portal lacks (contract's end, do not call, time zone), and an application's
+    telephone line; ask; and make them there. What is there already is left as it is. Exit 1 where anything is lacking.
     """
-    from dialer.commands import init
+    from dialer.commands import init, preparing
 
-    init.init(folder, language)
+    def sure(question: str) -> None:
+        if not yes:
+            typer.confirm(question, abort=True, err=True)
+
+    if not bitrix24:
+        init.init(folder, language)
+        return
+    if folder != Path() or language is not None:
+        raise typer.BadParameter("--bitrix24 goes with no folder and no language: run it inside the folder")
+    raise typer.Exit(preparing.prepare(_settings(), sure=sure))
 
 
 @app.command()

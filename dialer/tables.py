@@ -260,7 +260,9 @@ class EntryRow(SQLModel, table=True):
     """`state`: owed, writing, written, doubtful, set_aside. A call record is one an attempt, a note one a target.
 
     `slot` is which line of the campaign's `outcomes` it is, empty for calls and notes; what is to be written is in
-    `details` as JSON, and does not change any more.
+    `details` as JSON, and does not change any more. A call's say how it ended, until the CRM has taken them.
+
+    `remote_key`: how far an entry has come that takes several steps, in the CRM's words.
 
     `hash` is of the text that should stand there, `sent_hash` of the one last sent, `written_hash` of the one known to.
     """
@@ -292,6 +294,7 @@ class EntryRow(SQLModel, table=True):
     sent_hash: str | None = None
     written_hash: str | None = None
     remote_id: int | None = None
+    remote_key: str | None = None
     due_at: datetime
     owed_since: datetime
     node: str | None = None

@@ -28,11 +28,12 @@ class TokenStore:
 
     def load(self) -> Tokens | None:
         """Raises CrmRefused where DIALER_SECRET is not the one that sealed them."""
-        row = self._database.read(lambda c: c.execute(sa.select(access)).first())
+        row = self._database.read(_held)
         return None if row is None else self._opened(row)
 
     def trouble(self) -> str:
-        return self._database.read(lambda c: c.execute(sa.select(access.c.trouble)).scalar()) or ""
+        row = self._database.read(_held)
+        return "" if row is None else str(row.trouble)
 
     def keep(self, tokens: Tokens) -> None:
         now = self._clock()
@@ -101,3 +102,8 @@ class TokenStore:
                 " or install the application on the portal again"
             )
         return Tokens(row.member_id, row.endpoint, *json.loads(pair))
+
+
+def _held(c: sa.Connection) -> Any:
+    """None also in a database that no service has made its tables in yet."""
+    return c.execute(sa.select(access)).first() if sa.inspect(c).has_table(access.name) else None

@@ -37,7 +37,8 @@ from tests.web.node import Node
 SUBJECTS = [
     "versions", "campaign files", "database", "database version", "database writing", "database clock",
     "Bitrix24 way in", "Bitrix24",
-    "Bitrix24 scope crm", "Bitrix24 scope user_brief", "Bitrix24 deals", "Bitrix24 contacts", "Bitrix24 clock",
+    "Bitrix24 scope crm", "Bitrix24 scope user_brief", "Bitrix24 deals", "Bitrix24 contacts", "Bitrix24 calls",
+    "Bitrix24 clock",
     "fields of renewal", "Twilio account", "Twilio clock", "Twilio balance", "caller ID +74950000000", "calls to RU",
     "webhooks", "webhook signature", "rehearsal",
 ]  # fmt: skip

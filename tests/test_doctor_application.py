@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -43,6 +44,15 @@ def test_before_it_is_installed_the_address_to_open_is_said(database: Database, 
     assert not found.good
     assert "https://firma.bitrix24.ru/oauth/authorize/?client_id=local." in found.remedy
     assert "https://dialer.example.com/bitrix24/install" in found.remedy
+
+
+def test_before_there_is_a_database_nobody_has_installed_it(tmp_path: Path, on: OnLoopback) -> None:
+    given = Settings.model_validate(
+        {"database_url": f"sqlite:///{tmp_path / 'new.db'}", "secret": "a secret of sixteen and more",
+         "bitrix24_client_id": "local.1", "bitrix24_client_secret": "secret", "bitrix24_oauth_url": on.url}
+    )  # fmt: skip
+    [found] = examine_application(given)
+    assert found.text == "no portal has installed the application yet"
 
 
 def test_without_a_public_address_that_comes_first(database: Database, on: OnLoopback) -> None:

@@ -69,8 +69,10 @@ class EntryKind(StrEnum):
 class Entry:
     """One thing owed to the CRM. `ref` is ours, unique for ever, and findable in what was written.
 
-    With a `remote_id` the entry exists and is to be updated; only calls and notes ever are. Times are aware UTC.
-    `details` by kind, None where nothing is said: a task's `deadline` and `user`; a stage's `stage`, `had`, the code of
+    With a `remote_id` the entry exists and is to be updated; only calls and notes ever are. `remote_key` is how far an
+    entry has come that takes several steps, in the CRM's own words. Times are aware UTC.
+    `details` by kind, None where nothing is said: a call's `disposition`, `talked` in seconds, `why` it failed, and
+    its `cost`, a number, in `currency`; a task's `deadline` and `user`; a stage's `stage`, `had`, the code of
     the one the card had before, and `after`, the names of those to which earlier outcomes of the same calls moved it; a
     field's `fields`, and `day`, the local day that relative dates count from; a notification's `user`; an item's
     `create`, `pipeline`, `stage`, `fields`, `day` and `user`.
@@ -91,6 +93,7 @@ class Entry:
     remote_id: int | None
     first_sent_at: datetime | None
     fallback_user: int | None = None
+    remote_key: str | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -101,6 +104,7 @@ class Entry:
 
 class Outcome(StrEnum):
     written = "written"
+    further = "further"  # a step of several is done; the next is owed at once
     later = "later"  # certainly not written; try again not before `again_at`
     refused = "refused"  # certainly not written, and will not be: a person must look
     doubtful = "doubtful"  # may have been written: look before writing again
@@ -110,13 +114,14 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """`sent_at` is when a doubtful entry left."""
+    """`sent_at` is when a doubtful entry left. `remote_key` is None where it stays as it was, empty to be forgotten."""
 
     outcome: Outcome
     remote_id: int | None = None
     why: str = ""
     again_at: datetime | None = None
     sent_at: datetime | None = None
+    remote_key: str | None = None
 
 
 def are_many(missing: int, asked: int) -> bool:
@@ -152,10 +157,10 @@ class Crm(Protocol):
         is missing is gone, or may not be read any more. Raises CrmError."""
 
     def write(self, entries: Sequence[Entry], *, now: datetime) -> dict[int, Result]:
-        """By entry id: written, later, refused, doubtful or gone. Never raises for a vendor's answer."""
+        """By entry id: written, further, later, refused, doubtful or gone. Never raises for a vendor's answer."""
 
     def look_for(self, entries: Sequence[Entry], *, now: datetime) -> dict[int, Result]:
-        """By entry id: written (found), absent, gone, or later (cannot tell now)."""
+        """By entry id: written (found), further (a step is found), absent, gone, or later (cannot tell now)."""
 
     def findings(self) -> Iterator[Finding]:
         """Credentials, rights and clock, for `doctor`, each as soon as it is known."""

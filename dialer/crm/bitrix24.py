@@ -10,12 +10,14 @@ from dialer.audience import Audience, CardType
 from dialer.campaign_outcomes import Outcomes
 from dialer.crm.base import Contact, Entry, Result, Wrong
 from dialer.crm.bitrix24_access import Access
+from dialer.crm.bitrix24_call_findings import call_findings
 from dialer.crm.bitrix24_conditions import examine_conditions
 from dialer.crm.bitrix24_desk import Desk
 from dialer.crm.bitrix24_errors import Refused
 from dialer.crm.bitrix24_examining import examine_outcomes
 from dialer.crm.bitrix24_fields import Fields, fact_names
 from dialer.crm.bitrix24_looking import look_for
+from dialer.crm.bitrix24_preparing import Lack, lacks
 from dialer.crm.bitrix24_reading import (
     DATES,
     Source,
@@ -29,6 +31,7 @@ from dialer.crm.bitrix24_reading import (
 from dialer.crm.bitrix24_rest import Rest
 from dialer.crm.bitrix24_stages import Stages
 from dialer.crm.bitrix24_talks import Talks
+from dialer.crm.bitrix24_telephony import Telephony
 from dialer.crm.bitrix24_types import Types, entity_of
 from dialer.crm.bitrix24_users import Users
 from dialer.crm.bitrix24_wire import ANSWER_WITHIN
@@ -60,7 +63,8 @@ class Bitrix24:
         types = Types(self._rest, clock)
         self._source = Source(self._rest, types, self._fields, Talks(self._rest, clock))
         self._users = Users(self._rest)
-        self._desk = Desk(self._rest, self._users, self._fields, Stages(self._rest, clock, types))
+        stages, telephony = Stages(self._rest, clock, types), Telephony(self._rest, clock)
+        self._desk = Desk(self._rest, self._users, self._fields, stages, telephony)
 
     def __repr__(self) -> str:
         return f"Bitrix24({self._rest.shown})"
@@ -137,6 +141,20 @@ class Bitrix24:
     def look_for(self, entries: Sequence[Entry], *, now: datetime) -> dict[int, Result]:
         return look_for(self._desk, entries, now=now)
 
+    @property
+    def shown(self) -> str:
+        """The portal, for people."""
+        return self._rest.shown
+
+    @property
+    def way(self) -> str:
+        """webhook, application"""
+        return self._rest.way
+
+    def lacks(self, audiences: Sequence[Audience]) -> list[Lack]:
+        """What the portal has not, and can have: see `bitrix24_preparing`. Raises CrmError."""
+        return lacks(self._rest, self._source.types, self._fields, self._desk.telephony, audiences)
+
     def findings(self) -> Iterator[Finding]:
         try:
             own = self._users.own()
@@ -146,6 +164,7 @@ class Bitrix24:
         yield Finding("Bitrix24", True, f"{self._rest.shown} answers as user {own}")
         yield from self._scopes()
         yield from self._rights()
+        yield from call_findings(self._rest, self._desk.telephony)
         yield self._time()
 
     def _scopes(self) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from dialer.crm.bitrix24_fields import Fields
 from dialer.crm.bitrix24_rest import Rest
 from dialer.crm.bitrix24_stages import Stages
+from dialer.crm.bitrix24_telephony import Telephony
 from dialer.crm.bitrix24_users import Users
 
 
@@ -16,3 +17,4 @@ class Desk:
     users: Users
     fields: Fields
     stages: Stages
+    telephony: Telephony

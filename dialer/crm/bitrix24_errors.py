@@ -30,6 +30,7 @@ WHOLE_WAY = {
     "OVERLOAD_LIMIT": "the portal's REST is blocked by hand: ask Bitrix24's support",
     "PORTAL_DELETED": "the portal is closed or deleted",
     "PAYMENT_REQUIRED": "the portal's plan has no REST: renew it",
+    "WRONG_AUTH_TYPE": "the portal lets only a local application do this: `dialer doctor` says how",
     "METHOD_CONFIRM_WAITING": "an administrator of the portal must confirm this method",
     "METHOD_CONFIRM_DENIED": "an administrator of the portal has forbidden this method",
     "ALLOWED_ONLY_INTRANET_USER": "the {way} belongs to an extranet user: make one as an employee",
@@ -44,10 +45,13 @@ CERTAIN = {
 }  # fmt: skip
 # These methods often have no code; other texts may be in the portal's language.
 CERTAIN_TEXTS = ("the field ", "the only one communication", "could not build binding", "access denied",
-                 "activity is not found", "not found")  # fmt: skip
+                 "activity is not found", "not found", "user is not found or is not active",
+                 "unsupported phone number format", "unknown type", "user_id or user_phone_inner should",
+                 "call_start_date should be", "call_id must be", "line already exists",
+                 "number should not be empty", "could not find line", "there are no fields")  # fmt: skip
 PERHAPS_EXECUTED = {"INTERNAL_SERVER_ERROR", "ERROR_UNEXPECTED_ANSWER"}
 BEFORE_EXECUTION = (401, 403, 404, 405)
-RESPONSIBLE_IS_WRONG = "the field responsible_id"
+RESPONSIBLE_IS_WRONG = ("the field responsible_id", "user is not found or is not active")
 
 
 class Later(CrmUnavailable):
@@ -73,7 +77,7 @@ class Refused(CrmRefused):
         self.code, self.text = code, text
         self.is_certain = code is None or code in CERTAIN or status in BEFORE_EXECUTION or _starts(text, *CERTAIN_TEXTS)
         self.can_be_mended = code is None or code in WHOLE_WAY or _starts(text, "access denied")
-        self.blames_responsible = _starts(text, RESPONSIBLE_IS_WRONG)
+        self.blames_responsible = _starts(text, *RESPONSIBLE_IS_WRONG)
         self.sent_at: datetime | None = None
 
 

@@ -1,4 +1,5 @@
-"""Doubtful entries looked for: a call record by our ORIGIN_ID, a note or a task by its mark among the card's newest.
+"""Doubtful entries looked for: a call record by our ORIGIN_ID or its CALL_ID, a note or a task by its mark among the
+card's newest.
 
 What is not found may be written again. What cannot be told now is asked again later: a guess would stand there twice.
 """
@@ -11,6 +12,7 @@ from typing import Any
 
 from dialer.crm.base import Entry, EntryKind, Outcome, Result, are_many
 from dialer.crm.bitrix24_additions import rows_of, search_for
+from dialer.crm.bitrix24_calls_looking import look_for_calls
 from dialer.crm.bitrix24_changes import CHANGES, Change, plan_changes
 from dialer.crm.bitrix24_desk import Desk
 from dialer.crm.bitrix24_errors import Doubt, Later
@@ -58,6 +60,13 @@ def _look_for_some(desk: Desk, some: Sequence[Entry], now: datetime) -> dict[int
     # sent again it takes its own place
     results |= {one.id: Result(Outcome.absent) for one in some if one.kind is EntryKind.notify}
     results |= _compared(desk, [one for one in some if one.kind in CHANGES and one.id not in results], now)
+    return results | _looked_for_calls(desk, some, _paged(desk, some, answer, results, now), now)
+
+
+def _paged(
+    desk: Desk, some: Sequence[Entry], answer: Batch, results: dict[int, Result], now: datetime
+) -> dict[int, Result]:
+    rest = desk.rest
     looking = [one for one in some if one.id not in results]
     for page in range(1, PAGES_MOST + 1):
         found = {one.id: _found(rest, one, answer, now) for one in looking}
@@ -69,6 +78,19 @@ def _look_for_some(desk: Desk, some: Sequence[Entry], now: datetime) -> dict[int
     return results | {
         one.id: _cannot_tell(Later(f"the card has more {_MANY[one.kind]} than can be searched"), now) for one in looking
     }
+
+
+def _looked_for_calls(
+    desk: Desk, some: Sequence[Entry], results: dict[int, Result], now: datetime
+) -> dict[int, Result]:
+    """What is no call activity of our own may stand in the statistics."""
+    absent = [one for one in some if one.kind is EntryKind.call and results[one.id] == Result(Outcome.absent)]
+    try:
+        found = look_for_calls(desk.rest, desk.telephony, absent) if absent else {}
+    except CrmError as error:
+        return results | {one.id: _cannot_tell(error, now) for one in absent}
+    told = {id: one if isinstance(one, Result) else _cannot_tell(one, now) for id, one in found.items()}
+    return results | told
 
 
 def _compared(desk: Desk, some: Sequence[Entry], now: datetime) -> dict[int, Result]:

@@ -73,6 +73,15 @@ class Rest:
     def shown(self) -> str:
         return self._access.shown
 
+    @property
+    def way(self) -> str:
+        """webhook, application"""
+        return self._access.way
+
+    def took(self, method: str) -> float | None:
+        """Seconds that one call of it took of late; None before the first."""
+        return self._operating.took(method)
+
     def free_at(self, method: str) -> datetime | None:
         """When a method whose time is nearly used up may be called again; None where it may now."""
         return self._operating.free_at(method)

@@ -1,4 +1,4 @@
-"""Entries → call activities, timeline comments and all that outcomes add or change, many in one request.
+"""Entries → call records, timeline comments and all that outcomes add or change, many in one request.
 
 No method has any protection against doubles, so what may have been written is `doubtful`, and looked for before it
 is written again. A comment on a missing card is accepted and seen by nobody: the request itself asks, at its end, which
@@ -7,26 +7,28 @@ of the cards are there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from dialer.audience import CardType
 from dialer.crm.base import Entry, EntryKind, Outcome, Result
 from dialer.crm.bitrix24_additions import ADDED, added, addition
+from dialer.crm.bitrix24_calls import call_command, call_done, call_failed, lasts
 from dialer.crm.bitrix24_changes import CHANGES, Change, changed, plan_changes
 from dialer.crm.bitrix24_desk import Desk
 from dialer.crm.bitrix24_errors import Doubt, Later, Refused
 from dialer.crm.bitrix24_items import made, new_item
-from dialer.crm.bitrix24_marks import ORIGINATOR, iso, mark
+from dialer.crm.bitrix24_marks import mark
 from dialer.crm.bitrix24_reading import whole
 from dialer.crm.bitrix24_rest import COMMANDS_MOST, Batch, Command
+from dialer.crm.bitrix24_telephony import Open
 from dialer.crm.bitrix24_types import entity_of
-from dialer.crm.bitrix24_users import Users
 from dialer.errors import CrmError
 
 ENTRIES_MOST = COMMANDS_MOST - 2  # and one question for each kind of card
-OUTGOING, CALL, PLAIN_TEXT = 2, 2, 1
+SECONDS_MOST = 40.0
+"""The portal cuts a request at 60, wherever it is."""
 FOR_SOMEBODY = (EntryKind.call, EntryKind.item, *ADDED)
 MENDED_AFTER = timedelta(minutes=5)
 LISTING = "crm.item.list"
@@ -37,7 +39,7 @@ Card = tuple[CardType, int]
 def write(desk: Desk, entries: Sequence[Entry], *, within: timedelta, now: datetime) -> dict[int, Result]:
     """`now` is when the entries were claimed; they leave `within` that, or not at all."""
     results: dict[int, Result] = {}
-    for some in portions(entries):
+    for some in portions(entries, lasts=lambda one: _lasts(desk, one)):
         results |= _write_some(desk, some, until=now + within, now=now)
     return results
 
@@ -46,9 +48,12 @@ def _write_some(desk: Desk, some: Sequence[Entry], *, until: datetime, now: date
     rest, users = desk.rest, desk.users
     results: dict[int, Result] = {}
     responsible: dict[int, int] = {}
+    way: Open | None = None
     for_somebody = [one for one in some if one.remote_id is None and one.kind in FOR_SOMEBODY]
     try:
         responsible = users.responsible(for_somebody, now)
+        if any(one.kind is EntryKind.call for one in for_somebody):
+            way = desk.telephony.open()
     except CrmError as error:
         results |= {one.id: _not_sent(error, now) for one in for_somebody}
     changes, settled = _changes(desk, some, until=until, now=now)
@@ -59,7 +64,7 @@ def _write_some(desk: Desk, some: Sequence[Entry], *, until: datetime, now: date
             continue
         change = changes.get(one.id)
         try:
-            command = _command(desk, one, responsible.get(one.id)) if change is None else change.command
+            command = _command(desk, one, responsible.get(one.id), way) if change is None else change.command
         except CrmError as error:
             results[one.id] = _not_sent(error, now)
             continue
@@ -86,8 +91,9 @@ def _write_some(desk: Desk, some: Sequence[Entry], *, until: datetime, now: date
     missing = missing_cards(commands, answer)
     for one in sent:
         is_gone = (one.card_type, one.card_id) in missing
-        done = _done(one, answer.results.get(f"e{one.id}"), changes.get(one.id), is_gone=is_gone)
-        results[one.id] = done or _failed(one, answer, users, responsible.get(one.id), is_gone=is_gone, now=now)
+        method = commands[f"e{one.id}"][0]
+        done = _done(one, method, answer.results.get(f"e{one.id}"), changes.get(one.id), is_gone=is_gone)
+        results[one.id] = done or _failed(desk, one, method, answer, responsible.get(one.id), is_gone=is_gone, now=now)
     return results
 
 
@@ -119,14 +125,16 @@ def _changes(
     return changes, settled
 
 
-def portions(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
-    """As many as one request carries, with one question for each kind of card."""
+def portions(entries: Sequence[Entry], *, lasts: Callable[[Entry], float] = lambda _: 0.0) -> Iterator[list[Entry]]:
+    """As many as one request carries, with one question for each kind of card, and as it has the time for."""
     some: list[Entry] = []
+    seconds = 0.0
     for one in entries:
         kinds = {other.card_type for other in some} | {one.card_type}
-        if len(some) + 1 + len(kinds) > COMMANDS_MOST:
+        seconds += lasts(one)
+        if len(some) + 1 + len(kinds) > COMMANDS_MOST or (some and seconds > SECONDS_MOST):
             yield some
-            some = []
+            some, seconds = [], lasts(one)
         some.append(one)
     if some:
         yield some
@@ -168,52 +176,50 @@ def again(error: Exception, now: datetime) -> datetime | None:
     return now + MENDED_AFTER if isinstance(error, Refused) else None
 
 
-def _command(desk: Desk, entry: Entry, responsible: int | None) -> Command:
+def _lasts(desk: Desk, entry: Entry) -> float:
+    return lasts(entry, desk.rest, desk.telephony) if entry.kind is EntryKind.call else 0.0
+
+
+def _command(desk: Desk, entry: Entry, responsible: int | None, way: Open | None) -> Command:
     """Raises CrmError."""
+    if entry.kind is EntryKind.call:
+        return call_command(entry, responsible, way)
     if entry.kind is EntryKind.item:
         return new_item(desk, entry, responsible)
     if entry.kind in ADDED:
         return addition(entry, responsible)
-    if entry.kind is EntryKind.note:
-        text = f"{entry.text}\n{mark(entry.ref)}"
-        if entry.remote_id is not None:
-            return "crm.timeline.comment.update", {"id": entry.remote_id, "fields": {"COMMENT": text}}
-        card = {"ENTITY_ID": entry.card_id, "ENTITY_TYPE": entry.card_type.value}
-        return "crm.timeline.comment.add", {"fields": {**card, "COMMENT": text}}
-    fields = {
-        "SUBJECT": entry.subject, "DESCRIPTION": entry.text, "DESCRIPTION_TYPE": PLAIN_TEXT, "COMPLETED": "Y",
-        "START_TIME": iso(entry.started_at), "END_TIME": iso(entry.ended_at),
-    }  # fmt: skip
+    text = f"{entry.text}\n{mark(entry.ref)}"
     if entry.remote_id is not None:
-        return "crm.activity.update", {"id": entry.remote_id, "fields": fields}
-    met = (CardType.contact, entry.contact_id) if entry.contact_id else (entry.card_type, entry.card_id)
-    whom = {"VALUE": entry.number, "ENTITY_ID": met[1], "ENTITY_TYPE_ID": entity_of(met[0])}
-    new = {
-        "OWNER_TYPE_ID": entity_of(entry.card_type), "OWNER_ID": entry.card_id, "TYPE_ID": CALL, "DIRECTION": OUTGOING,
-        "RESPONSIBLE_ID": responsible, "ORIGINATOR_ID": ORIGINATOR, "ORIGIN_ID": entry.ref, "COMMUNICATIONS": [whom],
-    }  # fmt: skip
-    return "crm.activity.add", {"fields": {**fields, **new}}
+        return "crm.timeline.comment.update", {"id": entry.remote_id, "fields": {"COMMENT": text}}
+    card = {"ENTITY_ID": entry.card_id, "ENTITY_TYPE": entry.card_type.value}
+    return "crm.timeline.comment.add", {"fields": {**card, "COMMENT": text}}
 
 
-def _done(entry: Entry, told: Any, change: Change | None, *, is_gone: bool) -> Result | None:
+def _done(entry: Entry, method: str, told: Any, change: Change | None, *, is_gone: bool) -> Result | None:
     """None where the answer does not say so."""
     if change is not None:
         return changed(entry, told, change)
     if entry.kind is EntryKind.item:
         return made(told)
+    if entry.kind is EntryKind.call:
+        return call_done(entry, method, told, is_gone=is_gone)
     return added(entry, told) if entry.kind in ADDED else _recorded(entry, told, is_gone=is_gone)
 
 
 def _failed(
-    entry: Entry, answer: Batch, users: Users, responsible: int | None, *, is_gone: bool, now: datetime
+    desk: Desk, entry: Entry, method: str, answer: Batch, responsible: int | None, *, is_gone: bool, now: datetime
 ) -> Result:
     error = answer.failure(f"e{entry.id}")
     if isinstance(error, Later):
         return _not_sent(error, now)
     if isinstance(error, Doubt):
         return _doubtful(error)
+    if entry.kind is EntryKind.call:
+        told = call_failed(entry, method, error, desk.telephony, is_gone=is_gone)
+        if told is not None:
+            return told
     if error.blames_responsible and responsible is not None:
-        users.distrust(responsible, now)
+        desk.users.distrust(responsible, now)
         return Result(Outcome.later, why=str(error))
     if error.can_be_mended:
         return _not_sent(error, now)
@@ -226,11 +232,11 @@ def _failed(
 
 
 def _recorded(entry: Entry, told: Any, *, is_gone: bool) -> Result | None:
-    # a new id, the id that was updated, or true; never an empty answer
+    # a new id, or the id that was updated; never an empty answer
     remote = whole(told) if entry.remote_id is None else (entry.remote_id if told else None)
     if not remote:
         return None
-    return gone(entry) if is_gone and entry.kind is EntryKind.note else Result(Outcome.written, remote_id=remote)
+    return gone(entry) if is_gone else Result(Outcome.written, remote_id=remote)
 
 
 def _doubtful(error: Doubt | Refused) -> Result:

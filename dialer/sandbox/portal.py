@@ -7,6 +7,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl
@@ -18,14 +19,23 @@ from dialer.sandbox.portal_changes import Changes
 from dialer.sandbox.portal_limits import BUDGET, Limits
 from dialer.sandbox.portal_lists import Lists
 from dialer.sandbox.portal_oauth import OAuth
+from dialer.sandbox.portal_own_fields import OwnFields
+from dialer.sandbox.portal_telephony import APPLICATION_ONLY, Telephony
 from dialer.sandbox.portal_timeline import Timeline
 from dialer.sandbox.portal_work import Work
 from dialer.sandbox.wire import Request, Response
 
 COMMANDS_MOST = 50
 UNKNOWN = "Произошла неизвестная ошибка. Обратитесь к администратору портала."
-SCOPES = {"crm": {"crm"}, "user": {"user", "user_brief", "user_basic"}, "tasks": {"task"}, "im": {"im"}}
+SCOPES = {
+    "crm": {"crm"}, "user": {"user", "user_brief", "user_basic"}, "tasks": {"task"}, "im": {"im"},
+    "telephony": {"telephony"}, "voximplant": {"telephony"}, "userfieldconfig": {"userfieldconfig"},
+}  # fmt: skip
 NOT_IN_BATCH = ("batch", "telephony.externalcall.attachrecord", "disk.folder.uploadfile", "disk.storage.uploadfile")
+
+
+BY_APPLICATION: ContextVar[bool] = ContextVar("by_application", default=False)
+"""Which way in the request that is being answered has come."""
 
 
 class _Dropped(Exception):
@@ -36,7 +46,7 @@ class Portal:
     """`log` holds every request (time, method, was it executed), `commands` every method that ran, inside batches too.
     `activities` and `comments` are what was written, `work` holds tasks and notifications; `users` says who is active;
     `user` is the webhook's own; `phones` are users' own, WORK_PHONE and so on, which only the scopes user and
-    user_basic are shown.
+    user_basic are shown. `telephony` holds lines, calls and statistics.
     """
 
     def __init__(self, people: Sequence[Person], *, secret: str, seed: int = 7) -> None:
@@ -48,6 +58,7 @@ class Portal:
         self._timeline = Timeline(self.cards, self.users)
         self.activities, self.comments = self._timeline.activities, self._timeline.comments
         self.work, self.changes = Work(self.users), Changes(self.cards, self.lists)
+        self.telephony, self.own_fields = Telephony(self.cards, self.users, self._timeline), OwnFields(self.cards)
         self.log: list[tuple[float, str, bool]] = []
         self.commands: list[tuple[float, str]] = []
         self.page_seconds = 0.0
@@ -69,6 +80,7 @@ class Portal:
         if match is None:
             return html(404)
         method = match[3].lower()
+        BY_APPLICATION.set(match[2] is None)
         if match[2] is None:
             refusal = self.oauth.refusal(str(_parameters(request).get("auth", "")))
             if refusal is not None:
@@ -217,6 +229,15 @@ class Portal:
             "crm.timeline.comment.add": timeline.comment_add,
             "crm.timeline.comment.update": timeline.comment_update,
             "crm.timeline.comment.list": timeline.comment_list,
+            "crm.activity.binding.add": timeline.binding_add,
+            "crm.activity.binding.list": timeline.binding_list,
+            "telephony.externalline.add": self.telephony.line_add,
+            "telephony.externalline.get": self.telephony.line_get,
+            "telephony.externalline.update": self.telephony.line_update,
+            "telephony.externalcall.register": self.telephony.register,
+            "telephony.externalcall.finish": self.telephony.finish,
+            "voximplant.statistic.get": self.telephony.statistic_get,
+            **self.own_fields.methods,
             "tasks.task.add": self.work.task_add,
             "tasks.task.list": self.work.task_list,
             "im.notify.system.add": self.work.notify,
@@ -232,6 +253,8 @@ class Portal:
         if needs is not None and not needs & set(self.scopes):
             text = "The request requires higher privileges than provided by the webhook token"
             raise RestError(403, "insufficient_scope", text)
+        if method in APPLICATION_ONLY and not BY_APPLICATION.get():
+            raise RestError(403, "WRONG_AUTH_TYPE", "Current authorization type is denied for this method")
         return methods[method]
 
     def _user_get(self, p: Mapping[str, Any]) -> dict[str, Any]:
@@ -262,7 +285,7 @@ class Portal:
         elif what == "log":
             told = {"requests": self.log, "commands": self.commands, "activities": self.activities,
                     "comments": self.comments, "tasks": self.work.tasks,
-                    "notifications": self.work.notifications}  # fmt: skip
+                    "notifications": self.work.notifications, "statistics": self.telephony.statistics}  # fmt: skip
         elif what == "faults":
             self.faults.set_from(body)
         elif what == "items":

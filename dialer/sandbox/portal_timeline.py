@@ -42,12 +42,14 @@ FILTERED = (*ACTIVITY_FIELDS, "ID", "PROVIDER_ID", "CREATED", "LAST_UPDATED", "D
 
 
 class Timeline:
-    """`activities` and `comments` by id hold whatever was written, also on cards that are not there."""
+    """`activities` and `comments` by id hold whatever was written, also on cards that are not there. `bindings` are the
+    cards that an activity stands on beside its owner."""
 
     def __init__(self, cards: Cards, users: Mapping[int, bool]) -> None:
         self._cards, self._users = cards, users
         self.activities: dict[int, dict[str, Any]] = {}
         self.comments: dict[int, dict[str, Any]] = {}
+        self.bindings: dict[int, list[tuple[int, int]]] = {}
         self._last = 1000
 
     def of_card(self, card_type: str, card_id: int) -> list[dict[str, Any]]:
@@ -56,7 +58,8 @@ class Timeline:
         calls = [
             {"kind": "call", "id": int(one["ID"]), "subject": one["SUBJECT"], "text": one.get("DESCRIPTION") or ""}
             for one in self.activities.values()
-            if one["OWNER_TYPE_ID"] == owner and one["OWNER_ID"] == str(card_id)
+            if (one["OWNER_TYPE_ID"] == owner and one["OWNER_ID"] == str(card_id))
+            or (int(owner), card_id) in self.bindings.get(int(one["ID"]), ())
         ]
         notes = [
             {"kind": "note", "id": int(one["ID"]), "subject": "", "text": one["COMMENT"]}
@@ -91,6 +94,54 @@ class Timeline:
             "ORIGINATOR_ID": None, "ORIGIN_ID": None, **kept, **stamps, "ID": str(id), "COMMUNICATIONS": whom,
         }  # fmt: skip
         return {"result": id}
+
+    def of_telephony(self, card: tuple[int, int], *, origin: str, phone: str, user: int, began: str, ended: str) -> int:
+        """What a finished call leaves on its card."""
+        id = self._id()
+        met = {"VALUE": phone, "ENTITY_TYPE_ID": card[0], "ENTITY_ID": card[1], "TYPE": "PHONE"}
+        self.activities[id] = {
+            "ID": str(id), "OWNER_TYPE_ID": str(card[0]), "OWNER_ID": str(card[1]), "TYPE_ID": "2",
+            "PROVIDER_ID": "VOXIMPLANT_CALL", "PROVIDER_TYPE_ID": "CALL", "SUBJECT": f"Исходящий звонок {phone}",
+            "DESCRIPTION": "", "START_TIME": began, "END_TIME": ended, "DEADLINE": began, "COMPLETED": "Y",
+            "RESPONSIBLE_ID": str(user), "DIRECTION": "2", "ORIGINATOR_ID": None, "ORIGIN_ID": origin,
+            "CREATED": _now(), "LAST_UPDATED": _now(), "AUTHOR_ID": str(user), "COMMUNICATIONS": [met],
+        }  # fmt: skip
+        return id
+
+    def binding_add(self, p: Mapping[str, Any]) -> dict[str, Any]:
+        id, card = self._bound(p)
+        known = self.activities.get(id)
+        if known is None:
+            raise RestError(400, "NOT_FOUND", "Элемент не найден")
+        if not self._cards.is_there(*card):
+            raise RestError(400, "OWNER_NOT_FOUND", "Владелец элемента не найден")
+        if not self._cards.may_read(*card) or card[0] in self._cards.unwritable:
+            raise RestError(400, "ACCESS_DENIED", "Доступ запрещен")
+        bound = self.bindings.setdefault(id, [])
+        if card in (*bound, (int(known["OWNER_TYPE_ID"]), int(known["OWNER_ID"]))):
+            raise RestError(400, "ACTIVITY_IS_ALREADY_BOUND", "Дело уже привязано к этому элементу")
+        bound.append(card)
+        return {"result": True}
+
+    def binding_list(self, p: Mapping[str, Any]) -> dict[str, Any]:
+        id = as_int(p.get("activityId"))
+        if id is None:
+            raise RestError(400, "100", "Could not find value for parameter {activityId}")
+        known = self.activities.get(id)
+        if known is None:
+            raise RestError(400, "NOT_FOUND", "Элемент не найден")
+        owner = (int(known["OWNER_TYPE_ID"]), int(known["OWNER_ID"]))
+        found = [card for card in (owner, *self.bindings.get(id, ())) if self._cards.may_read(*card)]
+        return {"result": [{"entityTypeId": kind, "entityId": card} for kind, card in found]}
+
+    def _bound(self, p: Mapping[str, Any]) -> tuple[int, tuple[int, int]]:
+        told = []
+        for name in ("activityId", "entityTypeId", "entityId"):
+            value = as_int(p.get(name))
+            if value is None:
+                raise RestError(400, "100", f"Could not find value for parameter {{{name}}}")
+            told.append(value)
+        return told[0], (told[1], told[2])
 
     def activity_update(self, p: Mapping[str, Any]) -> dict[str, Any]:
         known = self.activities.get(as_int(p.get("id")) or 0)

@@ -2,7 +2,8 @@
 
     owed → writing → written | doubtful | set_aside
 
-A doubt is looked up before anything is written again, and not before the portal can have finished writing.
+An entry of several steps is owed again after each, until the last is written. A doubt is looked up before anything is
+written again, and not before the portal can have finished writing.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from dialer import log
 from dialer.audience import CardType
 from dialer.campaign import Campaign
 from dialer.campaign_store import Store
+from dialer.cost import A_MILLION
 from dialer.crm.base import Crm, Entry, EntryKind, Outcome, Result
 from dialer.database import Database
 from dialer.deadline import moment_within
@@ -160,7 +162,7 @@ def _owe_target(c: sa.Connection, told: Told, standing: Sequence[Any], *, key: s
         if one.owes_at is not None or one.id not in records:
             subject, text = _call_words(told, one)
             new = {"kind": EntryKind.call.value, "attempt_id": one.id, "ref": f"{key}-{one.id}"}
-            _owe_entry(c, records.get(one.id), new, one, subject, text, now=now)
+            _owe_entry(c, records.get(one.id), new, one, subject, text, details=_of_call(one), now=now)
     note = next((row for row in standing if row.kind == EntryKind.note), None)
     slots = {row.slot for row in standing}
     told = replace(told, contradicted=contradicted(told, slots))
@@ -176,6 +178,21 @@ def _owe_target(c: sa.Connection, told: Told, standing: Sequence[Any], *, key: s
         details = json.dumps(said, ensure_ascii=False)
         new = {"kind": one.line.kind, "attempt_id": None, "ref": ref, "slot": one.slot, "details": details}
         _owe_entry(c, None, new, one.attempt, subject, text, now=now)
+
+
+def _of_call(one: Any) -> str:
+    """See `crm.base.Entry`."""
+    known = one.cost is not None and bool(one.currency)
+    return json.dumps(
+        {
+            "disposition": one.disposition,
+            "talked": one.talked,
+            "why": one.detail,
+            "cost": one.cost / A_MILLION if known else None,
+            "currency": one.currency if known else None,
+        },
+        ensure_ascii=False,
+    )
 
 
 def _details(told: Told, one: Due, *, now: datetime) -> dict[str, Any]:
@@ -230,12 +247,22 @@ def _plainly(one: Any) -> str:
 
 
 def _owe_entry(
-    c: sa.Connection, row: Any | None, new: Mapping[str, Any], one: Any, subject: str, text: str, *, now: datetime
+    c: sa.Connection,
+    row: Any | None,
+    new: Mapping[str, Any],
+    one: Any,
+    subject: str,
+    text: str,
+    *,
+    details: str | None = None,
+    now: datetime,
 ) -> None:
+    """`details` of a call follow what is known, and owe nothing by themselves."""
     values = {
         "subject": subject, "text": text, "number": one.number, "started_at": one.claimed_at, "ended_at": one.ended_at,
         "hash": hashlib.sha256(f"{subject}\n{text}".encode()).hexdigest()[:32],
     }  # fmt: skip
+    values |= {} if details is None else {"details": details}
     if row is None:
         fresh = {"target_id": one.target_id, "state": "owed", "tries": 0, "why": "", "due_at": now, "owed_since": now}
         c.execute(sa.insert(entries), {**new, **values, **fresh})
@@ -243,6 +270,8 @@ def _owe_entry(
         if row.state == "written":
             values |= {"state": "owed", "due_at": now, "owed_since": now, "tries": 0}
         c.execute(sa.update(entries).where(entries.c.id == row.id).values(**values))
+    elif details is not None and row.details != details:
+        c.execute(sa.update(entries).where(entries.c.id == row.id).values(details=details))
 
 
 # said as the index of the few says it, or SQLite reads the many
@@ -276,7 +305,7 @@ def _entry(row: Any, fallback_user: int | None = None) -> Entry:
         id=row.id, kind=EntryKind(row.kind), ref=row.ref, card_type=CardType(row.card_type), card_id=row.card_id,
         contact_id=row.contact_id, number=row.number, subject=row.subject, text=row.text, started_at=row.started_at,
         ended_at=row.ended_at, responsible_id=row.responsible_id, remote_id=row.remote_id,
-        first_sent_at=row.first_sent_at, fallback_user=fallback_user,
+        first_sent_at=row.first_sent_at, fallback_user=fallback_user, remote_key=row.remote_key,
         details={} if row.details is None else json.loads(row.details),
     )  # fmt: skip
 
@@ -301,10 +330,13 @@ def _keep_results(
 def _after_write(row: Any, result: Result, manners: Manners, *, now: datetime) -> dict[str, Any]:
     if result.outcome is Outcome.written:
         return _written(row, result, row.hash, now=now)
+    if result.outcome is Outcome.further:
+        return _further(row, result, now=now)
     if result.outcome is Outcome.doubtful:
         log.warn(f"entry={row.id} may stand already ({result.why}): looked for before it is written again")
         due_at = (result.sent_at or now) + manners.doubt_after
-        return {"state": "doubtful", "due_at": due_at, "why": result.why[:300], "node": None}
+        doubtful = {"state": "doubtful", "due_at": due_at, "why": result.why[:300], "node": None}
+        return {**doubtful, "remote_key": _key(row, result)}
     if result.outcome is Outcome.later:
         return _later(row, result, "owed", now=now)
     log.alarm(f"entry={row.id} is set aside: {result.why}")
@@ -315,8 +347,20 @@ def _written(row: Any, result: Result, sent_hash: str | None, *, now: datetime) 
     # its text may have changed while it was being written
     return {
         "state": sa.case((entries.c.hash == sent_hash, "written"), else_="owed"), "written_hash": sent_hash,
-        "remote_id": result.remote_id or row.remote_id, "why": result.why[:300], "tries": 0, "due_at": now,
+        "remote_id": result.remote_id or row.remote_id, "remote_key": _key(row, result), "why": result.why[:300],
+        "tries": 0, "due_at": now,
     }  # fmt: skip
+
+
+def _further(row: Any, result: Result, *, now: datetime) -> dict[str, Any]:
+    return {
+        "state": "owed", "remote_id": result.remote_id or row.remote_id, "remote_key": _key(row, result),
+        "why": result.why[:300], "tries": 0, "due_at": now, "node": None,
+    }  # fmt: skip
+
+
+def _key(row: Any, result: Result) -> str | None:
+    return row.remote_key if result.remote_key is None else result.remote_key or None
 
 
 def _later(row: Any, result: Result, state: str, *, now: datetime) -> dict[str, Any]:
@@ -367,13 +411,21 @@ def _keep_findings(
 def _after_look(row: Any, result: Result, *, now: datetime) -> dict[str, Any]:
     if result.outcome is Outcome.written:
         return _written(row, result, row.sent_hash, now=now)
+    if result.outcome is Outcome.further:
+        return _further(row, result, now=now)
     if result.outcome is Outcome.absent and row.kind == EntryKind.notify and row.tries >= PINGS_MOST:
         log.alarm(f"entry={row.id} is set aside: it was sent {row.tries} times, and nobody knows whether it arrived")
         return {"state": "set_aside", "why": f"sent {row.tries} times, and nobody knows whether it arrived"}
     if result.outcome is Outcome.absent and now - row.owed_since < SET_ASIDE_AFTER:
         # at once when it was sent for the first time; what fails again and again waits between
         at = now if row.tries <= 1 else now + TRY_AGAIN_AFTER[min(row.tries - 2, len(TRY_AGAIN_AFTER) - 1)]
-        return {"state": "owed", "remote_id": result.remote_id, "due_at": at, "why": ""}
+        return {
+            "state": "owed",
+            "remote_id": result.remote_id,
+            "remote_key": _key(row, result),
+            "due_at": at,
+            "why": "",
+        }
     if result.outcome in (Outcome.absent, Outcome.later):
         return _later(row, result, "doubtful", now=now)
     log.alarm(f"entry={row.id} is set aside: {result.why}")

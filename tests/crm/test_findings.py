@@ -8,6 +8,7 @@ from datetime import timedelta
 from dialer.finding import Finding
 from dialer.sandbox.faults import Rule
 from tests.crm.scene import Office, people
+from tests.crm.telephony_scene import Installed
 from tests.peer import Peer, json_answer
 from tests.portal_on_loopback import OnLoopback
 
@@ -61,3 +62,28 @@ def test_a_portal_that_fails_is_a_finding_and_not_an_exception() -> None:
         }  # fmt: skip
     with Peer(json_answer(200, '{"result": []}')) as peer:
         assert set(wrong(Office(f"{peer.url}/rest/1/{'s' * 16}/"))) == {"Bitrix24"}
+
+
+def of_calls(office: Office) -> dict[str, Finding]:
+    return {
+        one.subject: one for one in office.bitrix.findings() if one.subject in ("Bitrix24 calls", "Bitrix24 statistics")
+    }
+
+
+def test_where_calls_will_stand_is_said_whatever_the_way_in() -> None:
+    with OnLoopback(people(1)) as on:
+        told = of_calls(Office(on.webhook_url))
+        assert list(told) == ["Bitrix24 calls"]
+        assert "not in the telephony statistics: a webhook may not write there" in told["Bitrix24 calls"].text
+        access = Installed(on)
+        assert of_calls(Office(access))["Bitrix24 calls"].remedy.startswith("give the application the scope telephony")
+        on.portal.scopes.append("telephony")
+        told = of_calls(Office(access))
+        assert [one.level for one in told.values()] == ["warning", "ok"]
+        assert "`dialer init --bitrix24`" in told["Bitrix24 calls"].remedy
+        on.portal.telephony.line_add({"NUMBER": "dialer"})
+        assert "makes leads" in of_calls(Office(access))["Bitrix24 calls"].text
+        on.portal.telephony.line_update({"NUMBER": "dialer", "CRM_AUTO_CREATE": "N"})
+        assert of_calls(Office(access))["Bitrix24 calls"].level == "ok"
+        on.portal.telephony.may_see_statistics = False
+        assert "right to see the call statistics" in of_calls(Office(access))["Bitrix24 statistics"].remedy

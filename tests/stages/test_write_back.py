@@ -415,6 +415,53 @@ def test_a_doubtful_update_is_repeated_and_never_added(scene: Scene, portal: Por
     assert all(len(texts) == 1 for texts in portal.standing.values())
 
 
+# Entries of several steps
+
+
+def test_an_entry_of_several_steps_goes_on_at_once_from_where_it_came(scene: Scene, portal: Portal) -> None:
+    talked(scene)
+    settle(scene)
+    told = iter([Result(Outcome.further, remote_key="a"), Result(Outcome.further, 7, remote_key="b")])
+    portal.says = lambda entry: (
+        next(told, Result(Outcome.written)) if entry.kind is EntryKind.call else portal.put(entry)
+    )
+    while send(scene, portal):
+        pass
+    steps = [one for request in portal.requests for one in request if one.kind is EntryKind.call]
+    assert [(one.remote_key, one.remote_id) for one in steps] == [(None, None), ("a", None), ("b", 7)]
+    record = scene.entries()[0]
+    assert (record.state, record.remote_id, record.remote_key, record.tries) == ("written", 7, "b", 0)
+
+
+def test_what_a_crm_says_of_a_doubt_is_kept_until_it_is_to_be_forgotten(scene: Scene, portal: Portal) -> None:
+    talked(scene)
+    settle(scene)
+    portal.says = lambda entry: Result(Outcome.doubtful, why="lost", remote_key="known")
+    send(scene, portal)
+    portal.sees = lambda entry: Result(Outcome.further, 9, remote_key=None)
+    look(scene, portal)
+    assert {(row.state, row.remote_id, row.remote_key) for row in scene.entries()} == {("owed", 9, "known")}
+    portal.says = lambda entry: Result(Outcome.doubtful, why="lost")
+    send(scene, portal, LOOKED + SECOND)
+    portal.sees = lambda entry: Result(Outcome.absent, remote_key="")
+    look(scene, portal, LOOKED + 2 * MINUTE)
+    assert {(row.state, row.remote_id, row.remote_key) for row in scene.entries()} == {("owed", None, None)}
+
+
+def test_how_a_call_ended_goes_with_its_record_and_follows_what_is_known(scene: Scene, portal: Portal) -> None:
+    call = talked(scene)
+    scene.set(attempts, call, cost=1_250_000, currency="USD", detail="SIP 200")
+    settle(scene)
+    send(scene, portal)
+    (told,) = [one.details for one in portal.requests[0] if one.kind is EntryKind.call]
+    known = {"disposition": "reached", "talked": 30, "why": "SIP 200"}
+    assert told == {**known, "cost": 1.25, "currency": "USD"}
+    scene.set(attempts, call, cost=2_000_000, owes_at=OWED)
+    settle(scene, OWED + MINUTE)
+    record = scene.entries()[0]
+    assert '"cost": 2.0' in record.details and record.state == "written"
+
+
 # Crashes
 
 
