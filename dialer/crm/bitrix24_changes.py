@@ -89,7 +89,8 @@ def _items(ask: Ask, some: Sequence[Entry], values: Mapping[int, list[Value]]) -
     for card in sorted({one.card_type for one in some}):
         here = [one for one in some if one.card_type == card]
         codes = sorted({value.field.code for one in here for value in values[one.id]})
-        select = ["id", "stageId", "categoryId", *codes]
+        moved = any(one.kind is EntryKind.stage for one in here)
+        select = ["id", *(("stageId", "categoryId") if moved else ()), *codes]
         wanted = {"filter": {"@id": sorted({one.card_id for one in here})}, "order": {"id": "ASC"}, "start": -1}
         commands[card.value] = ("crm.item.list", {"entityTypeId": entity_of(card), "select": select, **wanted})
     answer = ask(commands)

@@ -181,7 +181,7 @@ def _command(desk: Desk, entry: Entry, responsible: int | None) -> Command:
         card = {"ENTITY_ID": entry.card_id, "ENTITY_TYPE": entry.card_type.value}
         return "crm.timeline.comment.add", {"fields": {**card, "COMMENT": text}}
     fields = {
-        "SUBJECT": entry.subject, "DESCRIPTION": entry.text, "DESCRIPTION_TYPE": PLAIN_TEXT, "COMPLETED": "Y",
+        "SUBJECT": entry.subject, "DESCRIPTION": entry.text, "DESCRIPTION_TYPE": PLAIN_TEXT,
         "START_TIME": iso(entry.started_at), "END_TIME": iso(entry.ended_at),
     }  # fmt: skip
     if entry.remote_id is not None:
@@ -191,6 +191,7 @@ def _command(desk: Desk, entry: Entry, responsible: int | None) -> Command:
     new = {
         "OWNER_TYPE_ID": entity_of(entry.card_type), "OWNER_ID": entry.card_id, "TYPE_ID": CALL, "DIRECTION": OUTGOING,
         "RESPONSIBLE_ID": responsible, "ORIGINATOR_ID": ORIGINATOR, "ORIGIN_ID": entry.ref, "COMMUNICATIONS": [whom],
+        "COMPLETED": "Y",
     }  # fmt: skip
     return "crm.activity.add", {"fields": {**fields, **new}}
 

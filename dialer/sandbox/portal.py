@@ -7,6 +7,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl
@@ -15,6 +16,7 @@ from dialer.sandbox.faults import Faults
 from dialer.sandbox.people import Person
 from dialer.sandbox.portal_cards import MOSCOW, Cards, RestError, as_int, as_list, mapping
 from dialer.sandbox.portal_changes import Changes
+from dialer.sandbox.portal_contract import Contract
 from dialer.sandbox.portal_limits import BUDGET, Limits
 from dialer.sandbox.portal_lists import Lists
 from dialer.sandbox.portal_oauth import OAuth
@@ -24,7 +26,7 @@ from dialer.sandbox.wire import Request, Response
 
 COMMANDS_MOST = 50
 UNKNOWN = "Произошла неизвестная ошибка. Обратитесь к администратору портала."
-SCOPES = {"crm": {"crm"}, "user": {"user", "user_brief", "user_basic"}, "tasks": {"task"}, "im": {"im"}}
+BY_APPLICATION: ContextVar[bool] = ContextVar("by_application", default=False)
 NOT_IN_BATCH = ("batch", "telephony.externalcall.attachrecord", "disk.folder.uploadfile", "disk.storage.uploadfile")
 
 
@@ -33,10 +35,11 @@ class _Dropped(Exception):
 
 
 class Portal:
-    """`log` holds every request (time, method, was it executed), `commands` every method that ran, inside batches too.
+    """`log` holds every request (time, method, was it executed), `commands` every method that ran, inside batches too,
+    and `refused` what the portal answered with a no (method, code, text).
     `activities` and `comments` are what was written, `work` holds tasks and notifications; `users` says who is active;
     `user` is the webhook's own; `phones` are users' own, WORK_PHONE and so on, which only the scopes user and
-    user_basic are shown.
+    user_basic are shown. `contract.breaches` is all that was sent and is not as the vendor publishes it.
     """
 
     def __init__(self, people: Sequence[Person], *, secret: str, seed: int = 7) -> None:
@@ -48,8 +51,10 @@ class Portal:
         self._timeline = Timeline(self.cards, self.users)
         self.activities, self.comments = self._timeline.activities, self._timeline.comments
         self.work, self.changes = Work(self.users), Changes(self.cards, self.lists)
+        self.contract = Contract(self.cards)
         self.log: list[tuple[float, str, bool]] = []
         self.commands: list[tuple[float, str]] = []
+        self.refused: list[tuple[str, str, str]] = []
         self.page_seconds = 0.0
         self.moved_to = ""
         self._late: set[asyncio.Task[None]] = set()
@@ -69,6 +74,7 @@ class Portal:
         if match is None:
             return html(404)
         method = match[3].lower()
+        BY_APPLICATION.set(match[2] is None)
         if match[2] is None:
             refusal = self.oauth.refusal(str(_parameters(request).get("auth", "")))
             if refusal is not None:
@@ -149,7 +155,12 @@ class Portal:
         run = self._method(method)
         started = time.time()
         self.commands.append((started, method))
-        answer = run(parameters)
+        try:
+            self.contract.check(method, parameters, self.scopes, by_application=BY_APPLICATION.get())
+            answer = run(parameters)
+        except RestError as error:
+            self.refused.append((method, error.code, error.text))
+            raise
         took = self.limits.spend(method)
         return {**answer, "time": _time(started, took) | {
             "operating_reset_at": self.limits.reset_at(method), "operating": self.limits.operating(method),
@@ -228,10 +239,6 @@ class Portal:
         }
         if method not in methods:
             raise RestError(404, "ERROR_METHOD_NOT_FOUND", "Method not found!")
-        needs = SCOPES.get(method.partition(".")[0])
-        if needs is not None and not needs & set(self.scopes):
-            text = "The request requires higher privileges than provided by the webhook token"
-            raise RestError(403, "insufficient_scope", text)
         return methods[method]
 
     def _user_get(self, p: Mapping[str, Any]) -> dict[str, Any]:
@@ -262,7 +269,7 @@ class Portal:
         elif what == "log":
             told = {"requests": self.log, "commands": self.commands, "activities": self.activities,
                     "comments": self.comments, "tasks": self.work.tasks,
-                    "notifications": self.work.notifications}  # fmt: skip
+                    "notifications": self.work.notifications, "breaches": self.contract.breaches}  # fmt: skip
         elif what == "faults":
             self.faults.set_from(body)
         elif what == "items":
