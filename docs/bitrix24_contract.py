@@ -51,9 +51,7 @@ def main() -> None:
     docs = Path(sys.argv[1])
     commit = _git(docs, "rev-parse", "HEAD").strip()
     lines = [f"{json.dumps(name)}: {json.dumps(_method(docs, name), ensure_ascii=False)}" for name in METHODS]
-    about = (
-        f"bitrix-tools/b24-rest-docs at {commit}, MIT licence, Copyright (c) Bitrix; python -m docs.bitrix24_contract"
-    )
+    about = f"bitrix-tools/b24-rest-docs at {commit}, MIT, Copyright (c) Bitrix; made by docs.bitrix24_contract"
     text = ",\n".join([f'"": {json.dumps(about)}', *lines])
     TABLE.write_text(f"{{\n{text}\n}}\n", encoding="utf-8")
 

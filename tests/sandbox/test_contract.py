@@ -39,17 +39,12 @@ def said(on: OnLoopback, method: str, parameters: Any) -> list[tuple[str, str]]:
     return [(path, why.partition(":")[0]) for _, path, why in on.portal.contract.breaches]
 
 
-def test_every_method_of_the_portal_and_every_one_the_adapter_names_is_published(on: OnLoopback) -> None:
+def test_every_method_that_the_adapter_names_is_published() -> None:
     folder = Path(str(dialer.crm.__file__)).parent
     text = "".join(path.read_text(encoding="utf-8") for path in folder.glob("bitrix24*.py"))
     methods = {one.lower() for one in NAMED.findall(text) if "." in one or one in ("profile", "scope")}
     assert {"crm.activity.add", "profile"} <= methods
     assert methods <= set(published())
-    for method in published():
-        try:
-            on.portal._method(method)
-        except Exception as error:
-            assert "Method not found" in str(error), method
 
 
 @pytest.mark.parametrize(
