@@ -73,6 +73,14 @@ class Rest:
     def shown(self) -> str:
         return self._access.shown
 
+    def took(self, method: str) -> float | None:
+        """Seconds that one call of it took of late; None before the first."""
+        return self._operating.took(method)
+
+    def room(self, method: str, most: int) -> int | None:
+        """How many calls of it may leave now; None where that is at least `most`."""
+        return self._operating.room(method, most)
+
     def free_at(self, method: str) -> datetime | None:
         """When a method whose time is nearly used up may be called again; None where it may now."""
         return self._operating.free_at(method)

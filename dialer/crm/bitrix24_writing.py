@@ -7,7 +7,9 @@ of the cards are there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,26 +22,95 @@ from dialer.crm.bitrix24_errors import Doubt, Later, Refused
 from dialer.crm.bitrix24_items import made, new_item
 from dialer.crm.bitrix24_marks import ORIGINATOR, iso, mark
 from dialer.crm.bitrix24_reading import whole
-from dialer.crm.bitrix24_rest import COMMANDS_MOST, Batch, Command
+from dialer.crm.bitrix24_rest import COMMANDS_MOST, Batch, Command, Rest
 from dialer.crm.bitrix24_types import entity_of
 from dialer.crm.bitrix24_users import Users
 from dialer.errors import CrmError
 
 ENTRIES_MOST = COMMANDS_MOST - 2  # and one question for each kind of card
+REQUESTS_AT_ONCE = 6
+SECONDS_MOST = 40.0
+"""The portal cuts a request at 60, wherever it is."""
 OUTGOING, CALL, PLAIN_TEXT = 2, 2, 1
 FOR_SOMEBODY = (EntryKind.call, EntryKind.item, *ADDED)
 MENDED_AFTER = timedelta(minutes=5)
 LISTING = "crm.item.list"
+METHODS = {
+    (EntryKind.call, False): "crm.activity.add",
+    (EntryKind.call, True): "crm.activity.update",
+    (EntryKind.note, False): "crm.timeline.comment.add",
+    (EntryKind.note, True): "crm.timeline.comment.update",
+    (EntryKind.task, False): "tasks.task.add",
+    (EntryKind.notify, False): "im.notify.system.add",
+    (EntryKind.item, False): "crm.item.add",
+    (EntryKind.stage, False): "crm.item.update",
+    (EntryKind.field, False): "crm.item.update",
+}
+"""By kind, and whether it is an update."""
+
+FIRST_GUESS = {"crm.item.update": 3.2, "crm.item.add": 1.9, "tasks.task.add": 1.0}
+"""Seconds a call, of the examples in the vendor's documentation."""
 
 Card = tuple[CardType, int]
 
 
 def write(desk: Desk, entries: Sequence[Entry], *, within: timedelta, now: datetime) -> dict[int, Result]:
     """`now` is when the entries were claimed; they leave `within` that, or not at all."""
-    results: dict[int, Result] = {}
-    for some in portions(entries):
-        results |= _write_some(desk, some, until=now + within, now=now)
+    ours, results = one_change_a_card(entries, now)
+    _remember_users(desk, ours, now)
+    # of one card together: what is written on it is decided by what it holds
+    ours.sort(key=lambda one: (one.card_type, one.card_id, one.id))
+    requests = list(portions(ours, lasts=lambda one: lasts(desk.rest, one)))
+
+    def send(some: list[Entry]) -> dict[int, Result]:
+        return _write_some(desk, some, until=now + within, now=now)
+
+    if len(requests) < 2:
+        return results | {id: told for some in requests for id, told in send(some).items()}
+    with ThreadPoolExecutor(REQUESTS_AT_ONCE, thread_name_prefix="bitrix24") as threads:
+        for told in threads.map(send, requests):
+            results |= told
     return results
+
+
+def room(desk: Desk, most: int) -> dict[tuple[EntryKind, bool], int]:
+    """Of kinds whose time is nearly used up, new ones and updates: how many may leave now, where it is fewer than
+    `most`."""
+    left = {}
+    for what, method in METHODS.items():
+        rooms = [desk.rest.room(method, most)]
+        if what[0] in CHANGES and desk.rest.free_at(LISTING) is not None:
+            rooms.append(0)
+        limited = [one for one in rooms if one is not None]
+        if limited:
+            left[what] = min(limited)
+    return left
+
+
+def lasts(rest: Rest, entry: Entry) -> float:
+    """Seconds that the portal may take for it."""
+    method = METHODS[entry.kind, entry.remote_id is not None]
+    took = rest.took(method)
+    return FIRST_GUESS.get(method, 0.1) if took is None else took
+
+
+def one_change_a_card(entries: Iterable[Entry], now: datetime) -> tuple[list[Entry], dict[int, Result]]:
+    """Two changes of one card, read and written at once, would undo one another: the second waits."""
+    ours, waiting, changing = list[Entry](), dict[int, Result](), set[tuple[EntryKind, Card]]()
+    for one in entries:
+        what = (one.kind, (one.card_type, one.card_id))
+        if one.kind in CHANGES and what in changing:
+            waiting[one.id] = Result(Outcome.later, why="another outcome changes the card just now", again_at=now)
+            continue
+        changing |= {what} if one.kind in CHANGES else set()
+        ours.append(one)
+    return ours, waiting
+
+
+def _remember_users(desk: Desk, entries: Sequence[Entry], now: datetime) -> None:
+    """Once for all requests; each asks again for what could not be told."""
+    with suppress(CrmError):
+        desk.users.responsible([one for one in entries if one.remote_id is None and one.kind in FOR_SOMEBODY], now)
 
 
 def _write_some(desk: Desk, some: Sequence[Entry], *, until: datetime, now: datetime) -> dict[int, Result]:
@@ -95,16 +166,13 @@ def _changes(
     desk: Desk, some: Sequence[Entry], *, until: datetime, now: datetime
 ) -> tuple[dict[int, Change], dict[int, Result]]:
     """What is to be sent, and what became of the others."""
-    wanted, settled, moving = [], dict[int, Result](), set[Card]()
+    settled = dict[int, Result]()
+    wanted = [one for one in some if one.kind in CHANGES]
     free_at = desk.rest.free_at(LISTING)
-    for one in some:
-        if one.kind is EntryKind.stage and (one.card_type, one.card_id) in moving:
-            settled[one.id] = Result(Outcome.later, why="another outcome moves the card just now", again_at=now)
-        elif one.kind in CHANGES and free_at is not None:
-            settled[one.id] = Result(Outcome.later, why="the time for reading cards is used up", again_at=free_at)
-        elif one.kind in CHANGES:
-            wanted.append(one)
-            moving |= {(one.card_type, one.card_id)} if one.kind is EntryKind.stage else set()
+    if free_at is not None:
+        why = "the time for reading cards is used up"
+        settled = {one.id: Result(Outcome.later, why=why, again_at=free_at) for one in wanted}
+        wanted = []
 
     def read_once(commands: Mapping[str, Command]) -> Batch:
         """The others are not to wait while the portal is in trouble."""
@@ -119,14 +187,16 @@ def _changes(
     return changes, settled
 
 
-def portions(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
-    """As many as one request carries, with one question for each kind of card."""
+def portions(entries: Sequence[Entry], *, lasts: Callable[[Entry], float] = lambda _: 0.0) -> Iterator[list[Entry]]:
+    """As many as one request carries, with one question for each kind of card, and as it has the time for."""
     some: list[Entry] = []
+    seconds = 0.0
     for one in entries:
         kinds = {other.card_type for other in some} | {one.card_type}
-        if len(some) + 1 + len(kinds) > COMMANDS_MOST:
+        seconds += lasts(one)
+        if len(some) + 1 + len(kinds) > COMMANDS_MOST or (some and seconds > SECONDS_MOST):
             yield some
-            some = []
+            some, seconds = [], lasts(one)
         some.append(one)
     if some:
         yield some
