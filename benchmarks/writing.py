@@ -110,9 +110,9 @@ def _work(url: str, webhook: str, outcomes: int, within: float) -> tuple[float, 
     """Seconds, of CPU, and the references of what was kept as written."""
     from dialer import log
     from dialer.app import crm as crm_of
-    from dialer.clock import Clock
     from dialer.campaign_files import read_campaigns
     from dialer.campaign_store import Store, take_in
+    from dialer.clock import Clock
     from dialer.database import Database
     from dialer.migrate import migrate
     from dialer.settings import Settings

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from dialer.audience import CardType
-from dialer.crm.base import Entry, Outcome
+from dialer.crm.base import Entry, EntryKind, Outcome
 from dialer.crm.bitrix24 import Bitrix24
 from dialer.crm.bitrix24_access import Webhook
 from dialer.sandbox.faults import Rule
-from dialer.sandbox.portal_cards import CONTACT, DEAL
-from tests.crm.scene import Clock, Office, call, note, outcomes, people, written
+from dialer.sandbox.portal_cards import CONTACT, DEAL, field
+from tests.crm.scene import Clock, Office, call, fields, note, outcomes, people, written
 from tests.peer import Peer, json_answer
 from tests.portal_on_loopback import OnLoopback
 
@@ -315,6 +315,73 @@ def test_entries_are_written_although_cards_may_not_be_listed_for_now() -> None:
         assert outcomes(office.write(note(1))) == [Outcome.written]
         assert outcomes(office.write(note(1))) == [Outcome.written]
         assert [name for _, name in on.portal.commands].count("crm.item.list") == 1
+
+
+def test_above_eighty_percent_a_methods_calls_are_gathered_and_never_refused() -> None:
+    with OnLoopback(people(1)) as on:
+        office = Office(on.webhook_url)
+        on.portal.limits.seconds["crm.activity.add"] = 0.001
+        on.portal.limits.use("crm.activity.add", 400.0)
+        assert office.bitrix.room() == {}  # nothing is known yet
+        office.write(call(1))
+        slowed = (EntryKind.call, False)
+        assert office.bitrix.room() == {slowed: 0}
+        office.clock.sleep(11)  # some have been gathered
+        may = office.bitrix.room().get(slowed, 48)
+        assert 0 < may <= 48
+        assert outcomes(office.write(*[call(1) for _ in range(may)])) == [Outcome.written] * may
+        assert office.bitrix.room()[slowed] == 0 and on.portal.refused == []
+
+
+def test_below_eighty_percent_no_more_leave_than_are_left_of_it() -> None:
+    with OnLoopback(people(1)) as on:
+        office = Office(on.webhook_url)
+        on.portal.limits.cost["crm.activity.add"] = 10.0
+        on.portal.limits.use("crm.activity.add", 330.0)
+        office.write(call(1))
+        assert office.bitrix.room() == {(EntryKind.call, False): 4}
+
+
+def test_cards_that_may_not_be_listed_for_now_hold_back_what_must_be_compared_first() -> None:
+    with OnLoopback(people(1)) as on:
+        office = Office(on.webhook_url)
+        on.portal.limits.cost["crm.item.list"] = 479.0
+        office.write(note(1))
+        assert office.bitrix.room() == {(EntryKind.stage, False): 0, (EntryKind.field, False): 0}
+
+
+def test_a_request_carries_no_more_than_the_portal_has_time_for() -> None:
+    with OnLoopback(people(30)) as on:
+        office = Office(on.webhook_url)
+        # the vendor's own example takes 3.2 s
+        assert outcomes(office.write(*[fields(card) for card in range(1, 31)])) == [Outcome.written] * 30
+        assert on.requests.count("batch") == 2 * 3
+        on.portal.log.clear()
+        # this portal takes less, and it was told so
+        office.write(*[fields(card, {"Город": "Казань"}) for card in range(1, 31)])
+        assert on.requests.count("batch") == 2
+
+
+def test_several_requests_leave_side_by_side_and_ask_for_their_users_once() -> None:
+    with OnLoopback(people(40)) as on:
+        on.portal.limits.seconds["crm.timeline.comment.add"] = 0.004
+        office = Office(on.webhook_url)
+        some = [make(card) for card in range(1, 41) for make in (call, note, note, note)]
+        began = time.monotonic()
+        assert outcomes(office.write(*some)) == [Outcome.written] * 160
+        took = time.monotonic() - began
+        assert sorted(on.requests) == ["batch"] * 4 + ["user.get"]
+        assert took < 120 * 0.004, "one after another they take longer"
+        assert written(on) == sorted(one.ref for one in some)
+
+
+def test_of_two_additions_to_one_field_none_undoes_the_other() -> None:
+    with OnLoopback(people(1)) as on:
+        on.portal.cards.fields[CONTACT]["ufCrm_X"] = field("string", "Исход", "UF_CRM_X", own=True, multiple=True)
+        office, other = Office(on.webhook_url), fields(1, {"Исход": "думает"})
+        assert outcomes(office.write(fields(1, {"Исход": "renew"}), other)) == [Outcome.written, Outcome.later]
+        assert outcomes(office.write(other)) == [Outcome.written]
+        assert on.portal.cards.items[CONTACT][1]["ufCrm_X"] == ["renew", "думает"]
 
 
 def entries_of(count: int) -> list[Entry]:
