@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dialer.crm.bitrix24_fields import Fields
+from dialer.crm.bitrix24_met import Met
 from dialer.crm.bitrix24_rest import Rest
 from dialer.crm.bitrix24_stages import Stages
 from dialer.crm.bitrix24_users import Users
@@ -16,3 +17,4 @@ class Desk:
     users: Users
     fields: Fields
     stages: Stages
+    met: Met = field(default_factory=Met)

@@ -158,8 +158,17 @@ def _write_some(desk: Desk, some: Sequence[Entry], *, until: datetime, now: date
     for one in sent:
         is_gone = (one.card_type, one.card_id) in missing
         done = _done(one, answer.results.get(f"e{one.id}"), changes.get(one.id), is_gone=is_gone)
-        results[one.id] = done or _failed(one, answer, users, responsible.get(one.id), is_gone=is_gone, now=now)
-    return results
+        results[one.id] = done or _failed(desk, one, answer, responsible.get(one.id), is_gone=is_gone, now=now)
+    return results | _for_somebody_else(users, sent, results, responsible, now)
+
+
+def _for_somebody_else(
+    users: Users, sent: Sequence[Entry], results: Mapping[int, Result], responsible: Mapping[int, int], now: datetime
+) -> dict[int, Result]:
+    """The portal notifies those who are dismissed, too, and nobody reads it."""
+    late = Result(Outcome.later, why="whom it was for has been dismissed meanwhile", again_at=now)
+    notified = [one for one in sent if one.kind is EntryKind.notify and results[one.id].outcome is Outcome.written]
+    return {one.id: late for one in notified if users.was_dismissed(responsible[one.id])}
 
 
 def _changes(
@@ -256,7 +265,7 @@ def _command(desk: Desk, entry: Entry, responsible: int | None) -> Command:
     }  # fmt: skip
     if entry.remote_id is not None:
         return "crm.activity.update", {"id": entry.remote_id, "fields": fields}
-    met = (CardType.contact, entry.contact_id) if entry.contact_id else (entry.card_type, entry.card_id)
+    met = desk.met.of(entry)
     whom = {"VALUE": entry.number, "ENTITY_ID": met[1], "ENTITY_TYPE_ID": entity_of(met[0])}
     new = {
         "OWNER_TYPE_ID": entity_of(entry.card_type), "OWNER_ID": entry.card_id, "TYPE_ID": CALL, "DIRECTION": OUTGOING,
@@ -276,7 +285,7 @@ def _done(entry: Entry, told: Any, change: Change | None, *, is_gone: bool) -> R
 
 
 def _failed(
-    entry: Entry, answer: Batch, users: Users, responsible: int | None, *, is_gone: bool, now: datetime
+    desk: Desk, entry: Entry, answer: Batch, responsible: int | None, *, is_gone: bool, now: datetime
 ) -> Result:
     error = answer.failure(f"e{entry.id}")
     if isinstance(error, Later):
@@ -284,12 +293,14 @@ def _failed(
     if isinstance(error, Doubt):
         return _doubtful(error)
     if error.blames_responsible and responsible is not None:
-        users.distrust(responsible, now)
+        desk.users.distrust(responsible, now)
         return Result(Outcome.later, why=str(error))
     if error.can_be_mended:
         return _not_sent(error, now)
     if is_gone and error.is_certain:
         return gone(entry)
+    if entry.kind is EntryKind.call and desk.met.is_new(entry, error):
+        return Result(Outcome.later, why=f"the contact {entry.contact_id} is gone; its card is not", again_at=now)
     # an update may have missed an entry that somebody has deleted: is it there?
     if entry.remote_id is not None or not error.is_certain:
         return _doubtful(error)
