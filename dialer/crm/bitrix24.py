@@ -137,7 +137,7 @@ class Bitrix24:
         return write(self._desk, entries, within=self.send_within, now=now)
 
     def room(self) -> dict[tuple[EntryKind, bool], int]:
-        return room(self._desk, self.batch)
+        return room(self._desk, self.at_once)
 
     def look_for(self, entries: Sequence[Entry], *, now: datetime) -> dict[int, Result]:
         return look_for(self._desk, entries, now=now)

@@ -10,7 +10,6 @@ from typing import Any
 OPERATING_MOST, SLOW_FROM = 480.0, 0.8
 SLOW_MOST = timedelta(seconds=60)
 A_MINUTE = timedelta(minutes=1)
-GATHERED_FOR = timedelta(seconds=10)
 
 
 class Bucket:
@@ -47,55 +46,20 @@ class Operating:
         self._lock = threading.Lock()
         self._free: dict[str, datetime] = {}
         self._reset: dict[str, datetime] = {}
-        self._took: dict[str, float] = {}
-        self._used: dict[str, float] = {}
-        self._every: dict[str, timedelta] = {}
 
     def learn(self, method: str, spent: Any) -> None:
         """`spent` is the `time` block of an answer; any of its fields may be missing."""
         block = spent if isinstance(spent, dict) else {}
         used, reset, now = _number(block.get("operating")), _moment(block.get("operating_reset_at")), self._clock()
-        lasted = _number(block.get("duration"))
         with self._lock:
-            if lasted is not None:
-                self._took[method] = (3 * self._took.get(method, lasted) + lasted) / 4
             if reset is not None:
                 self._reset[method] = reset
-            # answers of several requests come in any order; what was used falls only when a minute is forgiven
-            if used is not None:
-                self._used[method] = used
             if used is None or used < OPERATING_MOST * SLOW_FROM:
-                self._every.pop(method, None)
                 return
-            took = max(lasted or 0.0, 0.05)
+            took = max(_number(block.get("duration")) or 0.0, 0.05)
             calls_left = max((OPERATING_MOST - used) / took, 0.5)
             wait = max((reset or now + A_MINUTE) - now, timedelta(0)) / calls_left
-            self._every[method] = min(wait, SLOW_MOST)
-            self._free[method] = now + self._every[method]
-
-    def took(self, method: str) -> float | None:
-        """Seconds that it took of late; None before the first answer."""
-        with self._lock:
-            return self._took.get(method)
-
-    def room(self, method: str, most: int) -> int | None:
-        """How many calls of it may leave now; None where that is at least `most`.
-
-        Above 80 % of its budget its calls are gathered, for a while, so that a request is full of them.
-        """
-        now = self._clock()
-        with self._lock:
-            used, every, free = self._used.get(method), self._every.get(method), self._free.get(method)
-            if every is None or free is None:
-                held = free is not None and free > now
-                left = (OPERATING_MOST * SLOW_FROM - (used or 0.0)) / max(self._took.get(method, 0.0), 0.01)
-                room = 0 if held else max(int(left), 1)
-            elif free > now:
-                room = 0
-            else:
-                room = 1 + int((now - free) / every) if every else most
-                room = 0 if room < most and now - free < GATHERED_FOR else room
-        return None if room >= most else room
+            self._free[method] = now + min(wait, SLOW_MOST)
 
     def used_up(self, method: str) -> datetime:
         """A refusal has no `time` block: the last one told when the oldest minute is forgiven."""
