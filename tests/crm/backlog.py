@@ -77,6 +77,13 @@ class Backlog:
             time.sleep(self.pause)
             self.ahead += skipping
 
+    def settle(self, rounds: int = 6, *, skipping: timedelta = 400 * SECOND) -> None:
+        """Until all is written, or so many rounds are over."""
+        for _ in range(rounds):
+            self.go_on(1, skipping=skipping)
+            if set(self.states()) == {"written"}:
+                return
+
     def states(self) -> Counter[str]:
         return Counter(row.state for row in self.scene.entries())
 

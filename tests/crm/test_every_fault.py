@@ -62,7 +62,7 @@ def test_whatever_befalls_one_write_it_stands_once(backlog: Backlog, on: OnLoopb
         on.portal.faults.set(Rule(f"batch/{method}", do, times=1))
         backlog.go_on(1, skipping=70 * SECOND)
         assert on.portal.faults.met(f"batch/{method}") is None, f"{do} did not befall it"
-        backlog.go_on(5, skipping=400 * SECOND)
+        backlog.settle()
         assert backlog.wrong() == {}, do
     assert len(backlog.scene.entries()) == A_DEAL * 2 * len(CUT)
 
@@ -72,7 +72,7 @@ def test_whatever_befalls_a_whole_request_everything_stands_once(backlog: Backlo
         # the first reads the cards that are changed, the second writes
         on.portal.faults.set(Rule("batch", "slow", times=place % 2, seconds=0.0), Rule("batch", do, times=1))
         backlog.ring_deals(1 + 2 * place, 2)
-        backlog.go_on(6, skipping=400 * SECOND)
+        backlog.settle()
         assert backlog.wrong() == {}, do
 
 
