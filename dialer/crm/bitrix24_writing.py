@@ -28,7 +28,7 @@ from dialer.crm.bitrix24_users import Users
 from dialer.errors import CrmError
 
 ENTRIES_MOST = COMMANDS_MOST - 2  # and one question for each kind of card
-REQUESTS_AT_ONCE = 6
+REQUESTS_AT_ONCE, FILLED = 6, 0.8
 SECONDS_MOST = 40.0
 """The portal cuts a request at 60, wherever it is."""
 OUTGOING, CALL, PLAIN_TEXT = 2, 2, 1
@@ -74,11 +74,16 @@ def write(desk: Desk, entries: Sequence[Entry], *, within: timedelta, now: datet
 
 
 def room(desk: Desk, most: int) -> dict[tuple[EntryKind, bool], int]:
-    """Of kinds whose time is nearly used up, new ones and updates: how many may leave now, where it is fewer than
-    `most`."""
+    """Of kinds that are slow, or whose time is nearly used up, new ones and updates: how many may leave now, where that
+    is fewer than `most`."""
+    took = {what: lasting(desk.rest, method) for what, method in METHODS.items()}
+    seconds = REQUESTS_AT_ONCE * SECONDS_MOST * FILLED
+    slow = [what for what in METHODS if took[what] * most > seconds]
     left = {}
     for what, method in METHODS.items():
         rooms = [desk.rest.room(method, most)]
+        if what in slow:
+            rooms.append(max(int(seconds / len(slow) / took[what]), 1))
         if what[0] in CHANGES and desk.rest.free_at(LISTING) is not None:
             rooms.append(0)
         limited = [one for one in rooms if one is not None]
@@ -89,7 +94,10 @@ def room(desk: Desk, most: int) -> dict[tuple[EntryKind, bool], int]:
 
 def lasts(rest: Rest, entry: Entry) -> float:
     """Seconds that the portal may take for it."""
-    method = METHODS[entry.kind, entry.remote_id is not None]
+    return lasting(rest, METHODS.get((entry.kind, entry.remote_id is not None), METHODS[entry.kind, False]))
+
+
+def lasting(rest: Rest, method: str) -> float:
     took = rest.took(method)
     return FIRST_GUESS.get(method, 0.1) if took is None else took
 

@@ -324,10 +324,10 @@ def test_above_eighty_percent_a_methods_calls_are_gathered_and_never_refused() -
         office = Office(on.webhook_url)
         on.portal.limits.seconds["crm.activity.add"] = 0.001
         on.portal.limits.use("crm.activity.add", 400.0)
-        assert office.bitrix.room() == {}  # nothing is known yet
-        office.write(call(1))
         slowed = (EntryKind.call, False)
-        assert office.bitrix.room() == {slowed: 0}
+        assert slowed not in office.bitrix.room()  # nothing is known yet
+        office.write(call(1))
+        assert office.bitrix.room()[slowed] == 0
         office.clock.sleep(11)  # some have been gathered
         may = office.bitrix.room()[slowed]
         assert 48 < may < office.bitrix.at_once
@@ -338,10 +338,10 @@ def test_above_eighty_percent_a_methods_calls_are_gathered_and_never_refused() -
 def test_below_eighty_percent_no_more_leave_than_are_left_of_it() -> None:
     with OnLoopback(people(1)) as on:
         office = Office(on.webhook_url)
-        on.portal.limits.cost["crm.activity.add"] = 10.0
-        on.portal.limits.use("crm.activity.add", 330.0)
+        on.portal.limits.cost["crm.activity.add"] = 1.0
+        on.portal.limits.use("crm.activity.add", 379.0)
         office.write(call(1))
-        assert office.bitrix.room() == {(EntryKind.call, False): 4}
+        assert office.bitrix.room()[EntryKind.call, False] == 4
 
 
 def test_cards_that_may_not_be_listed_for_now_hold_back_what_must_be_compared_first() -> None:
@@ -349,15 +349,18 @@ def test_cards_that_may_not_be_listed_for_now_hold_back_what_must_be_compared_fi
         office = Office(on.webhook_url)
         on.portal.limits.cost["crm.item.list"] = 479.0
         office.write(note(1))
-        assert office.bitrix.room() == {(EntryKind.stage, False): 0, (EntryKind.field, False): 0}
+        room = office.bitrix.room()
+        assert room[EntryKind.stage, False] == room[EntryKind.field, False] == 0 < room[EntryKind.task, False]
 
 
 def test_a_request_carries_no_more_than_the_portal_has_time_for() -> None:
     with OnLoopback(people(30)) as on:
         office = Office(on.webhook_url)
-        # the vendor's own example takes 3.2 s
+        # the vendor's own example takes 3.2 s: no more are claimed than six requests have time for
+        assert 6 * 40 > 3.2 * office.bitrix.room()[EntryKind.field, False] > 0
         assert outcomes(office.write(*[fields(card) for card in range(1, 31)])) == [Outcome.written] * 30
         assert on.requests.count("batch") == 2 * 3
+        assert (EntryKind.field, False) not in office.bitrix.room()
         on.portal.log.clear()
         # this portal takes less, and it was told so
         office.write(*[fields(card, {"Город": "Казань"}) for card in range(1, 31)])
