@@ -25,7 +25,7 @@ class Ticks:
 
     def __init__(self) -> None:
         self._scheduler = BackgroundScheduler(
-            executors={"default": ThreadPoolExecutor(16)},
+            executors={"default": ThreadPoolExecutor(20)},
             job_defaults={"max_instances": 1, "coalesce": True, "misfire_grace_time": None},
             timezone="UTC",
         )

@@ -47,7 +47,7 @@ from dialer.web.metrics import Metrics
 
 T = TypeVar("T")
 
-WRITES_AT_ONCE = 20
+WRITES_AT_ONCE = 4
 TROUBLE_RESTS = 5.0
 CLOSING = 1.0
 """Seconds for each of the things that end a node, when one of them hangs."""
@@ -62,6 +62,7 @@ BEATS = {
     "end": timedelta(milliseconds=300),
     "words": timedelta(seconds=2),
     "prices": timedelta(seconds=5),
+    "owe": timedelta(milliseconds=300),
     "write back": timedelta(milliseconds=300),
     "heartbeat": timedelta(seconds=10),
     "erase": timedelta(hours=6),
@@ -151,6 +152,7 @@ class Service:
             "read": self._read_due,
             "read again": self._read_again,
             "plan": self._plan,
+            "owe": self._owe,
             "write back": self._write_back,
             "heartbeat": self._beat,
             "erase": self._erase_old,
@@ -333,11 +335,15 @@ class Service:
             parts.database, running, now=parts.clock.now(), only=budget.only, billed_at_most=budget.billed_at_most
         )
 
-    def _write_back(self) -> None:
+    def _owe(self) -> None:
+        """Beside the writing, which waits for the portal most of its time."""
         parts = self._parts
         while not self._closing.is_set():
             if not owe_entries(parts.database, parts.store, key=parts.key, now=parts.clock.now()):
                 break
+
+    def _write_back(self) -> None:
+        parts = self._parts
         fallback = {name: one.campaign.fallback_user for name, one in parts.store.running().items()}
         for _ in range(WRITES_AT_ONCE):
             if self._closing.is_set():

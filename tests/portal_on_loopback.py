@@ -16,9 +16,13 @@ SECRET = "a1b2c3d4e5f6g7h8"
 
 
 class OnLoopback:
-    """`portal` may be looked at and changed from the test. Limits are wide unless a test narrows them."""
+    """`portal` may be looked at and changed from the test. Limits are wide unless a test narrows them.
 
-    def __init__(self, people: Sequence[Person]) -> None:
+    At the end nothing may have been sent that is not as the vendor publishes it, unless a test says `strict=False`.
+    """
+
+    def __init__(self, people: Sequence[Person], *, strict: bool = True) -> None:
+        self._strict = strict
         self.portal = Portal(people, secret=SECRET)
         self.portal.limits.rate, self.portal.limits.burst = 1e6, 1_000_000
         self._loop = asyncio.new_event_loop()
@@ -35,6 +39,8 @@ class OnLoopback:
     ) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
+        if _type is None and self._strict:
+            assert not self.portal.contract.breaches, sorted(set(self.portal.contract.breaches))
 
     @property
     def webhook_url(self) -> str:

@@ -34,6 +34,7 @@ WATCH_EVERY = 2.0
 """Seconds."""
 NOTHING_RUNS: Mapping[str, Running] = {}
 LOST_SHOWN, LOST_FOR = 10, timedelta(days=30)
+SET_ASIDE_SHOWN = 10
 
 
 def status(settings: Settings, *, json: bool, watch: bool = False) -> None:
@@ -102,10 +103,13 @@ def _print_what_is_for_a_person(seen: dict[str, Any]) -> None:
             "Lost calls: nobody can tell what became of them", ("attempt", "campaign", "number", "at", "why"), rows
         )
         data.print(f"{lost['how_many']} in 30 days; they are not rung again: ask these people, or the provider.")
-    aside = sum(one["how_many"] for one in seen["entries"] if one["state"] == "set_aside")
-    if aside:
+    aside = seen["set_aside"]
+    if aside["how_many"]:
+        rows = [tuple(one.values()) for one in aside["last"]]
+        print_table("Set aside: does not stand in the CRM", ("campaign", "card", "kind", "since", "why"), rows)
         data.print(
-            f"{aside} entries are set aside: mend what the log says of them, then `dialer retry` sends them again."
+            f"{aside['how_many']} entries are set aside: mend what they wait for, then `dialer retry` looks for them in"
+            " the CRM and sends what does not stand there. `dialer explain PHONE` says all of one person."
         )
 
 
@@ -128,6 +132,7 @@ def look(c: sa.Connection, *, now: datetime, running: Mapping[str, Running] = NO
                 .order_by(entries.c.state)
             )
         ],
+        "set_aside": _set_aside(c),
         "lost": _lost(c, now),
         "nodes": [
             {"name": row.name, "kind": row.kind, "since": row.started_at}
@@ -230,6 +235,26 @@ def _trunk(c: sa.Connection, row: Any, now: datetime) -> dict[str, Any]:
         "live": live,
         "waits_for": row.paused or (f"{row.reason} (until {row.paused_until:%H:%M:%S})" if paused else ""),
     }
+
+
+def _set_aside(c: sa.Connection) -> dict[str, Any]:
+    # said as the index of the few says it
+    aside = sa.and_(sa.text("entry.state <> 'written'"), entries.c.state == "set_aside")
+    newest = (
+        sa.select(entries, targets.c.campaign, targets.c.card_type, targets.c.card_id)
+        .join(targets, targets.c.id == entries.c.target_id)
+        .where(aside)
+        .order_by(entries.c.id.desc())
+        .limit(SET_ASIDE_SHOWN)
+    )
+    return {
+        "how_many": c.execute(sa.select(sa.func.count()).select_from(entries).where(aside)).scalar_one(),
+        "last": [
+            {"campaign": row.campaign, "card": f"{row.card_type} {row.card_id}", "kind": row.kind,
+             "since": row.owed_since, "why": row.why}
+            for row in c.execute(newest)
+        ],
+    }  # fmt: skip
 
 
 def _lost(c: sa.Connection, now: datetime) -> dict[str, Any]:

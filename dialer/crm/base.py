@@ -133,6 +133,9 @@ class Crm(Protocol):
     batch: int
     """How many entries one request carries."""
 
+    at_once: int
+    """How many entries may be claimed together: several requests' worth, which leave side by side."""
+
     send_within: timedelta
     """An entry leaves within this after the `now` of `write`, or does not leave."""
 
@@ -158,6 +161,9 @@ class Crm(Protocol):
 
     def write(self, entries: Sequence[Entry], *, now: datetime) -> dict[int, Result]:
         """By entry id: written, further, later, refused, doubtful or gone. Never raises for a vendor's answer."""
+
+    def room(self) -> Mapping[tuple[EntryKind, bool], int]:
+        """Of kinds that are slowed down, new ones (False) and updates (True): how many may leave now."""
 
     def look_for(self, entries: Sequence[Entry], *, now: datetime) -> dict[int, Result]:
         """By entry id: written (found), further (a step is found), absent, gone, or later (cannot tell now)."""

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from dialer.audience import Audience, CardType
 from dialer.campaign_outcomes import Outcomes
-from dialer.crm.base import Contact, Entry, Result, Wrong
+from dialer.crm.base import Contact, Entry, EntryKind, Result, Wrong
 from dialer.crm.bitrix24_access import Access
 from dialer.crm.bitrix24_call_findings import call_findings
 from dialer.crm.bitrix24_conditions import examine_conditions
@@ -35,7 +35,7 @@ from dialer.crm.bitrix24_telephony import Telephony
 from dialer.crm.bitrix24_types import Types, entity_of
 from dialer.crm.bitrix24_users import Users
 from dialer.crm.bitrix24_wire import ANSWER_WITHIN
-from dialer.crm.bitrix24_writing import ENTRIES_MOST, write
+from dialer.crm.bitrix24_writing import ENTRIES_MOST, REQUESTS_AT_ONCE, room, write
 from dialer.errors import CrmError
 from dialer.finding import Finding, clock_beside
 
@@ -56,6 +56,8 @@ class Bitrix24:
         log: Callable[[str], None] = lambda text: None,
     ) -> None:
         self._clock, self.send_within = clock, send_within
+        # each waits for its turn in the bucket, and leaves in time
+        self.at_once = self.batch * max(1, min(REQUESTS_AT_ONCE, int(rate * send_within.total_seconds())))
         self._rest = Rest(
             access, clock=clock, rate=rate, burst=burst, answer_within=answer_within, sleep=sleep, say=log
         )
@@ -137,6 +139,9 @@ class Bitrix24:
 
     def write(self, entries: Sequence[Entry], *, now: datetime) -> dict[int, Result]:
         return write(self._desk, entries, within=self.send_within, now=now)
+
+    def room(self) -> dict[tuple[EntryKind, bool], int]:
+        return room(self._desk, self.at_once)
 
     def look_for(self, entries: Sequence[Entry], *, now: datetime) -> dict[int, Result]:
         return look_for(self._desk, entries, now=now)

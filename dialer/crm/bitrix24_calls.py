@@ -20,7 +20,7 @@ from dialer.crm.base import Entry, Outcome, Result
 from dialer.crm.bitrix24_errors import Refused
 from dialer.crm.bitrix24_marks import ORIGINATOR, iso
 from dialer.crm.bitrix24_reading import whole
-from dialer.crm.bitrix24_rest import Command, Rest
+from dialer.crm.bitrix24_rest import Command
 from dialer.crm.bitrix24_telephony import Open, Telephony
 from dialer.crm.bitrix24_types import entity_of
 
@@ -53,10 +53,6 @@ class Step(StrEnum):
     finish = "telephony.externalCall.finish"
     bind = "crm.activity.binding.add"
     tell = "crm.activity.update"
-
-
-LASTS = {Step.register: 1.2, Step.finish: 2.4}
-"""Seconds, in the documents' own examples: what is taken for true before the portal has shown it."""
 
 
 class Word(StrEnum):
@@ -109,18 +105,12 @@ def step_of(entry: Entry, way: Open | None) -> Step:
     return Step.finish if known.call_id else Step.register
 
 
-def call_command(entry: Entry, responsible: int | None, way: Open | None) -> Command:
+def call_command(entry: Entry, responsible: int | None, way: Open | None, *, met: tuple[CardType, int]) -> Command:
+    """`met` is who was talked to, as far as the portal still has them."""
     step = step_of(entry, way)
+    if step is Step.add:
+        return step.value, _add(entry, responsible, met)
     return step.value, _PARAMETERS[step](entry, responsible, way)
-
-
-def lasts(entry: Entry, rest: Rest, telephony: Telephony) -> float:
-    """Seconds that its next step may take."""
-    if entry.remote_id is not None or not telephony.may_be_open:
-        return 0.0
-    step = step_of(entry, Open(None))
-    took = rest.took(step.value)
-    return LASTS.get(step, 0.0) if took is None else took
 
 
 def call_done(entry: Entry, method: str, told: Any, *, is_gone: bool) -> Result | None:
@@ -170,12 +160,12 @@ def call_failed(entry: Entry, method: str, error: Refused, telephony: Telephony,
     return None
 
 
-def _add(entry: Entry, responsible: int | None, _: Open | None) -> Mapping[str, Any]:
-    met = (CardType.contact, entry.contact_id) if entry.contact_id else (entry.card_type, entry.card_id)
+def _add(entry: Entry, responsible: int | None, met: tuple[CardType, int]) -> Mapping[str, Any]:
     person = {"VALUE": entry.number, "ENTITY_ID": met[1], "ENTITY_TYPE_ID": entity_of(met[0])}
     new = {
         "OWNER_TYPE_ID": entity_of(entry.card_type), "OWNER_ID": entry.card_id, "TYPE_ID": CALL, "DIRECTION": OUTGOING,
         "RESPONSIBLE_ID": responsible, "ORIGINATOR_ID": ORIGINATOR, "ORIGIN_ID": entry.ref, "COMMUNICATIONS": [person],
+        "COMPLETED": "Y",
     }  # fmt: skip
     return {"fields": {**_said(entry), **_when(entry), **new}}
 
@@ -217,16 +207,11 @@ def _tell(entry: Entry, _: int | None, __: Open | None) -> Mapping[str, Any]:
 
 
 def _said(entry: Entry) -> dict[str, Any]:
-    return {
-        "SUBJECT": entry.subject,
-        "DESCRIPTION": entry.text,
-        "DESCRIPTION_TYPE": PLAIN_TEXT,
-        "COMPLETED": "Y",
-    }
+    return {"SUBJECT": entry.subject, "DESCRIPTION": entry.text, "DESCRIPTION_TYPE": PLAIN_TEXT}
 
 
 def _when(entry: Entry) -> dict[str, Any]:
     return {"START_TIME": iso(entry.started_at), "END_TIME": iso(entry.ended_at)}
 
 
-_PARAMETERS = {Step.add: _add, Step.register: _register, Step.finish: _finish, Step.bind: _bind, Step.tell: _tell}
+_PARAMETERS = {Step.register: _register, Step.finish: _finish, Step.bind: _bind, Step.tell: _tell}

@@ -17,7 +17,7 @@ from dialer.crm.bitrix24_errors import Doubt, Refused
 from dialer.crm.bitrix24_fields import Fields
 from dialer.crm.bitrix24_reading import whole
 from dialer.crm.bitrix24_rest import Batch, Command
-from dialer.crm.bitrix24_stages import Stages
+from dialer.crm.bitrix24_stages import LEAD, Stages
 from dialer.crm.bitrix24_types import entity_of
 from dialer.crm.bitrix24_values import Value, values_of
 from dialer.errors import CrmError
@@ -89,7 +89,9 @@ def _items(ask: Ask, some: Sequence[Entry], values: Mapping[int, list[Value]]) -
     for card in sorted({one.card_type for one in some}):
         here = [one for one in some if one.card_type == card]
         codes = sorted({value.field.code for one in here for value in values[one.id]})
-        select = ["id", "stageId", "categoryId", *codes]
+        moved = any(one.kind is EntryKind.stage for one in here)
+        pipeline = moved and entity_of(card) != LEAD
+        select = ["id", *(["stageId"] if moved else []), *(["categoryId"] if pipeline else []), *codes]
         wanted = {"filter": {"@id": sorted({one.card_id for one in here})}, "order": {"id": "ASC"}, "start": -1}
         commands[card.value] = ("crm.item.list", {"entityTypeId": entity_of(card), "select": select, **wanted})
     answer = ask(commands)

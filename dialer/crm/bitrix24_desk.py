@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dialer.crm.bitrix24_fields import Fields
+from dialer.crm.bitrix24_met import Met
 from dialer.crm.bitrix24_rest import Rest
 from dialer.crm.bitrix24_stages import Stages
 from dialer.crm.bitrix24_telephony import Telephony
@@ -18,3 +19,4 @@ class Desk:
     fields: Fields
     stages: Stages
     telephony: Telephony
+    met: Met = field(default_factory=Met)

@@ -71,9 +71,10 @@ class Lists:
                 rows = answer.results[name]
                 if not isinstance(rows, list):
                     raise Doubt("Bitrix24 answered a list of stages with none")
-                found |= {str(row.get("STATUS_ID")): str(row.get("NAME", "")) for row in rows if isinstance(row, dict)}
-                if len(rows) >= PAGE:
+                told = {str(row.get("STATUS_ID")): str(row.get("NAME", "")) for row in rows if isinstance(row, dict)}
+                if len(rows) == PAGE and not told.keys() <= found.keys():
                     full.append(one)
+                found |= told
             types = full
             if not types:
                 return found
@@ -87,5 +88,6 @@ def _stages_of(entity: int, pipeline: str) -> str:
 
 
 def _listing(status_type: str, page: int) -> Command:
-    wanted = {"filter": {"ENTITY_ID": status_type}, "order": {"SORT": "ASC"}, "start": page * PAGE}
-    return "crm.status.list", wanted
+    # published is no paging; a portal that pages all the same is asked for the rest
+    further = {"start": page * PAGE} if page else {}
+    return "crm.status.list", {"filter": {"ENTITY_ID": status_type}, "order": {"SORT": "ASC"}, **further}

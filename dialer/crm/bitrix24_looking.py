@@ -25,6 +25,7 @@ from dialer.errors import CrmError
 
 CLOCKS_DIFFER = timedelta(days=1)
 PAGES_MOST = 20
+BY_KEY = (EntryKind.call, EntryKind.item)
 _MANY = {EntryKind.call: "records", EntryKind.note: "comments", EntryKind.task: "tasks", EntryKind.item: "items"}
 
 
@@ -56,7 +57,12 @@ def _look_for_some(desk: Desk, some: Sequence[Entry], now: datetime) -> dict[int
     missing = missing_cards(cards, answer)
     if are_many(len(missing), len({(one.card_type, one.card_id) for one in some})):
         raise Later(f"{len(missing)} cards at once cannot be read: has the webhook's user lost rights?")
-    results = untold | {one.id: gone(one) for one in some if (one.card_type, one.card_id) in missing}
+    results = untold | {
+        # what has a key of its own is found where its card was merged into another, too
+        one.id: _standing(rest, one, answer, now) or gone(one)
+        for one in some
+        if (one.card_type, one.card_id) in missing
+    }
     # sent again it takes its own place
     results |= {one.id: Result(Outcome.absent) for one in some if one.kind is EntryKind.notify}
     results |= _compared(desk, [one for one in some if one.kind in CHANGES and one.id not in results], now)
@@ -115,6 +121,11 @@ def _search(desk: Desk, entry: Entry, page: int) -> Command:
     card = {"ENTITY_ID": entry.card_id, "ENTITY_TYPE": entry.card_type.value}
     how = {"select": ["ID", "COMMENT", "CREATED"], "order": {"ID": "DESC"}, "start": page * PAGE}
     return "crm.timeline.comment.list", {"filter": card, **how}
+
+
+def _standing(rest: Rest, entry: Entry, answer: Batch, now: datetime) -> Result | None:
+    found = _found(rest, entry, answer, now) if entry.kind in BY_KEY else None
+    return found if found is not None and found.outcome is Outcome.written else None
 
 
 def _found(rest: Rest, entry: Entry, answer: Batch, now: datetime) -> Result | None:

@@ -46,7 +46,6 @@ class Operating:
         self._lock = threading.Lock()
         self._free: dict[str, datetime] = {}
         self._reset: dict[str, datetime] = {}
-        self._took: dict[str, float] = {}
 
     def learn(self, method: str, spent: Any) -> None:
         """`spent` is the `time` block of an answer; any of its fields may be missing."""
@@ -54,8 +53,6 @@ class Operating:
         used, reset, now = _number(block.get("operating")), _moment(block.get("operating_reset_at")), self._clock()
         lasted = _number(block.get("duration"))
         with self._lock:
-            if lasted is not None:
-                self._took[method] = (3 * self._took.get(method, lasted) + lasted) / 4
             if reset is not None:
                 self._reset[method] = reset
             if used is None or used < OPERATING_MOST * SLOW_FROM:
@@ -64,11 +61,6 @@ class Operating:
             calls_left = max((OPERATING_MOST - used) / took, 0.5)
             wait = max((reset or now + A_MINUTE) - now, timedelta(0)) / calls_left
             self._free[method] = now + min(wait, SLOW_MOST)
-
-    def took(self, method: str) -> float | None:
-        """Seconds that it took of late; None before the first answer."""
-        with self._lock:
-            return self._took.get(method)
 
     def used_up(self, method: str) -> datetime:
         """A refusal has no `time` block: the last one told when the oldest minute is forgiven."""

@@ -16,6 +16,7 @@ from urllib.parse import quote_plus
 from dialer.crm.bitrix24_access import Access
 from dialer.crm.bitrix24_errors import Doubt, Later, Refused, TooFast, meaning
 from dialer.crm.bitrix24_pace import Bucket, Operating
+from dialer.crm.bitrix24_room import Room
 from dialer.crm.bitrix24_wire import ANSWER_WITHIN, Wire
 from dialer.secrecy import without_secrets
 
@@ -65,6 +66,7 @@ class Rest:
         self._wire = Wire(clock=clock, monotonic=monotonic, answer_within=answer_within, named=WEBHOOK_URL)
         self._bucket = Bucket(rate, burst, monotonic)
         self._operating = Operating(clock)
+        self._room = Room(clock)
 
     def __repr__(self) -> str:
         return f"Rest({self.shown})"
@@ -80,7 +82,11 @@ class Rest:
 
     def took(self, method: str) -> float | None:
         """Seconds that one call of it took of late; None before the first."""
-        return self._operating.took(method)
+        return self._room.took(method)
+
+    def room(self, method: str, most: int) -> int | None:
+        """How many calls of it may leave now; None where that is at least `most`."""
+        return 0 if self._operating.free_at(method) is not None else self._room.left(method, most)
 
     def free_at(self, method: str) -> datetime | None:
         """When a method whose time is nearly used up may be called again; None where it may now."""
@@ -103,6 +109,7 @@ class Rest:
         for name, spent in _map(whole.get("result_time")).items():
             if name in commands:
                 self._operating.learn(commands[name][0], spent)
+                self._room.learn(commands[name][0], spent)
         errors = {
             name: self._failed(error, commands[name][0], 200, sent_at)
             for name, error in _map(whole.get("result_error")).items()

@@ -68,6 +68,10 @@ class Users:
         """The portal would not have them as responsible: dismissed since we asked."""
         self._known[id] = _User(now, False)
 
+    def was_dismissed(self, id: int) -> bool:
+        """As far as is remembered."""
+        return id in self._known and not self._known[id].active
+
     def own(self) -> int:
         if self._own is None:
             profile = self._rest.call("profile")

@@ -8,40 +8,129 @@ of the cards are there.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
 from dialer.audience import CardType
 from dialer.crm.base import Entry, EntryKind, Outcome, Result
 from dialer.crm.bitrix24_additions import ADDED, added, addition
-from dialer.crm.bitrix24_calls import call_command, call_done, call_failed, lasts
+from dialer.crm.bitrix24_calls import Step, call_command, call_done, call_failed, step_of
 from dialer.crm.bitrix24_changes import CHANGES, Change, changed, plan_changes
 from dialer.crm.bitrix24_desk import Desk
 from dialer.crm.bitrix24_errors import Doubt, Later, Refused
 from dialer.crm.bitrix24_items import made, new_item
 from dialer.crm.bitrix24_marks import mark
 from dialer.crm.bitrix24_reading import whole
-from dialer.crm.bitrix24_rest import COMMANDS_MOST, Batch, Command
+from dialer.crm.bitrix24_rest import COMMANDS_MOST, Batch, Command, Rest
 from dialer.crm.bitrix24_telephony import Open
 from dialer.crm.bitrix24_types import entity_of
+from dialer.crm.bitrix24_users import Users
 from dialer.errors import CrmError
 
 ENTRIES_MOST = COMMANDS_MOST - 2  # and one question for each kind of card
+REQUESTS_AT_ONCE, FILLED = 6, 0.8
 SECONDS_MOST = 40.0
 """The portal cuts a request at 60, wherever it is."""
 FOR_SOMEBODY = (EntryKind.call, EntryKind.item, *ADDED)
 MENDED_AFTER = timedelta(minutes=5)
 LISTING = "crm.item.list"
+METHODS = {
+    (EntryKind.call, False): (Step.add.value,),
+    (EntryKind.call, True): (Step.tell.value,),
+    (EntryKind.note, False): ("crm.timeline.comment.add",),
+    (EntryKind.note, True): ("crm.timeline.comment.update",),
+    (EntryKind.task, False): ("tasks.task.add",),
+    (EntryKind.notify, False): ("im.notify.system.add",),
+    (EntryKind.item, False): ("crm.item.add",),
+    (EntryKind.stage, False): ("crm.item.update",),
+    (EntryKind.field, False): ("crm.item.update",),
+}
+"""By kind, and whether it is an update."""
+BY_TELEPHONY = METHODS | {
+    (EntryKind.call, False): (Step.register.value, Step.finish.value),
+    (EntryKind.call, True): (Step.bind.value, Step.tell.value),
+}
+
+FIRST_GUESS = {
+    "crm.item.update": 3.2, "crm.item.add": 1.9, "tasks.task.add": 1.0,
+    Step.register.value: 1.2, Step.finish.value: 2.4,
+}  # fmt: skip
+"""Seconds a call, of the examples in the vendor's documentation."""
 
 Card = tuple[CardType, int]
 
 
 def write(desk: Desk, entries: Sequence[Entry], *, within: timedelta, now: datetime) -> dict[int, Result]:
     """`now` is when the entries were claimed; they leave `within` that, or not at all."""
-    results: dict[int, Result] = {}
-    for some in portions(entries, lasts=lambda one: _lasts(desk, one)):
-        results |= _write_some(desk, some, until=now + within, now=now)
+    ours, results = one_change_a_card(entries, now)
+    _remember_users(desk, ours, now)
+    # of one card together: what is written on it is decided by what it holds
+    ours.sort(key=lambda one: (one.card_type, one.card_id, one.id))
+    requests = list(portions(ours, lasts=lambda one: lasts(desk, one)))
+
+    def send(some: list[Entry]) -> dict[int, Result]:
+        return _write_some(desk, some, until=now + within, now=now)
+
+    if len(requests) < 2:
+        return results | {id: told for some in requests for id, told in send(some).items()}
+    with ThreadPoolExecutor(REQUESTS_AT_ONCE, thread_name_prefix="bitrix24") as threads:
+        for told in threads.map(send, requests):
+            results |= told
     return results
+
+
+def room(desk: Desk, most: int) -> dict[tuple[EntryKind, bool], int]:
+    """Of kinds that are slow, or whose time is nearly used up, new ones and updates: how many may leave now, where that
+    is fewer than `most`."""
+    ways = BY_TELEPHONY if desk.telephony.may_be_open else METHODS
+    took = {what: max(lasting(desk.rest, one) for one in methods) for what, methods in ways.items()}
+    seconds = REQUESTS_AT_ONCE * SECONDS_MOST * FILLED
+    slow = [what for what in ways if took[what] * most > seconds]
+    left = {}
+    for what, methods in ways.items():
+        rooms = [desk.rest.room(one, most) for one in methods]
+        if what in slow:
+            rooms.append(max(int(seconds / len(slow) / took[what]), 1))
+        if what[0] in CHANGES and desk.rest.free_at(LISTING) is not None:
+            rooms.append(0)
+        limited = [one for one in rooms if one is not None]
+        if limited:
+            left[what] = min(limited)
+    return left
+
+
+def lasts(desk: Desk, entry: Entry) -> float:
+    """Seconds that the portal may take for it."""
+    if entry.kind is EntryKind.call:
+        return lasting(desk.rest, step_of(entry, Open(None) if desk.telephony.may_be_open else None).value)
+    (method,) = METHODS.get((entry.kind, entry.remote_id is not None), METHODS[entry.kind, False])
+    return lasting(desk.rest, method)
+
+
+def lasting(rest: Rest, method: str) -> float:
+    took = rest.took(method)
+    return FIRST_GUESS.get(method, 0.1) if took is None else took
+
+
+def one_change_a_card(entries: Iterable[Entry], now: datetime) -> tuple[list[Entry], dict[int, Result]]:
+    """Two changes of one card, read and written at once, would undo one another: the second waits."""
+    ours, waiting, changing = list[Entry](), dict[int, Result](), set[tuple[EntryKind, Card]]()
+    for one in entries:
+        what = (one.kind, (one.card_type, one.card_id))
+        if one.kind in CHANGES and what in changing:
+            waiting[one.id] = Result(Outcome.later, why="another outcome changes the card just now", again_at=now)
+            continue
+        changing |= {what} if one.kind in CHANGES else set()
+        ours.append(one)
+    return ours, waiting
+
+
+def _remember_users(desk: Desk, entries: Sequence[Entry], now: datetime) -> None:
+    """Once for all requests; each asks again for what could not be told."""
+    with suppress(CrmError):
+        desk.users.responsible([one for one in entries if one.remote_id is None and one.kind in FOR_SOMEBODY], now)
 
 
 def _write_some(desk: Desk, some: Sequence[Entry], *, until: datetime, now: datetime) -> dict[int, Result]:
@@ -94,23 +183,29 @@ def _write_some(desk: Desk, some: Sequence[Entry], *, until: datetime, now: date
         method = commands[f"e{one.id}"][0]
         done = _done(one, method, answer.results.get(f"e{one.id}"), changes.get(one.id), is_gone=is_gone)
         results[one.id] = done or _failed(desk, one, method, answer, responsible.get(one.id), is_gone=is_gone, now=now)
-    return results
+    return results | _for_somebody_else(users, sent, results, responsible, now)
+
+
+def _for_somebody_else(
+    users: Users, sent: Sequence[Entry], results: Mapping[int, Result], responsible: Mapping[int, int], now: datetime
+) -> dict[int, Result]:
+    """The portal notifies those who are dismissed, too, and nobody reads it."""
+    late = Result(Outcome.later, why="whom it was for has been dismissed meanwhile", again_at=now)
+    notified = [one for one in sent if one.kind is EntryKind.notify and results[one.id].outcome is Outcome.written]
+    return {one.id: late for one in notified if users.was_dismissed(responsible[one.id])}
 
 
 def _changes(
     desk: Desk, some: Sequence[Entry], *, until: datetime, now: datetime
 ) -> tuple[dict[int, Change], dict[int, Result]]:
     """What is to be sent, and what became of the others."""
-    wanted, settled, moving = [], dict[int, Result](), set[Card]()
+    settled = dict[int, Result]()
+    wanted = [one for one in some if one.kind in CHANGES]
     free_at = desk.rest.free_at(LISTING)
-    for one in some:
-        if one.kind is EntryKind.stage and (one.card_type, one.card_id) in moving:
-            settled[one.id] = Result(Outcome.later, why="another outcome moves the card just now", again_at=now)
-        elif one.kind in CHANGES and free_at is not None:
-            settled[one.id] = Result(Outcome.later, why="the time for reading cards is used up", again_at=free_at)
-        elif one.kind in CHANGES:
-            wanted.append(one)
-            moving |= {(one.card_type, one.card_id)} if one.kind is EntryKind.stage else set()
+    if free_at is not None:
+        why = "the time for reading cards is used up"
+        settled = {one.id: Result(Outcome.later, why=why, again_at=free_at) for one in wanted}
+        wanted = []
 
     def read_once(commands: Mapping[str, Command]) -> Batch:
         """The others are not to wait while the portal is in trouble."""
@@ -176,14 +271,10 @@ def again(error: Exception, now: datetime) -> datetime | None:
     return now + MENDED_AFTER if isinstance(error, Refused) else None
 
 
-def _lasts(desk: Desk, entry: Entry) -> float:
-    return lasts(entry, desk.rest, desk.telephony) if entry.kind is EntryKind.call else 0.0
-
-
 def _command(desk: Desk, entry: Entry, responsible: int | None, way: Open | None) -> Command:
     """Raises CrmError."""
     if entry.kind is EntryKind.call:
-        return call_command(entry, responsible, way)
+        return call_command(entry, responsible, way, met=desk.met.of(entry))
     if entry.kind is EntryKind.item:
         return new_item(desk, entry, responsible)
     if entry.kind in ADDED:
@@ -225,6 +316,8 @@ def _failed(
         return _not_sent(error, now)
     if is_gone and error.is_certain:
         return gone(entry)
+    if entry.kind is EntryKind.call and desk.met.is_new(entry, error):
+        return Result(Outcome.later, why=f"the contact {entry.contact_id} is gone; its card is not", again_at=now)
     # an update may have missed an entry that somebody has deleted: is it there?
     if entry.remote_id is not None or not error.is_certain:
         return _doubtful(error)

@@ -16,26 +16,21 @@ from dialer.sandbox.faults import Faults
 from dialer.sandbox.people import Person
 from dialer.sandbox.portal_cards import MOSCOW, Cards, RestError, as_int, as_list, mapping
 from dialer.sandbox.portal_changes import Changes
+from dialer.sandbox.portal_contract import Contract
 from dialer.sandbox.portal_limits import BUDGET, Limits
 from dialer.sandbox.portal_lists import Lists
 from dialer.sandbox.portal_oauth import OAuth
 from dialer.sandbox.portal_own_fields import OwnFields
-from dialer.sandbox.portal_telephony import APPLICATION_ONLY, Telephony
+from dialer.sandbox.portal_telephony import Telephony
 from dialer.sandbox.portal_timeline import Timeline
 from dialer.sandbox.portal_work import Work
 from dialer.sandbox.wire import Request, Response
 
 COMMANDS_MOST = 50
 UNKNOWN = "Произошла неизвестная ошибка. Обратитесь к администратору портала."
-SCOPES = {
-    "crm": {"crm"}, "user": {"user", "user_brief", "user_basic"}, "tasks": {"task"}, "im": {"im"},
-    "telephony": {"telephony"}, "voximplant": {"telephony"}, "userfieldconfig": {"userfieldconfig"},
-}  # fmt: skip
-NOT_IN_BATCH = ("batch", "telephony.externalcall.attachrecord", "disk.folder.uploadfile", "disk.storage.uploadfile")
-
-
 BY_APPLICATION: ContextVar[bool] = ContextVar("by_application", default=False)
 """Which way in the request that is being answered has come."""
+NOT_IN_BATCH = ("batch", "telephony.externalcall.attachrecord", "disk.folder.uploadfile", "disk.storage.uploadfile")
 
 
 class _Dropped(Exception):
@@ -43,10 +38,12 @@ class _Dropped(Exception):
 
 
 class Portal:
-    """`log` holds every request (time, method, was it executed), `commands` every method that ran, inside batches too.
+    """`log` holds every request (time, method, was it executed), `commands` every method that ran, inside batches too,
+    and `refused` what the portal answered with a no (method, code, text).
     `activities` and `comments` are what was written, `work` holds tasks and notifications; `users` says who is active;
     `user` is the webhook's own; `phones` are users' own, WORK_PHONE and so on, which only the scopes user and
-    user_basic are shown. `telephony` holds lines, calls and statistics.
+    user_basic are shown. `telephony` holds lines, calls and statistics, and `contract.breaches` all that was sent and
+    is not as the vendor publishes it.
     """
 
     def __init__(self, people: Sequence[Person], *, secret: str, seed: int = 7) -> None:
@@ -59,8 +56,10 @@ class Portal:
         self.activities, self.comments = self._timeline.activities, self._timeline.comments
         self.work, self.changes = Work(self.users), Changes(self.cards, self.lists)
         self.telephony, self.own_fields = Telephony(self.cards, self.users, self._timeline), OwnFields(self.cards)
+        self.contract = Contract(self.cards)
         self.log: list[tuple[float, str, bool]] = []
         self.commands: list[tuple[float, str]] = []
+        self.refused: list[tuple[str, str, str]] = []
         self.page_seconds = 0.0
         self.moved_to = ""
         self._late: set[asyncio.Task[None]] = set()
@@ -161,7 +160,12 @@ class Portal:
         run = self._method(method)
         started = time.time()
         self.commands.append((started, method))
-        answer = run(parameters)
+        try:
+            self.contract.check(method, parameters, self.scopes, by_application=BY_APPLICATION.get())
+            answer = run(parameters)
+        except RestError as error:
+            self.refused.append((method, error.code, error.text))
+            raise
         took = self.limits.spend(method)
         return {**answer, "time": _time(started, took) | {
             "operating_reset_at": self.limits.reset_at(method), "operating": self.limits.operating(method),
@@ -249,12 +253,6 @@ class Portal:
         }
         if method not in methods:
             raise RestError(404, "ERROR_METHOD_NOT_FOUND", "Method not found!")
-        needs = SCOPES.get(method.partition(".")[0])
-        if needs is not None and not needs & set(self.scopes):
-            text = "The request requires higher privileges than provided by the webhook token"
-            raise RestError(403, "insufficient_scope", text)
-        if method in APPLICATION_ONLY and not BY_APPLICATION.get():
-            raise RestError(403, "WRONG_AUTH_TYPE", "Current authorization type is denied for this method")
         return methods[method]
 
     def _user_get(self, p: Mapping[str, Any]) -> dict[str, Any]:
@@ -285,7 +283,8 @@ class Portal:
         elif what == "log":
             told = {"requests": self.log, "commands": self.commands, "activities": self.activities,
                     "comments": self.comments, "tasks": self.work.tasks,
-                    "notifications": self.work.notifications, "statistics": self.telephony.statistics}  # fmt: skip
+                    "notifications": self.work.notifications, "statistics": self.telephony.statistics,
+                    "breaches": self.contract.breaches}  # fmt: skip
         elif what == "faults":
             self.faults.set_from(body)
         elif what == "items":

@@ -56,6 +56,10 @@ _COMMON = {
     "companyId": field("crm_company", "Компания", "COMPANY_ID"),
     "comments": field("text", "Комментарий", "COMMENTS"),
 }
+_FROM_OUTSIDE = {
+    "originatorId": field("string", "Внешний источник", "ORIGINATOR_ID"),
+    "originId": field("string", "Идентификатор элемента во внешнем источнике", "ORIGIN_ID"),
+}
 FIELDS: dict[int, dict[str, dict[str, Any]]] = {
     CONTACT: {
         **_COMMON,
@@ -74,8 +78,7 @@ FIELDS: dict[int, dict[str, dict[str, Any]]] = {
         "opportunity": field("double", "Сумма", "OPPORTUNITY"),
         "contactId": field("crm_contact", "Контакт", "CONTACT_ID"),
         "contactIds": field("crm_contact", "Контакты", "CONTACT_IDS", multiple=True),
-        "originatorId": field("string", "Внешний источник", "ORIGINATOR_ID"),
-        "originId": field("string", "Идентификатор элемента во внешнем источнике", "ORIGIN_ID"),
+        **_FROM_OUTSIDE,
         "begindate": field("date", "Дата начала", "BEGINDATE"),
         "closedate": field("date", "Предполагаемая дата закрытия", "CLOSEDATE"),
         **_OWN,
@@ -87,6 +90,7 @@ FIELDS: dict[int, dict[str, dict[str, Any]]] = {
         "lastName": field("string", "Фамилия", "LAST_NAME"),
         "stageId": field("crm_status", "Стадия", "STAGE_ID", status="STATUS"),
         "sourceId": field("crm_status", "Источник", "SOURCE_ID", status="SOURCE"),
+        **_FROM_OUTSIDE,
         "opportunity": field("double", "Сумма", "OPPORTUNITY"),
         "contactId": field("crm_contact", "Контакт", "CONTACT_ID"),
         "contactIds": field("crm_contact", "CONTACT_IDS", "CONTACT_IDS", multiple=True),
@@ -103,6 +107,7 @@ FIELDS: dict[int, dict[str, dict[str, Any]]] = {
     },
     CONTRACT: {
         **_COMMON,
+        "xmlId": field("string", "Внешний код", "XML_ID"),
         "title": field("string", "Название", "TITLE"),
         "stageId": field("crm_status", "Стадия", "STAGE_ID", status="DYNAMIC_1036_STAGE_7"),
         "categoryId": field("crm_category", "Воронка", "CATEGORY_ID"),

@@ -33,9 +33,12 @@ class Limits:
 
     def spend(self, method: str) -> float:
         cost = self.cost.get(method, self.seconds.get(method, 0.01))
-        minute = int(time.time()) // 60
-        self._spent[method][minute] = self._spent[method].get(minute, 0.0) + cost
+        self.use(method, cost)
         return cost
+
+    def use(self, method: str, seconds: float) -> None:
+        minute = int(time.time()) // 60
+        self._spent[method][minute] = self._spent[method].get(minute, 0.0) + seconds
 
     def reset_at(self, method: str) -> int:
         """When the oldest minute drops out of the window."""

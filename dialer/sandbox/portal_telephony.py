@@ -12,10 +12,6 @@ from typing import Any
 from dialer.sandbox.portal_cards import COMPANY, CONTACT, LEAD, MOSCOW, PAGE, Cards, RestError, as_int, as_list, mapping
 from dialer.sandbox.portal_timeline import Timeline
 
-APPLICATION_ONLY = {
-    "telephony.externalline.add", "telephony.externalline.get", "telephony.externalline.update",
-    "telephony.externalcall.register", "telephony.externalcall.finish",
-}  # fmt: skip
 ENTITIES = {"CONTACT": CONTACT, "COMPANY": COMPANY, "LEAD": LEAD}
 KNOWN_AGAIN_FOR = timedelta(minutes=30)
 CODES = {"200", "304", "603", "603-S", "403", "404", "486", "484", "503", "480", "402", "423", "OTHER"}

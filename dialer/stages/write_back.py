@@ -71,8 +71,9 @@ def write_owed(
     now: datetime,
     fallback_users: Mapping[str, int | None] = NOBODY,
 ) -> int:
-    """One request. `fallback_users` are by campaign. Returns how many entries it carried."""
-    claimed = database.write(lambda c: _claim_owed(c, crm.batch, manners, node=node, now=now))
+    """Some requests at once. `fallback_users` are by campaign. Returns how many entries they carried."""
+    room = crm.room()
+    claimed = database.write(lambda c: _claim_owed(c, crm.batch, crm.at_once, room, manners, node=node, now=now))
     if not claimed:
         return 0
     results = crm.write([_entry(row, fallback_users.get(row.campaign)) for row in claimed], now=now)
@@ -281,13 +282,27 @@ _with_card = sa.select(
 ).join(targets, targets.c.id == entries.c.target_id)
 
 
-def _claim_owed(c: sa.Connection, most: int, manners: Manners, *, node: str, now: datetime) -> list[Any]:
-    owed = sa.and_(_unwritten, entries.c.state == "owed", entries.c.due_at <= now)
+def _claim_owed(
+    c: sa.Connection,
+    batch: int,
+    most: int,
+    room: Mapping[tuple[EntryKind, bool], int],
+    manners: Manners,
+    *,
+    node: str,
+    now: datetime,
+) -> list[Any]:
+    owed = _with_room(sa.and_(_unwritten, entries.c.state == "owed", entries.c.due_at <= now), room)
     count, oldest = c.execute(sa.select(sa.func.count(), sa.func.min(entries.c.owed_since)).where(owed)).one()
-    if not count or (count < most and oldest > now - manners.linger):
+    if count and oldest > now - manners.linger:
+        count -= count % batch  # what does not fill a request waits for more
+    if not count:
         return []
     rows = c.execute(
-        _with_card.where(owed).order_by(entries.c.id).limit(most).with_for_update(skip_locked=True, of=entries)
+        _with_card.where(owed)
+        .order_by(entries.c.id)
+        .limit(min(count, most))
+        .with_for_update(skip_locked=True, of=entries)
     ).all()
     c.execute(
         sa.update(entries)
@@ -298,6 +313,17 @@ def _claim_owed(c: sa.Connection, most: int, manners: Manners, *, node: str, now
         )
     )  # fmt: skip
     return list(rows)
+
+
+def _with_room(owed: sa.ColumnElement[bool], room: Mapping[tuple[EntryKind, bool], int]) -> sa.ColumnElement[bool]:
+    """Of kinds that are slowed down no more than may leave: the others go on."""
+    slowed = []
+    for (kind, is_update), left in room.items():
+        stands = entries.c.remote_id.is_not(None) if is_update else entries.c.remote_id.is_(None)
+        is_one = sa.and_(entries.c.kind == kind.value, stands)
+        first = sa.select(entries.c.id).where(owed, is_one).order_by(entries.c.id).limit(left)
+        slowed.append(sa.and_(is_one, entries.c.id.not_in(first)) if left else is_one)
+    return sa.and_(owed, sa.not_(sa.or_(*slowed))) if slowed else owed
 
 
 def _entry(row: Any, fallback_user: int | None = None) -> Entry:

@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from dialer.call import AnsweredBy, Hangup
-from dialer.crm.bitrix24 import Bitrix24
-from dialer.crm.bitrix24_access import Webhook
 from dialer.database import Database
 from dialer.sandbox.faults import Rule
 from dialer.sandbox.portal_cards import CONTACT, DEAL
 from dialer.stages.write_back import Manners, look_for_doubtful, owe_entries, write_owed
 from dialer.tables import attempts, entries, targets
+from tests.crm.backlog import LATE, SECOND, Backlog
 from tests.crm.scene import people, written
 from tests.portal_on_loopback import OnLoopback
-from tests.rows import add_attempt
-from tests.stages.scene import Scene
-
-SECOND = timedelta(seconds=1)
-LATE = 0.3
-"""Real seconds that the portal goes on writing after a dropped connection."""
 
 ADDS = ("batch/crm.activity.add", "batch/crm.timeline.comment.add")
 DONE = ("batch/tasks.task.add", "batch/im.notify.system.add", "batch/crm.item.add", "batch/crm.item.update")
@@ -48,48 +39,6 @@ STORM = (
 )  # fmt: skip
 
 
-class Office:
-    """Time: what really passes, and what a round skips. No round is shorter than the portal's late writes."""
-
-    def __init__(self, database: Database, folder: Path, on: OnLoopback) -> None:
-        self.on, self.scene, self.ahead = on, Scene(database, folder), timedelta(0)
-        self.bitrix = Bitrix24(
-            Webhook(on.webhook_url), clock=self.now, rate=1000, burst=1000, send_within=5 * SECOND, sleep=self._skip
-        )
-        self.manners = Manners(doubt_after=LATE * SECOND + SECOND, linger=0 * SECOND)
-
-    def now(self) -> datetime:
-        return datetime.now(UTC) + self.ahead
-
-    def _skip(self, seconds: float) -> None:
-        self.ahead += seconds * SECOND
-
-    def ring(self, card: int) -> int:
-        number = f"+7916{card:07d}"
-        target = self.scene.target(number, now=self.now(), plan_at=None, card_id=card, contact_id=card)
-        attempt = add_attempt(self.scene.database, target, self.now(), number)
-        self.scene.end(
-            attempt, now=self.now(), hangup=Hangup.completed, answered_by=AnsweredBy.human, talked=30 * SECOND
-        )
-        return attempt
-
-    def round(self) -> None:
-        database, now = self.scene.database, self.now()
-        owe_entries(database, self.scene.store, key="inst", now=now)
-        while write_owed(database, self.bitrix, self.manners, node="me", now=self.now()):
-            pass
-        look_for_doubtful(database, self.bitrix, self.manners, node="me", now=self.now())
-
-    def go_on(self, rounds: int, *, skipping: timedelta) -> None:
-        for _ in range(rounds):
-            self.round()
-            time.sleep(LATE * 1.2)
-            self.ahead += skipping
-
-    def states(self) -> Counter[str]:
-        return Counter(row.state for row in self.scene.entries())
-
-
 @pytest.fixture
 def on() -> Iterator[OnLoopback]:
     with OnLoopback(people(40)) as made:
@@ -99,7 +48,7 @@ def on() -> Iterator[OnLoopback]:
 def test_after_a_storm_everything_stands_once_and_says_what_it_should(
     database: Database, tmp_path: Path, on: OnLoopback
 ) -> None:
-    office = Office(database, tmp_path, on)
+    office = Backlog(database, tmp_path, on)
     rung = [office.ring(card) for card in range(1, 25)]
     office.ahead += 60 * SECOND
     on.portal.faults.set(*STORM)
@@ -121,7 +70,7 @@ OUTCOMES = """{renew: [{task: {within: 1 working day}}, {stage: Подготов
 
 
 def test_after_a_storm_what_outcomes_owe_stands_once_too(database: Database, tmp_path: Path, on: OnLoopback) -> None:
-    office, portal = Office(database, tmp_path, on), on.portal
+    office, portal = Backlog(database, tmp_path, on), on.portal
     audience = "{card: deal, contract_end: Дата окончания договора}"
     office.scene.campaign(now=office.now(), outcomes=OUTCOMES, audience=audience)
     facts = '{"first_name": "Анна", "last_name": "Ким", "facts": {"stageId": "C1:EXECUTING"}}'
@@ -150,7 +99,7 @@ def test_after_a_storm_what_outcomes_owe_stands_once_too(database: Database, tmp
 def test_a_late_write_is_waited_for_before_anything_is_written_again(
     database: Database, tmp_path: Path, on: OnLoopback
 ) -> None:
-    office = Office(database, tmp_path, on)
+    office = Backlog(database, tmp_path, on)
     office.manners = Manners(doubt_after=65 * SECOND, linger=0 * SECOND)
     office.ring(1)
     office.ahead += 60 * SECOND
@@ -164,7 +113,7 @@ def test_a_late_write_is_waited_for_before_anything_is_written_again(
 def test_what_somebody_has_deleted_is_written_anew_when_it_has_to_change(
     database: Database, tmp_path: Path, on: OnLoopback
 ) -> None:
-    office = Office(database, tmp_path, on)
+    office = Backlog(database, tmp_path, on)
     attempt = office.ring(1)
     office.ahead += 60 * SECOND
     office.go_on(1, skipping=SECOND)
@@ -179,7 +128,7 @@ def test_what_somebody_has_deleted_is_written_anew_when_it_has_to_change(
 def test_an_entry_that_is_refused_without_a_word_we_know_is_tried_for_a_day_and_then_set_aside(
     database: Database, tmp_path: Path, on: OnLoopback
 ) -> None:
-    office = Office(database, tmp_path, on)
+    office = Backlog(database, tmp_path, on)
     office.ring(1)
     office.ahead += 60 * SECOND
     on.portal.faults.set(Rule("batch/crm.activity.add", "refuse:"))
@@ -195,7 +144,7 @@ def test_an_entry_that_is_refused_without_a_word_we_know_is_tried_for_a_day_and_
 def test_entries_of_a_deleted_card_are_set_aside_with_a_reason(
     database: Database, tmp_path: Path, on: OnLoopback
 ) -> None:
-    office = Office(database, tmp_path, on)
+    office = Backlog(database, tmp_path, on)
     office.ring(7)
     on.portal.cards.change(CONTACT, 7, None)
     office.ahead += 60 * SECOND
@@ -209,7 +158,7 @@ def test_entries_of_a_deleted_card_are_set_aside_with_a_reason(
 def test_a_campaigns_fallback_answers_for_a_dismissed_persons_calls(
     database: Database, tmp_path: Path, on: OnLoopback
 ) -> None:
-    office = Office(database, tmp_path, on)
+    office = Backlog(database, tmp_path, on)
     attempt = office.ring(1)
     target = office.scene.of_attempt(attempt).id
     office.scene.set(targets, target, responsible_id=9)
@@ -222,7 +171,7 @@ def test_a_campaigns_fallback_answers_for_a_dismissed_persons_calls(
 def test_what_a_dead_node_was_writing_is_looked_for_after_it_can_no_longer_leave(
     database: Database, tmp_path: Path, on: OnLoopback
 ) -> None:
-    office = Office(database, tmp_path, on)
+    office = Backlog(database, tmp_path, on)
     office.ring(1)
     office.ahead += 60 * SECOND
     owe_entries(database, office.scene.store, key="inst", now=office.now())

@@ -31,6 +31,7 @@ class Verdict:
     doubled: list[str] = field(default_factory=list)
     overrun: list[str] = field(default_factory=list)
     unsettled: list[str] = field(default_factory=list)
+    unpublished: list[str] = field(default_factory=list)
     unsure: int = 0
     calls: int = 0
     records: int = 0
@@ -40,7 +41,7 @@ class Verdict:
 
     @property
     def complaints(self) -> list[str]:
-        return [*self.rung_twice, *self.lost, *self.doubled, *self.overrun, *self.unsettled]
+        return [*self.rung_twice, *self.lost, *self.doubled, *self.overrun, *self.unsettled, *self.unpublished]
 
     def __str__(self) -> str:
         return (
@@ -57,6 +58,8 @@ def judge(world: World) -> Verdict:
     rows = {row.id: row for row in world.database.read(lambda c: c.execute(sa.select(attempts)).all())}
     verdict.calls = len(calls)
     verdict.unsure = sum(row.disposition == "lost" or row.keys_unheard for row in rows.values())
+    # what the portal's vendor would drop, refuse or misunderstand
+    verdict.unpublished = sorted({" ".join(one) for one in world.sandbox.portal.contract.breaches})
     _rung_twice(verdict, calls, rows)
     _lost(verdict, calls, rows, world)
     _doubled(verdict, world)

@@ -10,7 +10,7 @@ from dialer.audience import Audience, CardType
 from dialer.call import Progress
 from dialer.campaign_outcomes import Outcomes
 from dialer.cost import Price
-from dialer.crm.base import Contact, Entry, Outcome, Result, Wrong
+from dialer.crm.base import Contact, Entry, EntryKind, Outcome, Result, Wrong
 from dialer.errors import ProviderUnavailable
 from dialer.finding import Finding
 from dialer.providers.base import Ability, Asked, Letter, News, Order, Placed, Reply, Webhook
@@ -30,6 +30,8 @@ class Portal:
     looked_for: list[list[Entry]] = field(default_factory=list)
     asked_for: list[list[int]] = field(default_factory=list)
     batch: int = 50
+    at_once: int = 50
+    slowed: dict[tuple[EntryKind, bool], int] = field(default_factory=dict)
     send_within: timedelta = timedelta(seconds=5)
 
     def card_type(self, audience: Audience) -> CardType:
@@ -63,6 +65,9 @@ class Portal:
         self.requests.append(list(entries))
         self.before()
         return {one.id: self._write(one) for one in entries}
+
+    def room(self) -> dict[tuple[EntryKind, bool], int]:
+        return self.slowed
 
     def _write(self, entry: Entry) -> Result:
         said = self.says(entry) if self.says is not None else self.put(entry)

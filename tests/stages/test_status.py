@@ -48,7 +48,11 @@ def test_what_is_for_a_person_is_counted_and_shown(
     assert scene.database.read(lambda c: look(c, now=NOON + 40 * DAY))["lost"]["how_many"] == 0
     status(settings, json=False)
     shown = capsys.readouterr().out
-    assert "2 entries are set aside" in shown
+    card = scene.of_attempt(call).card_id
+    assert [(one["card"], one["kind"], one["why"]) for one in seen["set_aside"]["last"]] == [
+        (f"contact {card}", "note", "ACCESS_DENIED"), (f"contact {card}", "call", "ACCESS_DENIED"),
+    ]  # fmt: skip
+    assert "2 entries are set aside" in shown and f"contact {card}" in shown
     assert "dialer retry" in shown
 
 

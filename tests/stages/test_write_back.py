@@ -266,6 +266,32 @@ def test_a_full_request_does_not_wait(scene: Scene, portal: Portal) -> None:
     assert send(scene, portal, OWED) == 0
 
 
+def test_under_a_backlog_full_requests_leave_together_and_the_rest_waits_to_fill_one(
+    scene: Scene, portal: Portal
+) -> None:
+    portal.batch, portal.at_once = 4, 8
+    for _ in range(11):
+        talked(scene)
+    settle(scene)
+    sent = [send(scene, portal, OWED) for _ in range(4)]
+    assert sent == [8, 8, 4, 0]
+    assert send(scene, portal, SENT) == 2
+
+
+def test_of_a_slowed_kind_no_more_leave_than_may_and_the_others_go_on(scene: Scene, portal: Portal) -> None:
+    portal.slowed = {(EntryKind.call, False): 1, (EntryKind.field, False): 0}
+    for _ in range(3):
+        talked(scene)
+    settle(scene)
+    assert send(scene, portal) == 4
+    assert sorted(one.kind for one in portal.requests[0]) == ["call", "note", "note", "note"]
+    portal.slowed = {(EntryKind.call, False): 0, (EntryKind.call, True): 1}
+    assert send(scene, portal) == 0
+    portal.slowed = {}
+    assert send(scene, portal) == 2
+    assert {len(texts) for texts in portal.standing.values()} == {1}
+
+
 def test_an_entry_is_written_down_as_being_sent_before_it_is_sent(scene: Scene, portal: Portal) -> None:
     talked(scene)
     settle(scene)
