@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from dialer import log
 from dialer.database import Database
-from dialer.migrate import migrate
+from dialer.migrate import a_key, migrate
 from dialer.tables import installation
 
 log.set_up(level="critical")
@@ -107,5 +107,5 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
     with Database(database_url) as made:
-        migrate(made)
+        made.write(lambda c: c.execute(sa.insert(installation), {"id": 1, "key": a_key()}))
         yield made
