@@ -3,8 +3,8 @@
 Its environment: DIALER_… as ever; FAULT_AT names the point, "name" or "name#3" for its third time, or several,
 "one; other", to stop at one after the other; FAULT_SIGNAL is KILL or STOP. FAULT_POINTS is a file to which every point
 that was reached is added once. FAULT_CLOCK is by how many seconds the database's clock is ahead of everybody else's;
-while a file FAULT_FULL exists, a SQLite database cannot grow. To FAULT_SENT every call's reference and moment of sending
-are added.
+while a file FAULT_FULL exists, a SQLite database cannot grow. To FAULT_SENT every call's reference and moment of
+sending are added.
 """
 
 from __future__ import annotations

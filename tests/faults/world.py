@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,8 +21,10 @@ from dialer.sandbox.portal import Portal
 from dialer.sandbox.portal_cards import CONTACT, END
 from dialer.sandbox.server import Sandbox
 from dialer.sandbox.telephone import Telephone
-from tests.faults.processes import Node, run_command, run_node
+from tests.faults.node import main
+from tests.faults.processes import Node
 from tests.faults.proxy import Proxy
+from tests.forked import run_command
 
 ROOT = Path(__file__).resolve().parents[2]
 CALLER_ID = "+74955550100"
@@ -59,6 +62,7 @@ SHORT = {
     "DIALER_SILENT_AFTER": "2", "DIALER_WRAP_UP": "0.5", "DIALER_LINGER": "0.3", "DIALER_DOUBT_AFTER": "2",
     "DIALER_DEAD_AFTER": "3", "DIALER_DRAIN": "10",
 }  # fmt: skip
+
 
 class World:
     """Entered, it has a sandbox and no node yet. A wave is a campaign of its own, with people of its own."""
@@ -122,6 +126,7 @@ class World:
     def start(self, place: int = 0, *, at: str = "", number: str = "KILL", plain: bool = False, **more: str) -> Node:
         """`plain`: the command itself, without a point to stop at."""
         environment = {
+            **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
             **SHORT,
             "DIALER_DATABASE_URL": self.database.url.render_as_string(hide_password=False),
             "DIALER_CAMPAIGNS": str(self.folder / "campaigns"),
@@ -143,9 +148,10 @@ class World:
             "FAULT_SENT": str(self.sent),
             **more,
         }
-        node = Node(run_command if plain else run_node, environment, self.folder)
-        self.alive.append(node)
-        return node
+        program = (run_command, "serve") if plain else (main,)
+        started = Node(*program, environment=environment, folder=self.folder)
+        self.alive.append(started)
+        return started
 
     def wait_until_settled(self, within: float = 120.0) -> dict[str, int]:
         """Until nothing is live, planned or owed any more. Returns what still is when the time is over."""
