@@ -25,7 +25,7 @@ FORKS.set_forkserver_preload([
     "dialer.commands.simulate", "dialer.commands.preview", "dialer.commands.calling", "dialer.commands.explain",
     "dialer.commands.status", "dialer.commands.doctor", "dialer.commands.init", "dialer.campaign_schema",
     "twilio.rest.api", "twilio.rest.voice", "uvicorn.loops.auto", "uvicorn.lifespan.off", "httpcore", "h11", "sqlite3",
-    "psycopg", "apscheduler.triggers.interval", "phonenumbers.data.region_RU",
+    "psycopg", "apscheduler.triggers.interval", "phonenumbers.data.region_RU", "tests.warmed",
 ])  # fmt: skip
 
 
