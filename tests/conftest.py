@@ -26,9 +26,20 @@ if "TMPDIR" not in os.environ and os.access(MEMORY, os.W_OK) and shutil.disk_usa
     os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
 
 
+LONGEST = (
+    "tests/faults/test_killed_at_every_point", "tests/faults/test_frozen", "tests/faults/test_killed_at_random",
+    "tests/faults/", "tests/test_restoring", "tests/test_through_asterisk", "tests/test_a_campaign_day",
+    "tests/test_two_nodes", "tests/test_secrets_stay", "tests/test_starters", "tests/test_first_steps",
+)  # fmt: skip
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Those that take long begin first, so that nobody waits for the last of them alone."""
-    items.sort(key=lambda item: not item.nodeid.startswith(("tests/faults/", "tests/test_a_campaign_day")))
+
+    def rank(item: pytest.Item) -> int:
+        return next((place for place, long in enumerate(LONGEST) if item.nodeid.startswith(long)), len(LONGEST))
+
+    items.sort(key=rank)
 
 
 @pytest.fixture(scope="session")
