@@ -96,7 +96,7 @@ def _measure(url: str, folder: Path, *, seconds: float, rate: float, drain: floa
         portal.limits.rate, portal.limits.burst = PORTAL_RATE, PORTAL_BURST
         node = world.start(plain=True, DIALER_PUBLIC_URL=public)
         assert world.wait_until(lambda: telephone.calls, within=600), world.log()[-3000:]
-        uses = {"dialer": Use(node.process.pid), "sandbox": Use(os.getpid())}
+        uses = {"dialer": Use(node.pid), "sandbox": Use(os.getpid())}
         before = {name: use.cpu for name, use in uses.items()}
         begun, stop = time.monotonic(), threading.Event()
         watch = threading.Thread(target=_watch, args=(uses, stop), daemon=True)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +14,14 @@ from dialer.commands.check import check
 from dialer.settings import read_settings
 from tests.campaign.folder import STARTER, WORDS, changed, read, starter
 from tests.crm.scene import people
+from tests.forked import Ran, dialer
 from tests.portal_on_loopback import OnLoopback
 
 ROOT = Path(__file__).parents[1]
 
 
-def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    bare = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
-    environment = {**bare, "DIALER_CAMPAIGNS": "campaigns", "DIALER_TEMPLATES": "templates"}
-    return subprocess.run([sys.executable, "-m", "dialer.cli", "check", *words], cwd=folder, env=environment,
-                          capture_output=True, text=True, check=False)  # fmt: skip
+def run(folder: Path, *words: str) -> Ran:
+    return dialer(folder, {"DIALER_CAMPAIGNS": "campaigns", "DIALER_TEMPLATES": "templates"}, "check", *words)
 
 
 def told(folder: Path, capsys: pytest.CaptureFixture[str], code: int) -> Any:

@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
@@ -24,6 +23,7 @@ from dialer.migrate import installation_key, migrate
 from dialer.pausing import paused, resume
 from dialer.restoring import begin_anew
 from dialer.stages.write_back import Manners, look_for_doubtful, owe_entries, write_owed
+from tests import forked
 from tests.faults.referee import ref_of
 from tests.faults.world import ROOT, World
 from tests.rows import everything
@@ -95,10 +95,7 @@ def backup(database: Database, tmp_path: Path, request: pytest.FixtureRequest) -
 
 
 def dialer(folder: Path, url: str, *words: str, code: int = 0) -> str:
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "DIALER_DATABASE_URL": url}
-    ran = subprocess.run(
-        [sys.executable, "-m", "dialer.cli", *words], cwd=folder, env=environment, capture_output=True, text=True
-    )
+    ran = forked.dialer(folder, {"DIALER_DATABASE_URL": url}, *words)
     assert ran.returncode == code, ran.stderr
     assert "Traceback" not in ran.stderr
     return ran.stdout + ran.stderr

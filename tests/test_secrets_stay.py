@@ -23,6 +23,7 @@ from dialer.database import Database
 from dialer.errors import SettingsError
 from dialer.schedule import claim_reading
 from dialer.settings import Settings, read_settings
+from tests.forked import dialer
 from tests.peer import Answer, Peer, json_answer
 from tests.stages.scene import Scene
 
@@ -81,18 +82,22 @@ def assert_hidden(text: str) -> None:
     assert [canary for canary in CANARIES if canary in text] == [], text
 
 
-def run(folder: Path, given: dict[str, str], *words: str, stop_when: Callable[[], bool] | None = None) -> str:
+def run(folder: Path, given: dict[str, str], *words: str) -> str:
     """All that the command says, to whomever."""
+    ran = dialer(folder, given, *words)
+    return ran.stdout + ran.stderr
+
+
+def serve(folder: Path, given: dict[str, str], *, stop_when: Callable[[], bool]) -> str:
     bare = {name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ}
     process = subprocess.Popen(
-        [sys.executable, "-m", "dialer.cli", *words], cwd=folder, env={**bare, **given}, text=True,
+        [sys.executable, "-m", "dialer.cli", "serve"], cwd=folder, env={**bare, **given}, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
-    if stop_when is not None:
-        until = time.monotonic() + 60
-        while not stop_when() and process.poll() is None and time.monotonic() < until:
-            time.sleep(0.1)
-        process.send_signal(signal.SIGTERM)
+    until = time.monotonic() + 60
+    while not stop_when() and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
     said, _ = process.communicate(timeout=90)
     return said
 
@@ -159,7 +164,7 @@ def test_a_service_writes_no_secret_into_its_log_or_its_database(
     given["DIALER_LOG_JSON"] = "yes"
     given["DIALER_FRESH_FOR"] = "99999"
     asked = time.monotonic()
-    said = run(tmp_path, given, "serve", stop_when=lambda: len(peer.requests) >= 4 and time.monotonic() > asked + 4)
+    said = serve(tmp_path, given, stop_when=lambda: len(peer.requests) >= 4 and time.monotonic() > asked + 4)
     assert '"level"' in said
     assert_hidden(said)
     assert not re.search(r"\+7916100\d{4}", said), "numbers are masked"

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +25,7 @@ from dialer.sandbox.portal_cards import CONTACT, END, FLAG
 from dialer.sandbox.server import Sandbox
 from dialer.sandbox.telephone import Telephone
 from dialer.templates import words_of
+from tests.forked import dialer
 
 NO_CALLS = "do not call, says the CRM"
 ALWAYS = "window: {mon-sun: 00:00-24:00, holidays: none}\n"
@@ -202,8 +200,6 @@ def _open_always(folder: Path) -> None:
 
 
 def _dialer(folder: Path, settings: dict[str, str], *words: str) -> str:
-    bare = {name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ}
-    command = [sys.executable, "-m", "dialer.cli", *words]
-    ran = subprocess.run(command, cwd=folder, env={**bare, **settings}, capture_output=True, text=True)
+    ran = dialer(folder, settings, *words)
     assert ran.returncode == 0, ran.stderr
     return ran.stdout

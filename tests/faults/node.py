@@ -1,20 +1,16 @@
 """`dialer serve` with an injected stop: this process is stopped for good, or frozen, at one numbered point.
 
-    python -m tests.faults.node
-
-Its environment comes as a line of JSON on stdin, so that a process may be ready before it is wanted. DIALER_… as ever;
-FAULT_AT names the point, "name" or "name#3" for its third time, or several, "one; other", to stop at one after the
-other; FAULT_SIGNAL is KILL or STOP. FAULT_POINTS is a file to which every point that was reached is added once.
-FAULT_CLOCK is by how many seconds the database's clock is ahead of everybody else's; while a file FAULT_FULL exists, a
-SQLite database cannot grow. To FAULT_SENT every call's reference and moment of sending are added.
+Its environment: DIALER_… as ever; FAULT_AT names the point, "name" or "name#3" for its third time, or several,
+"one; other", to stop at one after the other; FAULT_SIGNAL is KILL or STOP. FAULT_POINTS is a file to which every point
+that was reached is added once. FAULT_CLOCK is by how many seconds the database's clock is ahead of everybody else's;
+while a file FAULT_FULL exists, a SQLite database cannot grow. To FAULT_SENT every call's reference and moment of
+sending are added.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import sys
 import threading
 import time
 from collections import Counter
@@ -154,16 +150,3 @@ def main() -> None:
                 stopping.asked.wait()
                 service.stop_dialing()
                 service.drain(settings.drain)
-
-
-def _end_with(parent: int) -> None:
-    """A world that was killed leaves no node behind."""
-    while os.getppid() == parent:
-        time.sleep(1.0)
-    os._exit(1)
-
-
-if __name__ == "__main__":
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-    os.environ.update(json.loads(sys.stdin.readline()))
-    main()

@@ -21,7 +21,7 @@ TABLES = "attempt, target, entry, trunk, news, node"
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_postgresql_dies_under_two_nodes_and_comes_back(tmp_path: Path, database_url: str) -> None:
-    with World(tmp_path / "world", database_url, people=60, nodes=2, rate=10.0) as world:
+    with World(tmp_path / "world", database_url, people=40, nodes=2, rate=10.0) as world:
         world.add_wave()
         nodes = [world.start(place) for place in range(2)]
         for _ in range(2):

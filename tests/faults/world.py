@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
-import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -25,7 +21,10 @@ from dialer.sandbox.portal import Portal
 from dialer.sandbox.portal_cards import CONTACT, END
 from dialer.sandbox.server import Sandbox
 from dialer.sandbox.telephone import Telephone
+from tests.faults.node import main
+from tests.faults.processes import Node
 from tests.faults.proxy import Proxy
+from tests.forked import run_command
 
 ROOT = Path(__file__).resolve().parents[2]
 CALLER_ID = "+74955550100"
@@ -64,12 +63,6 @@ SHORT = {
     "DIALER_DEAD_AFTER": "3", "DIALER_DRAIN": "10",
 }  # fmt: skip
 
-READY = {
-    **{name: value for name, value in os.environ.items() if not name.startswith(("DIALER_", "TWILIO_"))},
-    "PYTHONPATH": str(ROOT),
-}
-"""What a process needs to be ready."""
-
 
 class World:
     """Entered, it has a sandbox and no node yet. A wave is a campaign of its own, with people of its own."""
@@ -94,7 +87,6 @@ class World:
         self.points, self.full, self.sent = folder / "points.txt", folder / "full", folder / "sent.txt"
         self._settings, self._waves = dict(settings or {}), 0
         self.alive: list[Node] = []
-        self._ready: Node | None = None
         (folder / "campaigns").mkdir(parents=True)
 
     def __enter__(self) -> Self:
@@ -132,9 +124,9 @@ class World:
         cards.add(people or [replace(one, id=one.id + self._waves * self._people) for one in new])
 
     def start(self, place: int = 0, *, at: str = "", number: str = "KILL", plain: bool = False, **more: str) -> Node:
-        """`plain`: the installed command itself, without a point to stop at."""
+        """`plain`: the command itself, without a point to stop at."""
         environment = {
-            **READY,
+            **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
             **SHORT,
             "DIALER_DATABASE_URL": self.database.url.render_as_string(hide_password=False),
             "DIALER_CAMPAIGNS": str(self.folder / "campaigns"),
@@ -156,22 +148,10 @@ class World:
             "FAULT_SENT": str(self.sent),
             **more,
         }
-        if plain:
-            return self._spawn("dialer.cli", "serve", environment=environment)
-        node, self._ready = self._ready or self._spawn("tests.faults.node"), self._spawn("tests.faults.node")
-        assert node.process.stdin is not None
-        node.process.stdin.write(json.dumps(environment).encode() + b"\n")
-        node.process.stdin.close()
-        return node
-
-    def _spawn(self, *program: str, environment: Mapping[str, str] = READY) -> Node:
-        with (self.folder / "nodes.log").open("ab") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", *program], env=environment, cwd=self.folder, stdin=subprocess.PIPE,
-                stdout=output, stderr=output,
-            )  # fmt: skip
-        self.alive.append(Node(process))
-        return self.alive[-1]
+        program = (run_command, "serve") if plain else (main,)
+        started = Node(*program, environment=environment, folder=self.folder)
+        self.alive.append(started)
+        return started
 
     def wait_until_settled(self, within: float = 120.0) -> dict[str, int]:
         """Until nothing is live, planned or owed any more. Returns what still is when the time is over."""
@@ -219,42 +199,6 @@ class World:
 
     def log(self) -> str:
         return (self.folder / "nodes.log").read_text(encoding="utf-8", errors="replace")
-
-
-class Node:
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self.process = process
-
-    @property
-    def is_up(self) -> bool:
-        return self.process.poll() is None
-
-    @property
-    def is_frozen(self) -> bool:
-        state = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()[0]
-        return self.is_up and state == "T"
-
-    def wait(self, within: float) -> bool:
-        """Did it end by itself?"""
-        try:
-            self.process.wait(within)
-        except subprocess.TimeoutExpired:
-            return False
-        return True
-
-    def kill(self) -> None:
-        if self.is_up:
-            self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-
-    def freeze(self) -> None:
-        self.process.send_signal(signal.SIGSTOP)
-
-    def wake(self) -> None:
-        self.process.send_signal(signal.SIGCONT)
-
-    def terminate(self) -> None:
-        self.process.send_signal(signal.SIGTERM)
 
 
 UNSETTLED = {

@@ -28,7 +28,7 @@ EVENTS = ["initiated", "ringing", "answered", "completed"]
 class Company:
     sandbox: Sandbox
     site: Website
-    client: httpx.Client = field(default_factory=lambda: httpx.Client(auth=(SID, TOKEN), timeout=20))
+    client: httpx.Client = field(default_factory=lambda: httpx.Client(auth=(SID, TOKEN), timeout=20, verify=False))
 
     @property
     def telephone(self) -> Telephone:

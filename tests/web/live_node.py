@@ -67,7 +67,7 @@ def live_node(
         with WebServer(service.web, "127.0.0.1", 0, bounds=bounds) as server:
             if started:
                 service.start()
-            with httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=20) as client:
+            with httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=20, verify=False) as client:
                 yield Live(database, parts, service, server.port, client)
     finally:
         service.close()

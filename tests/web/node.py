@@ -54,7 +54,7 @@ class Node:
         hooks = Hooks(twilio, self._writer, scripts, is_well=is_well, pages=pages, commit_within=commit_within)
         self._server = WebServer(hooks, "127.0.0.1", 0, bounds=bounds)
         self.port = self._server.port
-        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=30)
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=30, verify=False)
 
     def __enter__(self) -> Self:
         self._server.__enter__()

@@ -9,6 +9,8 @@ import struct
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
+from ssl import SSLContext
 from typing import Any
 
 import httpx
@@ -140,7 +142,7 @@ class Rest:
             client = self._mine.client = httpx.Client(
                 base_url=f"{self._address.url}/ari", auth=(self._address.user, self._address.password), trust_env=False,
                 timeout=patience, transport=httpx.HTTPTransport(
-                    retries=0, socket_options=_OPTIONS,
+                    verify=_trusted(), retries=0, socket_options=_OPTIONS,
                     limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=10),
                 ),
             )  # fmt: skip
@@ -152,7 +154,7 @@ class LoopRest:
 
     def __init__(self, address: Address) -> None:
         self._client = httpx.AsyncClient(
-            base_url=f"{address.url}/ari", auth=(address.user, address.password), trust_env=False,
+            base_url=f"{address.url}/ari", auth=(address.user, address.password), verify=_trusted(), trust_env=False,
             timeout=httpx.Timeout(QUEUED, connect=CONNECT_WITHIN),
             limits=httpx.Limits(max_connections=POOL_MOST, max_keepalive_connections=POOL_MOST, keepalive_expiry=10),
         )  # fmt: skip
@@ -170,6 +172,12 @@ class LoopRest:
 
     async def close(self) -> None:
         await self._client.aclose()
+
+
+@cache
+def _trusted() -> SSLContext:
+    """Read once: reading all the authorities that are trusted takes longer than a request."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
 def _answer(response: httpx.Response) -> Answer:
