@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 
 from dialer.calling_window import Zones
-from dialer.campaign import RETRIED, Campaign
+from dialer.campaign import Campaign
+from dialer.campaign_attempts import RETRIED
 from dialer.condition import Condition, Line
 from dialer.day_parts import usual_parts
 from dialer.words import say_duration, say_money

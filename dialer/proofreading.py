@@ -13,7 +13,8 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
-from dialer.campaign import OPT_OUT, Campaign
+from dialer.campaign import Campaign
+from dialer.campaign_script import OPT_OUT
 from dialer.hearing import AT_ONCE, PAGE_MOST, Page, pages
 from dialer.made_up import all_outcomes
 from dialer.outcomes import due
