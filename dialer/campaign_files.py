@@ -101,7 +101,7 @@ def _from_version(name: str, text: str, templates: Texts) -> tuple[Campaign, Wor
             words.of(tongue.template, tongue.language)  # compiled now, not while a claim holds the trunk
         return checked.campaign, words
     except WordsError as error:
-        raise CampaignError([Mistake(error.template or name, error.line, 1, str(error))]) from error
+        raise CampaignError([Mistake(error.template or name, error.line, error.column, str(error))]) from error
 
 
 NO_MAP = "must hold keys and values, one a line, for example  purpose: service"
@@ -180,7 +180,7 @@ def check_file(stem: str, text: str, file: str, texts: Texts, folder: str) -> Fo
         if not checked.wrong:
             name = checked.campaign.template
             unheard = unreachable(checked.campaign, dict(texts).get(name, ""))
-            warnings += [Mistake(str(Path(folder, name)), line, 1, why) for line, why in unheard]
+            warnings += [Mistake(str(Path(folder, name)), line, column, why) for line, column, why in unheard]
     known = {file: text, **{str(Path(folder, name)): said for name, said in texts}}
     mistakes, warnings = quoted(_some(mistakes), known), quoted(_some(warnings), known)
     return Found(None if mistakes else checked.campaign, mistakes, warnings, opening)
@@ -221,7 +221,7 @@ def _said(one: tuple[tuple[str | int, ...], str], read: Read, file: str) -> Mist
 
 def _remark(one: Remark, read: Read, file: str, folder: str) -> Mistake:
     if one.template is not None and one.line:
-        return Mistake(str(Path(folder, one.template)), one.line, 1, one.text)
+        return Mistake(str(Path(folder, one.template)), one.line, one.column, one.text)
     path = _naming(one, read)
     return Mistake(file, *read.place_for(path, one.text), f"{'.'.join(map(str, path))}: {one.text}")
 

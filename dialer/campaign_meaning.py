@@ -58,12 +58,13 @@ def doubts(campaign: Campaign, is_right: IsRight) -> Iterator[Said]:
             yield ("template",), why
 
 
-def unreachable(campaign: Campaign, text: str) -> Iterator[tuple[int, str]]:
-    """Lines of the campaign's own template whose blocks nobody hears, and why."""
+def unreachable(campaign: Campaign, text: str) -> Iterator[tuple[int, int, str]]:
+    """Line and column in the campaign's own template of blocks that nobody hears, and why."""
     why = dict(_unheard(campaign))
     for found in re.finditer(r"\{%[-+]?\s*block\s+(\w+)", text):
         if found[1] in why:
-            yield text.count("\n", 0, found.start()) + 1, f"the block '{found[1]}' is never said: {why[found[1]]}"
+            line, begins = text.count("\n", 0, found.start(1)) + 1, text.rfind("\n", 0, found.start(1)) + 1
+            yield line, found.start(1) - begins + 1, f"the block '{found[1]}' is never said: {why[found[1]]}"
 
 
 def _unheard(campaign: Campaign) -> Iterator[tuple[str, str]]:

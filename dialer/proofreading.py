@@ -56,6 +56,7 @@ class Remark:
     text: str
     template: str | None = None
     line: int = 0
+    column: int = 1
     path: tuple[str | int, ...] = ("template",)
 
 
@@ -74,7 +75,11 @@ class Proof:
 
     def note(self, error: WordsError) -> None:
         known = error.template is not None and error.line > 0
-        remark = Remark(str(error), error.template, error.line) if known else Remark(str(error), path=self.path)
+        remark = (
+            Remark(str(error), error.template, error.line, error.column)
+            if known
+            else Remark(str(error), path=self.path)
+        )
         # what cannot be worked out is the same mistake for everybody, with another name in it
         gist = remark.text.partition("cannot be worked out")[0]
         if known:  # and the same whichever block says it: a machine is mostly told the greeting
@@ -140,6 +145,11 @@ class Listener:
     def __init__(self, words: Words) -> None:
         self._words = words
         self.blocks, self.own_blocks, self.called = words.blocks, words.own_blocks, words.called
+        self.place_of, self.place_of_brace, self.place_of_base = (
+            words.place_of,
+            words.place_of_brace,
+            words.place_of_base,
+        )
         self.said: dict[str, str] = {}
         self.named: set[str] = set()
         """Answers whose keys the greeting and the menu take from `keys`."""
@@ -206,8 +216,8 @@ class _Keys(dict[str, str]):
 
 
 def _no_such(error: WordsError) -> str | None:
-    found = re.search(r"there is no '([^']+)'", str(error))
-    return None if found is None or error.template is None else found[1]
+    found = re.search(r"there is no '([^']+)'|'([^']+)' may not be used", str(error))
+    return None if found is None or error.template is None else found[1] or found[2]
 
 
 def _say_everything(campaign: Campaign, listener: Listener, *, only_spoken: bool) -> list[Script]:
@@ -248,12 +258,13 @@ def _too_long(campaign: Campaign, listener: Listener, scripts: Sequence[Script])
     for page in longest.values():
         if "menu" in page.blocks and "greeting" not in page.blocks and AT_ONCE in longest:
             continue  # a menu that is too long is so in the opening, too
-        line = next((listener.own_blocks[one] for one in _blocks(campaign, page) if one in listener.own_blocks), 0)
+        own = (listener.place_of(one) for one in _blocks(campaign, page) if one in listener.own_blocks)
+        line, column = next(own, (0, 1))
         blocks = " and ".join(f"'{one}'" for one in _blocks(campaign, page) if listener.said.get(one))
         why = (
             f"{blocks} take about {page.seconds:.0f} seconds to say, and nobody listens for over {PAGE_MOST}: say less"
         )
-        yield WordsError(why, template=campaign.template, line=line)
+        yield WordsError(why, template=campaign.template, line=line, column=column)
 
 
 def names_key(menu: str, key: str) -> bool:
@@ -281,18 +292,19 @@ def _odd_words(campaign: Campaign, listener: Listener, extends: Sequence[str]) -
     for base in extends:
         if base != own and re.fullmatch(r"base\.[a-z]{2}\.j2", base) is not None:
             why = f'the words are {campaign.language}, but extend {base}; write {{% extends "{own}" %}}'
-            yield Remark(why, campaign.template, 1)
+            yield Remark(why, campaign.template, *listener.place_of_base(base))
     for block, text in listener.said.items():
         if block in listener.own_blocks and re.search(r"[{}]", text) is not None:
             why = f"the block '{block}' says a brace aloud; a value is written {{{{ between two of them }}}}"
-            yield Remark(why, campaign.template, listener.own_blocks[block])
+            yield Remark(why, campaign.template, *listener.place_of_brace(block))
 
 
 def _doubts(campaign: Campaign, listener: Listener, words_at: tuple[str | int, ...]) -> Iterator[Remark]:
     known = {*BLOCKS, *listener.said, *listener.called, *(f"after_{one.answer}" for one in campaign.keys.values())}
-    for block, line in sorted(listener.own_blocks.items(), key=lambda one: one[1]):
+    for block in sorted(listener.own_blocks, key=listener.own_blocks.__getitem__):
         if block not in known:
-            yield Remark(f"the block '{block}' is never said{near(block, known)}", campaign.template, line)
+            why = f"the block '{block}' is never said{near(block, known)}"
+            yield Remark(why, campaign.template, *listener.place_of(block))
     menu = f"{listener.said.get('greeting', '')} {listener.said.get('menu', '')}"
     for answer, key in campaign.key_of.items():
         if answer not in listener.named and not names_key(menu, key):

@@ -147,7 +147,7 @@ def test_words_that_fail_for_a_real_card_are_told_at_their_line(tmp_path: Path) 
     said = WORDS.replace("Это компания", "{% if contact.name == 'Анна Ким' %}{{ nobody }}{% endif %} Это компания")
     read(tmp_path, STARTER, renewal=said)
     with OnLoopback([person(15, end=LAST)]) as on:
-        with pytest.raises(CampaignError, match=r"renewal\.ru\.j2:6:1: the block 'greeting': there is no 'nobody'"):
+        with pytest.raises(CampaignError, match=r"renewal\.ru\.j2:6:105: the block 'greeting': there is no 'nobody'"):
             preview(settings(tmp_path, on.webhook_url), "renewal", "contact 15", json=False)
 
 

@@ -27,6 +27,7 @@ from dialer.hearing import ENDS, Page, pages
 from dialer.intake import contact_json, usable_phones
 from dialer.made_up import NUMBER, usual_outcomes
 from dialer.person import read_person
+from dialer.quoting import quoted
 from dialer.script import Script
 from dialer.settings import Settings
 from dialer.templates import Words, WordsError
@@ -151,7 +152,9 @@ def _written(campaign: Campaign, words: Words, who: Listener, now: datetime) -> 
 def _mistake(error: WordsError, file: CampaignFile, settings: Settings) -> Mistake:
     if error.template is None:
         return Mistake(str(file.path), 0, 0, str(error))
-    return Mistake(str(settings.templates / error.template), error.line, 1, str(error))
+    path = str(settings.templates / error.template)
+    found = Mistake(path, error.line, error.column, str(error))
+    return quoted([found], {path: file.templates[error.template]})[0]
 
 
 def _tell(told: Mapping[str, Any]) -> None:
