@@ -5,7 +5,15 @@ from __future__ import annotations
 from datetime import time, timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from dialer import yaml_schema
 from dialer.audience import Audience, CardType, SmartProcess
@@ -30,12 +38,12 @@ from dialer.campaign_values import (
     Part,
     PhoneText,
     RingFor,
-    Several,
     Text,
     TimeOfDay,
     Yes,
     between,
     like,
+    refuse,
     whole_days,
 )
 from dialer.campaign_window import read_window
@@ -251,7 +259,7 @@ class Campaign(Part):
         return read_window(value)
 
     @model_validator(mode="after")
-    def _has_sense(self) -> Self:
+    def _has_sense(self, info: ValidationInfo) -> Self:
         found: list[tuple[tuple[str | int, ...], str]] = []
         if self.starts is not None and self.ends is not None and self.ends < self.starts:
             found.append((("ends",), f"{self.ends} lies before starts, {self.starts}"))
@@ -272,6 +280,5 @@ class Campaign(Part):
         answers = [choice.answer for choice in self.keys.values() if choice.answer]
         wrong = senseless(self.outcomes, answers, connects=connects, card=self.audience_part.card)
         found += [(("outcomes", *path), text) for path, text in wrong]
-        if found:
-            raise Several(found)
+        refuse(found, info)
         return self

@@ -82,18 +82,22 @@ def read_campaigns(folder: Path, templates: Path, *, check: Check | None = None)
     return loaded
 
 
-def from_version(name: str, text: str, templates: Mapping[str, str]) -> tuple[Campaign, Words]:
-    """What was read before, from its row. Raises CampaignError where this program cannot read it any more."""
-    return _from_version(name, text, tuple(sorted(templates.items())))
+def from_version(name: str, text: str, templates: Mapping[str, str], *, stored: bool = False) -> tuple[Campaign, Words]:
+    """What was read before, from its row. Raises CampaignError where this program cannot read it any more.
+
+    `stored`: what today's rules refuse is let through, and a key that cannot be read any more is left out.
+    """
+    return _from_version(name, text, tuple(sorted(templates.items())), stored)
 
 
 @lru_cache(maxsize=200)
-def _from_version(name: str, text: str, templates: Texts) -> tuple[Campaign, Words]:
+def _from_version(name: str, text: str, templates: Texts, stored: bool) -> tuple[Campaign, Words]:
     read = read_yaml(text, name)
     if not isinstance(read.values, dict):
         raise CampaignError(read.mistakes or [Mistake(name, 1, 1, NO_MAP)])
-    checked = check_values({**read.values, "campaign": name}, read, name)
-    if checked.campaign is None or checked.mistakes or read.mistakes:
+    checked = check_values({**read.values, "campaign": name}, read, name, stored=stored)
+    wrong = not checked.can_stand if stored else bool(checked.mistakes or read.mistakes)
+    if checked.campaign is None or wrong:
         raise CampaignError([*read.mistakes, *checked.mistakes])
     try:
         words = words_of(templates, checked.campaign.template, checked.campaign.language)

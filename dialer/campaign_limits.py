@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import Field, WithJsonSchema, field_validator, model_validator
+from pydantic import Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
 
 from dialer import words, yaml_schema
-from dialer.campaign_values import DAY, Money, Number, Part, Several, each, like, one_value
+from dialer.campaign_values import DAY, Money, Number, Part, each, like, one_value, refuse
 
 USUAL_CAPS = {1: 1, 7: 3, 30: 6}
 
@@ -38,11 +38,11 @@ class MoneyLimits(Part):
     """The dearest price of a minute that you expect. A call counts with it until the provider says what it has cost."""
 
     @model_validator(mode="after")
-    def _make_sense(self) -> Self:
+    def _make_sense(self, info: ValidationInfo) -> Self:
         _one_of(self, self.a_day, self.in_all)
         least = min(most for most in (self.a_day, self.in_all) if most is not None)
         if self.a_minute > least:
-            raise Several([(("a_minute",), "one minute costs more than may be spent; nobody would be rung")])
+            refuse([(("a_minute",), "one minute costs more than may be spent; nobody would be rung")], info)
         return self
 
 

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from dialer.campaign import Campaign
 from dialer.campaign_shape import homes, known_keys
-from dialer.campaign_values import Several
+from dialer.campaign_values import STORED, Several
 from dialer.errors import Mistake
 from dialer.spelling import holds_cyrillic, nearest
 from dialer.yaml_places import Path, Read
@@ -47,11 +47,17 @@ class Checked:
         """Whether it, or something in it, is wrong."""
         return path in self._around
 
+    @property
+    def can_stand(self) -> bool:
+        """Without what is wrong: nothing of it is made up."""
+        return self.campaign is not None and all(map(self.is_right, _REQUIRED))
+
     def is_right(self, key: str) -> bool:
         return not any(path[:1] == (key,) for path in self.wrong)
 
 
-def check_values(values: dict[str, Any], read: Read, file: str) -> Checked:
+def check_values(values: dict[str, Any], read: Read, file: str, *, stored: bool = False) -> Checked:
+    """`stored`: a version that was in force before; what makes no sense today is let through."""
     checked = Checked()
     rest = copy.deepcopy(values)
     for path in read.unknown:
@@ -67,7 +73,9 @@ def check_values(values: dict[str, Any], read: Read, file: str) -> Checked:
             checked.spoil((*path[:-1], str(path[-1]).partition(":")[0]))
     for _ in range(ROUNDS_MOST):
         try:
-            checked.campaign = Campaign.model_validate({**_stand_ins(checked, rest), **rest})
+            checked.campaign = Campaign.model_validate(
+                {**_stand_ins(checked, rest), **rest}, context=STORED if stored else None
+            )
             break
         except ValidationError as error:
             if not any([_note(one, checked, values, rest, read, file) for one in error.errors(include_url=False)]):

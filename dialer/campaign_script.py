@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from dialer.call import Disposition
 from dialer.campaign_outcomes import TRANSFER_FAILED
@@ -20,10 +20,10 @@ from dialer.campaign_values import (
     Number,
     Part,
     PhoneText,
-    Several,
     TelephoneKey,
     Yes,
     between,
+    refuse,
 )
 
 OPT_OUT = "do_not_call"
@@ -51,7 +51,7 @@ class Key(Part):
     """With `connect`, how long that number rings: 5 seconds to 2 minutes."""
 
     @model_validator(mode="after")
-    def _has_sense(self) -> Self:
+    def _has_sense(self, info: ValidationInfo) -> Self:
         found: list[tuple[tuple[str | int, ...], str]] = []
         if self.repeat:
             others = sorted(self.model_fields_set - {"repeat"})
@@ -66,8 +66,7 @@ class Key(Part):
         elif self.connect == RESPONSIBLE and self.or_else is None:
             why = "is missing: the number for people whose responsible employee has none in Bitrix24"
             found.append((("or_else",), why))
-        if found:
-            raise Several(found)
+        refuse(found, info)
         return self
 
 
@@ -81,13 +80,13 @@ class ScriptPart(Part):
 
     @field_validator("keys")
     @classmethod
-    def _have_sense(cls, keys: dict[str, Key]) -> dict[str, Key]:
+    def _have_sense(cls, keys: dict[str, Key], info: ValidationInfo) -> dict[str, Key]:
         if not any(choice.answer == OPT_OUT for choice in keys.values()):
             if "9" in keys:
-                raise ValueError(
-                    f"no key says {OPT_OUT}; people must be able to opt out: give one the answer {OPT_OUT}"
-                )
-            keys = {**keys, "9": Key(answer=OPT_OUT)}
+                why = f"no key says {OPT_OUT}; people must be able to opt out: give one the answer {OPT_OUT}"
+                refuse([((), why)], info)
+            else:
+                keys = {**keys, "9": Key(answer=OPT_OUT)}
         answers = [choice.answer for choice in keys.values() if not choice.repeat]
         found: list[tuple[tuple[str | int, ...], str]] = [
             ((key, "answer"), f"'{choice.answer}' is the answer of another key already")
@@ -113,6 +112,5 @@ class ScriptPart(Part):
             for key, choice in keys.items()
             if choice.answer == OPT_OUT and choice.connect is not None
         ]
-        if found:
-            raise Several(found)
+        refuse(found, info)
         return keys

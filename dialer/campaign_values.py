@@ -16,6 +16,7 @@ from pydantic import (
     Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
+    ValidationInfo,
     WithJsonSchema,
 )
 from pydantic_core import core_schema
@@ -38,6 +39,16 @@ class Several(ValueError):
     def __init__(self, found: list[tuple[tuple[str | int, ...], str]]) -> None:
         super().__init__("; ".join(text for _, text in found))
         self.found = found
+
+
+STORED = {"stored": True}
+"""The context in which a version is read that was in force before."""
+
+
+def refuse(found: list[tuple[tuple[str | int, ...], str]], info: ValidationInfo) -> None:
+    """What makes no sense. A version that was in force made sense by the rules of its day. Raises Several."""
+    if found and not (info.context or {}).get("stored"):
+        raise Several(found)
 
 
 def reader(read: Callable[[str], Any]) -> BeforeValidator:
