@@ -73,7 +73,7 @@ def erase(
 
 def refuse_what_is_under_way(database: Database, person: Person) -> None:
     """Raises StillBusy."""
-    database.read(lambda c: _refuse_what_is_under_way(c, list(c.execute(person.targets).scalars())))
+    database.read(lambda c: _refuse_what_is_under_way(c, [row.id for row in c.execute(person.targets)]))
 
 
 def erase_old(database: Database, *, ended_before: date) -> int:
