@@ -16,7 +16,7 @@ from dialer.campaign_meaning import doubts, senseless, unreachable
 from dialer.campaign_mistakes import Checked, check_values
 from dialer.campaign_values import RESPONSIBLE
 from dialer.errors import CampaignError, Mistake
-from dialer.phone_number import read_all, why_not
+from dialer.phone_number import NO_NUMBER, read_all, why_not, why_not_shown
 from dialer.proofreading import Proof, Remark, proofread
 from dialer.quoting import quoted
 from dialer.templates import TEMPLATE_MOST, Words, WordsError, referenced, words_of
@@ -271,11 +271,11 @@ def _numbers(checked: Checked, read: Read, file: str) -> list[Mistake]:
     found: list[tuple[tuple[Any, ...], str | None]] = []
     if checked.is_right("caller_id"):
         shown = read_all(campaign.caller_id, region=campaign.region)
-        found.append((("caller_id",), None if shown and shown[0].valid else NO_NUMBER))
+        found.append((("caller_id",), why_not_shown(shown[0]) if shown else NO_NUMBER))
     for key, ours in campaign.caller_ids.items() if checked.is_right("caller_ids") else ():
         for place, number in enumerate(ours):
             known = read_all(number, region=campaign.region)
-            found.append((("caller_ids", key, place), None if known and known[0].valid else NO_NUMBER))
+            found.append((("caller_ids", key, place), why_not_shown(known[0]) if known else NO_NUMBER))
     for key, choice in campaign.keys.items():
         for name, other in (("connect", choice.connect), ("or_else", choice.or_else)):
             if other is not None and other != RESPONSIBLE:
@@ -286,6 +286,3 @@ def _numbers(checked: Checked, read: Read, file: str) -> list[Mistake]:
         for path, why in found
         if why is not None
     ]
-
-
-NO_NUMBER = "is not a number that exists"

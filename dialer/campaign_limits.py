@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
 
 from dialer import words, yaml_schema
-from dialer.campaign_values import DAY, Money, Number, Part, each, like, one_value, refuse
+from dialer.campaign_values import DAY, Money, Number, Part, each, one_value, refuse
 
 USUAL_CAPS = {1: 1, 7: 3, 30: 6}
+
+
+_THREE_LETTERS = {**yaml_schema.TEXT, **yaml_schema.matching("[A-Z]{3}")}
+_CURRENCIES = {
+    "₽": "RUB", "руб": "RUB", "рубль": "RUB", "рублей": "RUB", "рубли": "RUB", "rur": "RUB", "$": "USD",
+    "доллар": "USD", "долларов": "USD", "dollar": "USD", "dollars": "USD", "€": "EUR", "евро": "EUR", "euro": "EUR",
+    "тенге": "KZT", "₸": "KZT", "£": "GBP",
+}  # fmt: skip
+
+
+def _currency(text: str) -> str:
+    if re.fullmatch("[A-Z]{3}", text) is None:
+        plain = text.strip().casefold().rstrip(".")
+        meant = _CURRENCIES.get(plain) or (plain.upper() if re.fullmatch("[a-z]{3}", plain) else "")
+        hint = f"write {meant}" if meant else "write three capital letters, for example USD"
+        raise ValueError(f"'{text[:40]}' is not a currency; {hint}")
+    return text
 
 
 class CallLimits(Part):
@@ -32,7 +50,7 @@ class MoneyLimits(Part):
     """Money a day, by the campaign's own zone; whoever is due beyond it waits for the next day."""
     in_all: Money | None = None
     """Money in all, since this limit was first named; whoever is due beyond it is left out."""
-    currency: Annotated[str, like(r"[A-Z]{3}", "a currency; write three capital letters, for example USD")]
+    currency: Annotated[str, AfterValidator(_currency), WithJsonSchema(_THREE_LETTERS)]
     """The currency of your account with the provider: three letters."""
     a_minute: Money
     """The dearest price of a minute that you expect. A call counts with it until the provider says what it has cost."""

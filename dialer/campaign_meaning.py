@@ -12,6 +12,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from dialer.calling_window import Zones, open_on
 from dialer.campaign import Campaign
 from dialer.campaign_doubts import contradictions
+from dialer.spelling import nearest
+from dialer.templates.language import is_currency
 from dialer.words import say_duration
 
 Said = tuple[tuple[str | int, ...], str]
@@ -19,11 +21,18 @@ IsRight = Callable[[str], bool]
 
 DAYS_MOST = 400
 """A campaign that is longer meets every weekday and holiday."""
+CURRENCIES = ("USD", "RUB", "EUR", "KZT", "BYN", "GBP", "MXN")
+"""Of accounts with a provider, mostly."""
 TALK_LEAST = timedelta(seconds=30)
 
 
 def senseless(campaign: Campaign, is_right: IsRight) -> Iterator[Said]:
     """Mistakes."""
+    money = campaign.limits.money
+    if money is not None and is_right("limits") and not is_currency(money.currency):
+        near = nearest(money.currency, CURRENCIES)
+        hint = f"did you mean {near}?" if near else f"write for example {' or '.join(CURRENCIES[:2])}"
+        yield ("limits", "money", "currency"), f"'{money.currency}' is no currency that exists; {hint}"
     if not is_right("window"):
         return
     longest = max((_length(*span) for hours in campaign.window.hours for span in hours), default=timedelta(0))

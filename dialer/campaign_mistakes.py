@@ -64,7 +64,16 @@ def check_values(values: dict[str, Any], read: Read, file: str, *, stored: bool 
         checked.spoil(path)
         _take_out(rest, path)
     for path in _empty(values, ()):
-        if path in read.unknown:
+        if path in read.unknown or checked.touches(path):
+            continue
+        before = _cut_at_a_comma(values, path)
+        if before is not None:
+            whole = (*path[:-1], before)
+            why = f"'{_value(values, whole)}' ends at the comma; write {_value(values, whole)}.{path[-1]} with a point"
+            checked.mistakes.append(_mistake(read, file, whole, why))
+            for one in (whole, path):
+                checked.spoil(one)
+                _take_out(rest, one)
             continue
         checked.spoil(path)
         _take_out(rest, path)
@@ -263,6 +272,17 @@ def _hint_for_empty(path: Path) -> str:
         return f"a blank is missing after the colon; write  {key}: {value[:80]}"
     required = len(path) == 1 and path[0] in _REQUIRED
     return "is empty; give it a value" + ("" if required else ", or remove the line")
+
+
+def _cut_at_a_comma(values: Any, path: Path) -> str | None:
+    """In braces  a_minute: 0,2  is a key with the value 0, and the key 2 without one. Returns the key."""
+    around = _value(values, path[:-1])
+    if not isinstance(around, dict) or path[:1] == ("window",) or not re.fullmatch("[0-9]{1,6}", str(path[-1])):
+        return None
+    keys = list(around)
+    before = keys[keys.index(path[-1]) - 1] if keys.index(path[-1]) else None
+    said = around.get(before)
+    return before if isinstance(said, str) and re.fullmatch("[0-9]{1,9}", said) else None
 
 
 def _glued(path: Path) -> bool:

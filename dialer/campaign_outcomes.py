@@ -9,6 +9,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from dialer import words, yaml_schema
+from dialer.audience import NAMES
 from dialer.call import Disposition
 from dialer.campaign_values import Part, Text, one_value, reader
 from dialer.deadline import read_within
@@ -122,6 +123,14 @@ class Line(Part):
 Outcomes = dict[str, tuple[Line, ...]]
 
 
+def _no_item(create: str) -> str:
+    """Why nothing of this kind is made; empty where it may be the name of a smart process."""
+    kind = NAMES.get(create.strip().casefold())
+    if kind in ("contact", "company"):
+        return f"'{create[:40]}': no {kind} is made; write deal, lead, or the name of a smart process"
+    return f"'{create[:40]}' is written {kind}" if kind is not None and kind != create else ""
+
+
 def senseless(
     outcomes: Outcomes, answers: Collection[str], *, connects: bool, card: str
 ) -> Iterator[tuple[tuple[str | int, ...], str]]:
@@ -139,6 +148,9 @@ def senseless(
         if len(lines) > LINES_MOST:
             yield (outcome,), f"has more than {LINES_MOST} lines"
         for place, line in enumerate(lines):
+            made = None if line.item is None else _no_item(line.item.create)
+            if made:
+                yield (outcome, place, "item", "create"), made
             if line.stage is not None and card in ("contact", "company"):
                 yield (outcome, place, "stage"), f"a {card} has no stages; name a field, or call deals"
         stages = [place for place, line in enumerate(lines) if line.stage is not None]

@@ -200,7 +200,29 @@ def _all(raw: Any, path: Path, depth: int) -> Condition:
     return Condition(tuple(each(raw, part).values()))
 
 
+_MEANT = {
+    "or": "any", "или": "any", "либо": "any", "either": "any", "one_of": "any", "o": "any",
+    "not": "none", "не": "none", "ни": "none", "neither": "none", "nor": "none",
+    "and": "all", "и": "all", "all": "all", "all_of": "all", "both": "all", "y": "all",
+}  # fmt: skip
+"""Words of other languages and programs for `any` and `none`, and for what needs no word."""
+
+
+def _refuse_other_words(name: str, said: Any) -> None:
+    meant = _MEANT.get(plain(name))
+    if meant == "all":
+        raise ValueError(f"'{name[:40]}' is not needed: all lines must hold; write them below each other")
+    if meant is not None:
+        raise ValueError(f"'{name[:40]}' is written {meant}, with a list of lines: {meant}: {_LIKE}")
+    if name in ("any", "none") and not isinstance(said, dict | list):
+        raise ValueError(f"holds a list of lines, not one value; write for example {name}: {_LIKE}")
+
+
+_LIKE = "[{Тариф: Стандарт}, {Город: Москва}]"
+
+
 def _part(name: str, said: Any, path: Path, depth: int) -> Line | Group:
+    _refuse_other_words(name, said)
     if name in ("any", "none") and isinstance(said, dict | list):
         maps = said if isinstance(said, list) else [said]
         if not maps:
@@ -266,6 +288,10 @@ def _day(text: str) -> RelativeDay | None:
 
 def _refuse_contradictions(tests: Sequence[Test]) -> None:
     """Bounds that leave nothing between them, and what is wanted and refused at once."""
+    without = frozenset[str]().union(*(one.spellings for one in tests if one.how is How.does_not_contain))
+    for one in tests:
+        if one.how is How.contains and one.spellings <= without:
+            raise ValueError(f"contains and does_not_contain {one.wanted[0][:40]} at once; remove one of them")
     refused = frozenset[str]().union(*(one.spellings for one in tests if one.how is How.not_))
     for one in tests:
         if one.how is How.is_ and one.spellings <= refused:

@@ -124,9 +124,15 @@ def whole_number(text: str) -> int:
     return int(text)
 
 
+def _with_a_point(text: str) -> str:
+    """Of a number with a decimal comma; empty for all else."""
+    found = re.fullmatch(r"([0-9]{1,7}),([0-9]{1,6})", text.strip())
+    return "" if found is None else f"{found[1]}.{found[2]}"
+
+
 def number(text: str) -> float:
     if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text.strip()) is None:
-        raise ValueError(f"'{text[:40]}' is not a number; write for example 1 or 0.5")
+        raise ValueError(f"'{text[:40]}' is not a number; write {_with_a_point(text) or 'for example 1 or 0.5'}")
     return float(text)
 
 
@@ -135,7 +141,8 @@ def money(text: str) -> int:
     match = re.fullmatch(r"([0-9]{1,7})(?:\.([0-9]{1,6}))?", text.strip())
     found = 0 if match is None else int(match[1]) * 1_000_000 + int((match[2] or "").ljust(6, "0"))
     if not found:
-        raise ValueError(f"'{text[:40]}' is not an amount of money; write for example 50 or 0.05")
+        hint = _with_a_point(text) or "for example 50 or 0.05"
+        raise ValueError(f"'{text[:40]}' is not an amount of money; write {hint}")
     return found
 
 

@@ -67,13 +67,15 @@ class Read:
     places: dict[Path, tuple[int, int]] = field(default_factory=dict)
     mistakes: list[Mistake] = field(default_factory=list)
     unknown: set[Path] = field(default_factory=set)
-    """Where a reference leads nowhere, which is told already."""
+    """Where a reference leads nowhere, or a tag stands, which is told already."""
 
     scalars: dict[Path, _Scalar] = field(default_factory=dict)
     """Values that are not empty."""
 
     def place_for(self, path: Path, text: str) -> tuple[int, int]:
         """Of the part that a mistake is about: of the value, where it is one; else of the key."""
+        if path and path[-1] == 0 and path not in self.places:
+            path = path[:-1]  # one value may stand for a list of one
         scalar = self.scalars.get(path)
         if scalar is None or _OF_THE_KEY.search(text) is not None:
             return self.place(path)
@@ -188,6 +190,7 @@ class _Builder:
         tag = event.tag
         if tag and str(tag) not in _TAGS:
             self._complain(event, path, f"has the tag {_tag(str(tag))}; tags are not used here: remove it")
+            self._read.unknown.add(path)
         if isinstance(event, ScalarEvent):
             line, column = event.start_mark.line + 1, event.start_mark.column + 1
             if event.value:

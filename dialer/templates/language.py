@@ -13,7 +13,8 @@ from typing import Any
 
 from babel import Locale
 from babel.dates import format_date
-from babel.numbers import format_decimal, get_currency_name, is_currency
+from babel.numbers import format_decimal, get_currency_name
+from babel.numbers import is_currency as is_currency
 from jinja2 import pass_context
 from jinja2.runtime import Context, Undefined
 

@@ -120,10 +120,6 @@ def test_one_of_several_maps_or_none_of_them() -> None:
     assert "it must not be that Г is 5" in why_outside(where, {**no, "В": text("x"), "Г": text("5")}, TODAY)
 
 
-def test_a_field_may_be_called_any() -> None:
-    assert why_outside(read_where({"any": "x"}), {"any": text("X")}, TODAY) == ""
-
-
 @pytest.mark.parametrize(
     ("said", "path", "why"),
     [
