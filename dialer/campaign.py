@@ -268,7 +268,7 @@ class Campaign(Part):
         if self.voicemail == "leave_message" and not self.machine_detection:
             found.append((("voicemail",), "leave_message needs machine_detection: yes"))
         if self.purpose == "advertising" and self.region == "RU":
-            why = "advertising by an automatic call is forbidden in Russia (38-FZ, article 18)"
+            why = "advertising by an automatic call is forbidden in Russia (38-FZ, article 18); offer nothing: service"
             found.append((("purpose",), why))
         for key, choice in self.keys.items():
             for name, number in (("connect", choice.connect), ("or_else", choice.or_else)):

@@ -10,6 +10,7 @@ from pydantic import Field, WithJsonSchema, field_validator
 from dialer import words, yaml_schema
 from dialer.call import Disposition
 from dialer.campaign_values import DAY, SECOND, Duration, Number, Part, Yes, between, each, one_value
+from dialer.spelling import nearest
 
 RETRIED = {
     Disposition.busy: timedelta(minutes=20),
@@ -53,7 +54,9 @@ class Attempts(Part):
 def _wait(name: str, text: Any) -> timedelta | None:
     known = [disposition.value for disposition in MAY_BE_RETRIED]
     if name not in known:
-        raise ValueError(f"is no outcome that is tried again; name some of: {', '.join(known)}")
+        near = nearest(name, known)
+        hint = f"did you mean '{near}'?" if near else f"name some of: {', '.join(known)}"
+        raise ValueError(f"is no outcome that is tried again; {hint}")
     if text == "never":
         return None
     wait = words.duration(one_value(text))

@@ -171,7 +171,10 @@ def check_file(stem: str, text: str, file: str, texts: Texts, folder: str) -> Fo
     """Remembered, because the service looks at its files all the time."""
     read = _read_yaml(text, file)
     checked = check_values({"campaign": stem, **read.values}, read, file)
-    mistakes, warnings, opening = [*read.mistakes, *checked.mistakes], _bare_hashes(text, file), 0.0
+    hashes = _bare_hashes(text, file)
+    if hashes:
+        checked.spoil(("script",))  # a key of the menu is not there
+    mistakes, warnings, opening = [*read.mistakes, *checked.mistakes, *hashes], list[Mistake](), 0.0
     if checked.campaign is not None:
         mistakes += _numbers(checked, read, file)
         mistakes += [_said(one, read, file) for one in senseless(checked.campaign, checked.is_right)]
@@ -200,7 +203,7 @@ def _bare_hashes(text: str, file: str) -> list[Mistake]:
     """To YAML such a line is a comment, and the telephone key is not there."""
     why = 'this line is a comment; the key # of the telephone is written in quotes:  "#": …'
     lines = enumerate(text.split("\n"), start=1)
-    return [Mistake(file, n, line.index("#") + 1, why) for n, line in lines if re.match(r"[ \t]+#:(\s|$)", line)]
+    return [Mistake(file, n, line.index("#") + 1, why) for n, line in lines if re.match(r"[ \t]+#:\s*(\{|$)", line)]
 
 
 def _some(mistakes: list[Mistake]) -> list[Mistake]:

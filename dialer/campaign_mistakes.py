@@ -18,7 +18,7 @@ from dialer.campaign import Campaign
 from dialer.campaign_shape import homes, known_keys
 from dialer.campaign_values import STORED, Several
 from dialer.errors import Mistake
-from dialer.spelling import holds_cyrillic, nearest
+from dialer.spelling import alike, holds_cyrillic, nearest
 from dialer.yaml_places import Path, Read
 
 ROUNDS_MOST = 20
@@ -63,6 +63,8 @@ def check_values(values: dict[str, Any], read: Read, file: str, *, stored: bool 
     for path in read.unknown:
         checked.spoil(path)
         _take_out(rest, path)
+    for path in read.doubtful:
+        checked.spoil(path)
     for path in _empty(values, ()):
         if path in read.unknown or checked.touches(path):
             continue
@@ -166,7 +168,8 @@ def _plain(one: Any, path: Path, value: Any, *, hint: bool) -> str:
         return "must be one word or text, not a list or a map"
     if kind.startswith("model_"):
         below = known_keys((*path, ""))
-        return "must hold keys and values" + (f"; its keys are {', '.join(below)}" if below else "")
+        others = "; write none for a message without keys" if path == ("script",) else ""
+        return "must hold keys and values" + (f"; its keys are {', '.join(below)}" if below else "") + others
     if kind in _PLAIN:
         return _PLAIN[kind].format(**more)
     return f"cannot be read ({kind})"
@@ -177,6 +180,9 @@ def _unknown_key(path: Path) -> str:
     if name[:1] == "\u00a0":
         return "unknown key; it begins with a blank that YAML does not know (U+00A0); write ordinary blanks"
     near = nearest(name, known, meant=_KEYS_MEANT)
+    below = nearest(name, homes())
+    if below is not None and near is not None and alike(name, below) > alike(name, near) and name not in homes():
+        return f"unknown key; did you mean '{below}', which belongs below '{homes()[below][0]}'?"
     if near is not None:
         why = "; it holds Cyrillic letters that look like Latin ones" if holds_cyrillic(name) else ""
         return f"unknown key; did you mean '{near}'?{why}"

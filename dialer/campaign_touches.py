@@ -32,9 +32,9 @@ def _days(written: str) -> int:
     if re.fullmatch("[-−–][0-9]+", written) and written.lstrip("-−–").strip("0"):
         raise ValueError(f"'{written[:40]}' lies after the contract's end, when nobody is rung; write 0 to 365")
     numbers = re.findall("[0-9]+", written)
-    if len(numbers) > 1 and re.fullmatch(r"[0-9\s,;/-]+", written):
+    if len(numbers) > 1 and "." not in written:
         raise ValueError(f"'{written[:40]}' is no list; write [{', '.join(numbers[:9])}]")
-    if re.fullmatch(r"[0-9]+ *[^\W\d]+\.?", written):
+    if len(numbers) == 1 and not written.isdecimal() and re.fullmatch(r"[\w\s]+\.?", written):
         raise ValueError(f"'{written[:40]}' is not a whole number; it is days anyway: write {numbers[0]}")
     day = words.whole_number(written)
     if day > 365:

@@ -241,14 +241,27 @@ def _tests(said: Any) -> tuple[Test, ...]:
         if not said:
             raise ValueError("is empty; write for example {at_least: 10000}")
         return tuple(each(said, _test).values())
+    compared = re.fullmatch(r"\s*([<>]=?|[!=]=|<>|=|≥|≤|≠)\s*(\S.*)", said) if isinstance(said, str) else None
+    if compared is not None:
+        how, wanted = _SIGNS[compared[1]], compared[2].strip()[:40]
+        raise ValueError(f"would be compared as a text; write {{{how}: {wanted}}}")
     if isinstance(said, str) and said.strip().lower() in (How.filled, How.empty):
         return (Test(How(said.strip().lower())),)
     return (_test(How.is_, said),)
 
 
+_SIGNS = {
+    ">": How.more_than, "<": How.less_than, ">=": How.at_least, "<=": How.at_most, "≥": How.at_least, "≤": How.at_most,
+    "=": How.is_, "==": How.is_, "!=": How.not_, "<>": How.not_, "≠": How.not_,
+}  # fmt: skip
+"""Signs of other languages."""
+
+
 def _test(name: str, said: Any) -> Test:
     known = [how.value for how in How if how not in (How.filled, How.empty)]
     if name not in known:
+        if name in _SIGNS:
+            raise ValueError(f"is nothing a field can be asked; '{name}' is written {_SIGNS[name]}")
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}"
         raise ValueError(f"is nothing a field can be asked; {hint}")

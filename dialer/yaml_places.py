@@ -44,7 +44,7 @@ _NO_TEXT = re.compile("[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U000
 
 # What is said of a key, whatever its value is.
 _OF_THE_KEY = re.compile(
-    "^(unknown key|is no outcome|is empty|is missing|is the same as|is no day|no number that)"
+    "^(unknown key|is no outcome|is nothing a field|is empty|is missing|is the same as|is no day|no number that)"
     "|^numbers of .* are not rung|has hours already"
 )
 
@@ -69,6 +69,8 @@ class Read:
     unknown: set[Path] = field(default_factory=set)
     """Where a reference leads nowhere, or a tag stands, which is told already."""
 
+    doubtful: set[Path] = field(default_factory=set)
+    """What stands there twice: one of them is read, and nobody knows whether it is the one that is meant."""
     scalars: dict[Path, _Scalar] = field(default_factory=dict)
     """Values that are not empty."""
 
@@ -217,6 +219,7 @@ class _Builder:
                 if name is not None:
                     first = self._read.places[(*path, name)][0]
                     self._complain(key, (*path, name), f"stands there twice, first in line {first}; remove one of them")
+                    self._read.doubtful.add((*path, name))
                 # it is read, and its mistakes are told at a place that nobody asks for
                 self._value(next(self._events), (*path, "\0"), depth + 1)
                 continue
