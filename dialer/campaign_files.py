@@ -136,7 +136,9 @@ def _read_one(path: Path, texts: Texts, templates: Path, loaded: Loaded, check: 
     if others or name in loaded.broken:
         other = others[0] if others else loaded.broken[name].file
         why = f"{other} is the campaign '{name}' already; give one of them another name: campaign: …"
-        loaded.refuse(name, quoted([Mistake(file, *read.place_for(("campaign",), why), why)], {file: text}))
+        # where the file's name is the campaign's, no line is wrong
+        place = read.place_for(("campaign",), why) if ("campaign",) in read.places else (0, 0)
+        loaded.refuse(name, quoted([Mistake(file, *place, why)], {file: text}))
         return
     found = check(path.stem, text, file, texts, str(templates))
     if found.mistakes or found.campaign is None:

@@ -63,8 +63,8 @@ def check_values(values: dict[str, Any], read: Read, file: str, *, stored: bool 
     for path in read.unknown:
         checked.spoil(path)
         _take_out(rest, path)
-    for path in read.doubtful:
-        checked.spoil(path)
+    # whatever is compared with it proves nothing; its own mistakes are some all the same
+    checked.wrong |= read.doubtful
     for path in _empty(values, ()):
         if path in read.unknown or checked.touches(path):
             continue

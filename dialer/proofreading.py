@@ -187,8 +187,17 @@ class Listener:
         unknown = list(self._words.unknown(self._knew))
         known = {(one.template, _no_such(one)) for one in unknown}
         others = [error for other in self._others for error in other.mistakes()]
-        new = [one for one in self._refused if _no_such(one) is None or (one.template, _no_such(one)) not in known]
+        lines = {(one.template, one.line) for one in unknown}
+        new = [self._placed(one) for one in self._refused if not _is_told(one, known, lines)]
         return [*unknown, *new, *others]
+
+    def _placed(self, error: WordsError) -> WordsError:
+        """Silence has a place, where the block stands in the campaign's own template."""
+        silent = re.match(r"nothing is said in '(\w+)'", str(error))
+        if silent is None or error.template is not None or silent[1] not in self.own_blocks:
+            return error
+        line, column = self.place_of(silent[1])
+        return WordsError(str(error), template=self._words.name, line=line, column=column)
 
 
 class _Keys(dict[str, str]):
@@ -213,6 +222,15 @@ class _Keys(dict[str, str]):
     def values(self) -> Any:
         self._named.update(self)
         return super().values()
+
+
+def _is_told(error: WordsError, known: set[tuple[Any, Any]], lines: set[tuple[Any, int]]) -> bool:
+    """By what is not there: as that, or as what became of it in the same line."""
+    name = _no_such(error)
+    if name is not None and (error.template, name) in known:
+        return True
+    there_is_no = str(error).partition("': ")[2].startswith("there is no")
+    return not there_is_no and (error.template, error.line) in lines
 
 
 def _no_such(error: WordsError) -> str | None:
@@ -297,6 +315,10 @@ def _odd_words(campaign: Campaign, listener: Listener, extends: Sequence[str]) -
         if block in listener.own_blocks and re.search(r"[{}]", text) is not None:
             why = f"the block '{block}' says a brace aloud; a value is written {{{{ between two of them }}}}"
             yield Remark(why, campaign.template, *listener.place_of_brace(block))
+        tag = re.search(r"</?[a-zA-Z?!][^<>]*>", text)
+        if block in listener.own_blocks and tag is not None:
+            why = f"the block '{block}' says {tag[0][:20]} aloud: words are plain text; remove it"
+            yield Remark(why, campaign.template, *listener.place_of(block))
 
 
 def _doubts(campaign: Campaign, listener: Listener, words_at: tuple[str | int, ...]) -> Iterator[Remark]:

@@ -128,8 +128,15 @@ class Words:
                 f"the block '{block}': {why}", template=template, line=place[0], column=place[1]
             ) from error
         if len(text.strip()) > most:
-            raise WordsError(f"the block '{block}' says more than {most} characters")
+            raise self._too_much(block, most)
         return text
+
+    def _too_much(self, block: str, most: int) -> WordsError:
+        why = f"the block '{block}' says more than {most} characters; say less"
+        if block not in self.own_blocks:
+            return WordsError(why)
+        line, column = self.place_of(block)
+        return WordsError(why, template=self.name, line=line, column=column)
 
     def _parts(self, block: str, context: Mapping[str, Any], most: int) -> list[str]:
         made = self._chain[0].new_context(dict(context))
@@ -141,7 +148,7 @@ class Words:
         for part in made.blocks[block][0](made):
             size += len(part)
             if size > 4 * most:
-                raise WordsError(f"the block '{block}' says more than {most} characters")
+                raise self._too_much(block, most)
             parts.append(part)
         return parts
 
@@ -247,7 +254,10 @@ def _in_words(name: str, text: str) -> Iterator[None]:
         raise WordsError(why, template=name, line=line, column=column) from error
     # what only Python's compiler notices
     except (SyntaxError, RecursionError, MemoryError, ValueError, OverflowError) as error:
-        raise WordsError("is nested too deeply, or holds too large a number", template=name, line=1) from error
+        lines = text.split("\n")
+        deepest = max(range(len(lines)), key=lambda n: sum(map(lines[n].count, "([{")))
+        why = "is nested too deeply, or holds too large a number; write it more simply"
+        raise WordsError(why, template=name, line=deepest + 1, column=first_in(text, deepest + 1)) from error
 
 
 def _chain(parsed: Mapping[str, nodes.Template], name: str) -> list[str]:

@@ -72,7 +72,9 @@ class Bounded(ImmutableSandboxedEnvironment):
         spend(1)
         numbers = all(isinstance(one, int | float) and abs(one) <= NUMBER_MOST for one in (left, right))
         texts = isinstance(left, str) and isinstance(right, str)
-        if operator == "**" or not (numbers or (texts and operator == "+")):
+        if operator == "**":
+            raise SecurityError("'**' is not used here; write the number out")
+        if not (numbers or (texts and operator == "+")):
             raise SecurityError(f"'{operator}' does not work on these; it takes numbers of a usual size")
         return _bounded(super().call_binop(context, operator, left, right))
 

@@ -27,6 +27,8 @@ _EXAMPLES = {
     "from": '{% from "words.ru.j2" import became %}', "import": '{% import "words.ru.j2" as words %}',
     "macro": "{% macro greet(name) %}",
 }  # fmt: skip
+_MEANT = {"elseif": "elif", "elsif": "elif", "foreach": "for", "endforeach": "endfor", "let": "set", "если": "if",
+          "иначе": "else", "блок": "block"}  # fmt: skip
 _SIGNS = {"&": "and", "!": "not", "?": "… if … else …"}
 """Of other languages."""
 _CURLED = "«»“”„‘’‚`"
@@ -150,6 +152,8 @@ def _unexpected(message: str, before: list[Piece], piece: Piece | None, inside: 
         # what should be the name is read already
         wrong = before[-1]
         return wrong.line, wrong.column, "behind the dot a name is missing, for example {{ contact.name }}"
+    if len(inside) > 1 and inside[1].text == "{" and inside[1].column == inside[0].column + 2:
+        return inside[0].line, inside[0].column, "three braces stand here; a value stands between two: {{ … }}"
     if inside and [one.text for one in inside[1:3]] == ["{", "{"]:
         return inside[1].line, inside[1].column, "{{ stands inside of {{; remove the inner {{ and }}"
     if piece is None:
@@ -242,11 +246,16 @@ def _wrong_tag(name: Piece | None, stack: list[_Tag], place: tuple[int, int]) ->
         why = f"this {inner.said} is not closed; write {{% {_CLOSED_BY[inner.name]} %}} where it ends"
         return inner.line, inner.column, why
     if name.text not in _TAGS:
-        near = difflib.get_close_matches(name.text, _TAGS, n=1)
+        near = [_MEANT[name.text]] if name.text in _MEANT else difflib.get_close_matches(name.text, _TAGS, n=1)
         near = near or [one for one in _TAGS if sorted(one) == sorted(name.text)]
         hint = f"did you mean '{near[0]}'?" if near else f"a value is written {{{{ … }}}}; tags are {', '.join(_TAGS)}"
         return name.line, name.column, f"there is no tag '{name.text[:40]}'; {hint}"
     opens = next((one for one, end in _CLOSED_BY.items() if end == name.text), "if")
+    ends_none = name.text in _CLOSED_BY.values() and opens not in {one.name for one in stack}
+    if inner is not None and inner.name != "block" and ends_none:
+        close = _CLOSED_BY[inner.name]
+        why = f"'{name.text}' does not end {inner.said} of line {inner.line}; write {{% {close} %}}"
+        return name.line, name.column, why
     if inner is None or opens not in {one.name for one in stack}:
         why = f"'{name.text}' stands behind no {{% {opens} … %}}; remove it, or begin with {_EXAMPLES[opens]}"
         return name.line, name.column, why

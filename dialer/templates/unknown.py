@@ -7,10 +7,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from jinja2 import nodes
+from jinja2.filters import FILTERS
 
 from dialer.templates.bounded import near
 from dialer.templates.pieces import Role
 
+FILTERS_MEANT = {
+    "дата": "date", "день": "day", "день_недели": "weekday", "число": "number", "деньги": "money", "сумма": "money",
+    "валюта": "money", "множественное": "plural", "pluralize": "plural", "currency": "money", "fecha": "date",
+}  # fmt: skip
+_MEANT = {
+    "контакт": "contact", "клиент": "contact", "client": "contact", "customer": "contact", "contacto": "contact",
+    "имя": "contact.first_name", "фамилия": "contact.last_name", "nombre": "contact.first_name", "поля": "facts",
+    "договор": "contract_end", "клавиши": "keys", "кампания": "campaign", "дней": "days_left",
+}  # fmt: skip
+"""Words of other languages."""
 LISTED = ("contact", "keys", "attempt")
 """Maps that are the same for everybody, so that a name in them is there or a mistake."""
 
@@ -164,7 +175,9 @@ _OF_A_MAP = ("get", "items", "keys", "values")
 
 def no_value(name: str, known: Mapping[str, Any]) -> str:
     """Of a name that stands alone."""
-    hint = near(name, known)
+    hint = f"; did you mean '{_MEANT[name.casefold()]}'?" if name.casefold() in _MEANT else near(name, known)
+    if name in FILTERS_MEANT.values():
+        hint = f"; it is a filter: write it behind a value and |, for example {{{{ contract_end|{name} }}}}"
     if not hint:
         owner = next((one for one in LISTED if isinstance(known.get(one), Mapping) and name in known[one]), None)
         hint = f"; did you mean '{owner}.{name}'?" if owner else f"; there are: {', '.join(sorted(known))}"
@@ -205,4 +218,9 @@ def _named(node: nodes.Node) -> tuple[str, ...] | None:
 
 def _rather(word: str, known: Collection[str]) -> str:
     usual = sorted(one for one in known if one.isidentifier())
-    return near(word, usual) or f"; there are: {', '.join(usual)}"
+    meant = FILTERS_MEANT.get(word.casefold())
+    if meant in usual:
+        return f"; did you mean '{meant}'?"
+    # what Jinja2 has, and is not used here, is no slip of the pen
+    guess = "" if word in FILTERS else near(word, usual)
+    return guess or f"; there are: {', '.join(usual)}"

@@ -67,7 +67,7 @@ def at(text: str, beginning: str) -> int:
         ("  at_most:", "  at_most: 11", "attempts.at_most: must be at most 10"),
         ("  at_most:", "  at_most: three", "attempts.at_most: 'three' is not a whole number"),
         ("    busy:", "    busy: 0 minutes", "attempts.wait.busy: must be 1 second to 30 days, or never"),
-        ("    busy:", "    busi: 1 day", "attempts.wait.busi: is no outcome that is tried again; name some of: busy"),
+        ("    busy:", "    busi: 1 day", "attempts.wait.busi: is no outcome that is tried again; did you mean 'busy'?"),
         ("  per_person:", "  per_person: 3", "limits.per_person: must hold days and calls, for example {1 day: 1"),
         ("template:", "template: renwal.ru.j2", "template: there is no 'renwal.ru.j2' in the templates folder; "
          "did you mean 'renewal.ru.j2'?"),
@@ -240,8 +240,8 @@ def test_a_file_with_very_many_mistakes_shows_the_first_and_how_many_there_are(t
 def test_a_telephone_key_that_yaml_takes_for_a_comment_is_told(tmp_path: Path, line: str) -> None:
     text = changed("    1:", line + "\n    1: {answer: renew}")
     loaded = read(tmp_path, text)
-    assert [(one.line, one.column) for one in loaded.warnings] == [(text.splitlines().index(line) + 1, 5)]
-    assert 'the key # of the telephone is written in quotes:  "#": …' in loaded.warnings[0].text
+    assert [(one.line, one.column) for one in loaded.mistakes] == [(text.splitlines().index(line) + 1, 5)]
+    assert 'the key # of the telephone is written in quotes:  "#": …' in loaded.mistakes[0].text
     quoted = changed("    1:", '    "#": {answer: repeat}\n    1: {answer: renew}')
     assert "#" in read(tmp_path, quoted).campaigns["renewal"].campaign.keys
     assert not [one for one in read(tmp_path, quoted).warnings if "comment" in one.text]

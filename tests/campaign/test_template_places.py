@@ -71,6 +71,10 @@ def said(greeting: str) -> WordsError:
         ("{% raw %}да", 2, 1, "this {% raw %} is not closed; write {% endraw %}"),
         ("{% include 'base.ru.j2' %}", 2, 4, "{% include %} is not used here; write a macro"),
         ("{% set name %}а{% endset %}", 2, 4, "{% set %} without = is not used here; write {% set name ="),
+        ("{{{ contact.name }}}", 2, 1, "three braces stand here; a value stands between two: {{ … }}"),
+        ("{% if 1 %}{% elseif 2 %}{% endif %}", 2, 14, "there is no tag 'elseif'; did you mean 'elif'?"),
+        ("{% for a in [1] %}а{% endif %}", 2, 23, "'endif' does not end {% for a … %} of line 2; write {% endfor %}"),
+        ("{{ " + "(" * 300 + "1" + ")" * 300 + " }}", 2, 1, "is nested too deeply, or holds too large a number"),
         ("{{ days_left|dat }}", 2, 14, "there is no filter 'dat'"),
         ("{{ days_left is od }}", 2, 17, "there is no test 'od'"),
     ],
@@ -94,6 +98,7 @@ def test_what_cannot_be_read_is_told_with_a_remedy(greeting: str, line: int, col
         ("{{ contact.name }}{{ contact.nmae }}", 30, "there is no 'nmae'; did you mean 'name'?"),
         ("{{ contact['nmae'] }}", 12, "there is no 'nmae'; did you mean 'name'?"),
         ("{{ contact.__class__ }}", 12, "'__class__' may not be used here; remove it"),
+        ("{{ 1 }}{{ 2 ** 9 }}", 13, "'**' is not used here; write the number out"),
         ("{{ self.greetin() }}", 9, "there is no block 'greetin'; did you mean 'greeting'?"),
         ("{% from 'words.ru.j2' import became %}{{ became() }}", 1, "needs 'word'; write it into the brackets"),
         ("{% from 'words.ru.j2' import became %}{{ became(1, 2, 3) }}", 30, "the macro 'became' takes other values"),
@@ -103,6 +108,31 @@ def test_what_goes_wrong_while_it_is_said_is_told_at_its_word(greeting: str, col
     error = said(greeting)
     assert (error.line, error.column) == (2, column), error
     assert says in str(error)
+
+
+@pytest.mark.parametrize(
+    ("said", "column", "says"),
+    [
+        ("{{ контакт.имя }}", 4, "there is no 'контакт'; did you mean 'contact'?"),
+        ("{{ date(contract_end) }}", 4, "there is no 'date'; it is a filter: write it behind a value and |"),
+        ("{{ contract_end|дата }}", 17, "there is no filter 'дата'; did you mean 'date'?"),
+        ("{{ contact.name|format }}", 17, "there is no filter 'format'; there are: abs, "),
+        ("{{ cycler.__init__.__globals__ }}", 4, "there is no 'cycler'; there are: campaign, contact, "),
+    ],
+)
+def test_what_nobody_knows_is_told_once(said: str, column: int, says: str) -> None:
+    own = TEXTS["renewal.ru.j2"].replace("{% block menu %}", f"{{% block menu %}}\n{said}")
+    texts = tuple((TEXTS | {"renewal.ru.j2": own}).items())
+    (mistake,) = check_file("renewal", STARTER, "renewal.yaml", texts, "t").mistakes
+    assert (mistake.source, mistake.column) == (said, column)
+    assert says in mistake.text
+
+
+def test_a_tag_that_would_be_said_is_a_doubt() -> None:
+    own = TEXTS["renewal.ru.j2"].replace("{% block menu %}", "{% block menu %}<b>Важно</b> ")
+    texts = tuple((TEXTS | {"renewal.ru.j2": own}).items())
+    (doubt,) = check_file("renewal", STARTER, "renewal.yaml", texts, "t").warnings
+    assert "the block 'menu' says <b> aloud: words are plain text; remove it" in doubt.text
 
 
 def test_a_macro_that_is_not_there_is_told_with_a_guess_on_every_branch() -> None:

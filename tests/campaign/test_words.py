@@ -37,8 +37,8 @@ def words(greeting: str = "Здравствуйте!", more: str = MENU) -> str:
         ("{% if not contact.name %}{{ typo }}{% endif %}!", "renewal.ru.j2:3:29: the block 'greeting': there is no"),
         ("{% if days_left == 0 %}{{ typo }}{% endif %}!", "renewal.ru.j2:3:27: the block 'greeting': there is no"),
         ("{{ 'да ' }}" * 2_000, "the block 'greeting' says more than 4000 characters"),
-        ("", "template: nothing is said in 'greeting'; write {% block greeting %}…{% endblock %}"),
-        ("{{ contact.name }}", "template: nothing is said in 'greeting'"),
+        ("", "renewal.ru.j2:2:10: nothing is said in 'greeting'; write {% block greeting %}…{% endblock %}"),
+        ("{{ contact.name }}", "renewal.ru.j2:2:10: nothing is said in 'greeting'"),
         ("{% from 'word.ru.j2' import became %}", "renewal.ru.j2:3:9: there is no 'word.ru.j2' in the templates "
          "folder; did you mean 'words.ru.j2'?"),
         ("{% include 'base.ru.j2' %}", "renewal.ru.j2:3:4: {% include %} is not used here"),
