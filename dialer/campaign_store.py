@@ -102,6 +102,7 @@ class Store:
         self._database = database
         self._parsed: dict[int, tuple[Campaign, Words]] = {}
         self._unreadable: set[int] = set()
+        self._errors: dict[int, CampaignError] = {}
         self._refused: dict[int, str] = {}
         """Versions that were right once, and why they are not today."""
 
@@ -127,16 +128,25 @@ class Store:
 
     def version(self, id: int) -> tuple[Campaign, Words]:
         """By the rules of its day, too: whoever was rung by it is told of in its words. Raises CampaignError."""
+        if id in self._errors:
+            raise self._errors[id]
         if id not in self._parsed:
             row = self._database.read(lambda c: c.execute(sa.select(versions).where(versions.c.id == id)).one())
             templates = json.loads(row.templates)
             try:
                 self._parsed[id] = from_version(row.campaign, row.yaml, templates)
             except CampaignError as error:
-                self._parsed[id] = from_version(row.campaign, row.yaml, templates, stored=True)
+                self._parsed[id] = self._leniently(row, templates)
                 self._refused[id] = f"its version in force has a mistake today: {min(error.mistakes)}"[:500]
-                log.warn(f"campaign={row.campaign} {self._refused[id]}; nobody is rung by it")
+                log.warn(f"campaign={row.campaign} version {id} is told of, and rings nobody: {min(error.mistakes)}")
         return self._parsed[id]
+
+    def _leniently(self, row: Any, templates: dict[str, str]) -> tuple[Campaign, Words]:
+        try:
+            return from_version(row.campaign, row.yaml, templates, stored=True)
+        except CampaignError as error:
+            self._errors[row.id] = error  # it is asked for again and again
+            raise
 
 
 def _look_at(c: sa.Connection, file: CampaignFile, before: Look | None, *, now: datetime) -> Look:
