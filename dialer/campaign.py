@@ -6,7 +6,6 @@ from datetime import time, timedelta
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    AfterValidator,
     BeforeValidator,
     Field,
     ValidationInfo,
@@ -19,7 +18,7 @@ from dialer import yaml_schema
 from dialer.audience import Audience, CardType, SmartProcess
 from dialer.call import Disposition
 from dialer.caller_ids import misplaced, pool, read_caller_ids
-from dialer.calling_window import Window, known_zone, near_zone, zone_named
+from dialer.calling_window import Window, a_place_in, known_zone, near_zone, zone_named
 from dialer.campaign_attempts import RETRIED, Attempts
 from dialer.campaign_audience import AudiencePart
 from dialer.campaign_countries import read_countries, read_country
@@ -40,11 +39,11 @@ from dialer.campaign_values import (
     RingFor,
     Text,
     TimeOfDay,
+    WholeDays,
     Yes,
     between,
     like,
     refuse,
-    whole_days,
 )
 from dialer.campaign_window import read_window
 
@@ -98,7 +97,7 @@ class Campaign(Part):
     """The first day; it counts."""
     ends: Day | None = None
     """The last day; it counts."""
-    not_useful_after: Annotated[Duration, AfterValidator(whole_days)] | None = None
+    not_useful_after: WholeDays | None = None
     """How many whole days after its own day a touch may still be rung: with `5 days` whoever was due on the 1st is
     rung until the 6th, and then left out. Without the line until the next touch or the contract's end."""
     first_day_at_most: Annotated[Number, Field(ge=1)] | None = None
@@ -233,6 +232,7 @@ class Campaign(Part):
     def _is_zone(cls, value: str) -> str:
         if not known_zone(value):
             named = zone_named(value) or near_zone(value) or "Europe/Moscow"
+            named = a_place_in(named) or named
             raise ValueError(f"'{value[:80]}' is not a time zone; write for example {named}")
         return value
 
@@ -275,7 +275,9 @@ class Campaign(Part):
                 if number in self.shows:
                     why = "is the caller_id itself; name the manager's number"
                     found.append((("script", "keys", key, name), why))
-        found += [(("caller_ids", *below), text) for below, text in misplaced(self.caller_ids, self.rings_in)]
+        found += [
+            (("caller_ids", *below), text) for below, text in misplaced(self.caller_ids, self.region, self.countries)
+        ]
         connects = any(choice.connect is not None for choice in self.keys.values())
         answers = [choice.answer for choice in self.keys.values() if choice.answer]
         wrong = senseless(self.outcomes, answers, connects=connects, card=self.audience_part.card)

@@ -51,6 +51,9 @@ class Attempts(Part):
         return each(value, _wait)
 
 
+_NEVER = {"no", "none", "off", "false", "never", "нет", "никогда", "не", "nunca"}
+
+
 def _wait(name: str, text: Any) -> timedelta | None:
     known = [disposition.value for disposition in MAY_BE_RETRIED]
     if name not in known:
@@ -59,7 +62,12 @@ def _wait(name: str, text: Any) -> timedelta | None:
         raise ValueError(f"is no outcome that is tried again; {hint}")
     if text == "never":
         return None
-    wait = words.duration(one_value(text))
+    if one_value(text).strip().casefold() in _NEVER:
+        raise ValueError(f"'{text[:40]}' is not a length of time; write never")
+    try:
+        wait = words.duration(one_value(text))
+    except ValueError as error:
+        raise ValueError(f"{error}, or never") from None
     if not SECOND <= wait <= 30 * DAY:
         raise ValueError("must be 1 second to 30 days, or never")
     return wait

@@ -10,7 +10,7 @@ from dialer.campaign import Campaign
 from dialer.campaign_attempts import RETRIED
 from dialer.condition import Condition, How, Line, Test
 from dialer.day_parts import usual_parts
-from dialer.words import say_duration, say_money
+from dialer.words import say_days, say_money
 
 Said = tuple[tuple[str | int, ...], str]
 IsRight = Callable[[str], bool]
@@ -47,7 +47,7 @@ def _attempts(campaign: Campaign, is_right: IsRight) -> Iterator[Said]:
         waits |= {("attempts", "wait", name): wait for name, wait in attempts.wait.items()}
         for path, wait in waits.items():
             if wait is not None and attempts.at_most > 1 and wait >= useful + _A_DAY:
-                why = f"is longer than not_useful_after, {say_duration(useful)}; nobody is rung after it"
+                why = f"is longer than not_useful_after, {say_days(useful.days)}; nobody is rung after it"
                 yield path, why
     if attempts.spread and attempts.at_most == 1:
         yield ("attempts", "spread"), "at_most is 1, so there is nothing to spread; raise it, or remove this"

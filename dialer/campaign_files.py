@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -27,6 +27,8 @@ TEMPLATE_BYTES_MOST = 2 * TEMPLATE_MOST
 """In Cyrillic a character is two bytes."""
 
 Texts = tuple[tuple[str, str], ...]
+"""Name → text, `UNREAD` of a template that is there and cannot be read."""
+UNREAD = "\0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +143,10 @@ def _read_one(path: Path, texts: Texts, templates: Path, loaded: Loaded, check: 
         loaded.refuse(name, quoted([Mistake(file, *place, why)], {file: text}))
         return
     found = check(path.stem, text, file, texts, str(templates))
+    loaded.warnings += found.warnings
     if found.mistakes or found.campaign is None:
         loaded.refuse(name, found.mistakes)
         return
-    loaded.warnings += found.warnings
     used = {one: dict(texts)[one] for one in _used(found.campaign, dict(texts))}
     digest = hashlib.sha256("\0".join([text, *(f"{n}\0{t}" for n, t in sorted(used.items()))]).encode()).hexdigest()
     changed_at = _changed_at([path, *(templates / one for one in used)])
@@ -173,6 +175,8 @@ def check_file(stem: str, text: str, file: str, texts: Texts, folder: str) -> Fo
     """Remembered, because the service looks at its files all the time."""
     read = _read_yaml(text, file)
     checked = check_values({"campaign": stem, **read.values}, read, file)
+    unread = {name for name, said in texts if said == UNREAD}
+    texts = tuple(one for one in texts if one[0] not in unread)
     hashes = _bare_hashes(text, file)
     if hashes:
         checked.spoil(("script",))  # a key of the menu is not there
@@ -183,7 +187,7 @@ def check_file(stem: str, text: str, file: str, texts: Texts, folder: str) -> Fo
         warnings += [_said(one, read, file) for one in doubts(checked.campaign, checked.is_right)]
         if checked.is_right("template"):
             proof = _proof(checked, dict(texts))
-            mistakes += [_remark(one, read, file, folder) for one in proof.mistakes]
+            mistakes += [_remark(_unread(one, unread), read, file, folder) for one in proof.mistakes]
             warnings += [_remark(one, read, file, folder) for one in proof.doubts]
             opening = proof.opening
         if not checked.wrong:
@@ -235,6 +239,13 @@ def _remark(one: Remark, read: Read, file: str, folder: str) -> Mistake:
     return Mistake(file, *read.place_for(path, one.text), f"{'.'.join(map(str, path))}: {one.text}")
 
 
+def _unread(one: Remark, unread: Collection[str]) -> Remark:
+    found = re.match("there is no '([^']+)' in the templates folder", one.text)
+    if found is None or found[1] not in unread:
+        return one
+    return replace(one, text=f"'{found[1]}' cannot be read; what is wrong with it is told at the file itself")
+
+
 def _naming(one: Remark, read: Read) -> tuple[str | int, ...]:
     """Where the file names a block that is not there; else its path."""
     block = re.match(r"there is no block '(\w+)'", one.text)
@@ -264,6 +275,7 @@ def _template_texts(folder: Path) -> tuple[Texts, list[Mistake]]:
         text, mistake = read_text(path, most=TEMPLATE_BYTES_MOST)
         if mistake is not None:
             mistakes += quoted([mistake], {str(path): text})
+            texts[path.name] = UNREAD
         else:
             texts[path.name] = text
     return tuple(sorted(texts.items())), mistakes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
 
 from dialer import words, yaml_schema
 from dialer.campaign_values import DAY, Money, Number, Part, each, one_value, refuse
@@ -33,6 +33,8 @@ def _currency(text: str) -> str:
 class CallLimits(Part):
     """Calls of this campaign. Test calls are not counted."""
 
+    model_config = ConfigDict(json_schema_extra=yaml_schema.DAY_OR_ALL)
+
     a_day: Annotated[Number, Field(ge=1)] | None = None
     """Calls a day, by the campaign's own zone; whoever is due beyond them waits for the next day."""
     in_all: Annotated[Number, Field(ge=1)] | None = None
@@ -45,6 +47,8 @@ class CallLimits(Part):
 
 class MoneyLimits(Part):
     """Money of this campaign. A call is placed only where the longest that it can become still fits in."""
+
+    model_config = ConfigDict(json_schema_extra=yaml_schema.DAY_OR_ALL)
 
     a_day: Money | None = None
     """Money a day, by the campaign's own zone; whoever is due beyond it waits for the next day."""

@@ -12,9 +12,11 @@ from datetime import UTC, date, datetime, time, timedelta
 from dialer.calling_window import Zones, open_on
 from dialer.campaign import Campaign
 from dialer.campaign_doubts import contradictions
+from dialer.campaign_languages import spoken_in
+from dialer.campaign_values import DAY
 from dialer.spelling import nearest
 from dialer.templates.language import is_currency
-from dialer.words import say_duration
+from dialer.words import say_days, say_duration
 
 Said = tuple[tuple[str | int, ...], str]
 IsRight = Callable[[str], bool]
@@ -61,10 +63,16 @@ def doubts(campaign: Campaign, is_right: IsRight) -> Iterator[Said]:
         place = campaign.countries.index(campaign.region)
         yield ("countries", place), f"{campaign.region} is the region, whose numbers are rung anyway; remove it"
     if is_right("template") and is_right("language"):
-        spoken = re.search(r"[._-](ru|en|es)\.j2$", campaign.template)
-        if spoken is not None and spoken[1] != campaign.language:
-            why = f"'{campaign.template}' seems to speak {spoken[1]}; write  language: {spoken[1]}, or name another"
-            yield ("template",), why
+        yield from _otherwise_spoken(("template",), campaign.template, campaign.language)
+    if is_right("languages"):
+        for name, tongue in campaign.tongues.items():
+            yield from _otherwise_spoken(("languages", name, "template"), tongue.template, tongue.language)
+
+
+def _otherwise_spoken(path: tuple[str, ...], template: str, language: str) -> Iterator[Said]:
+    spoken = spoken_in(template)
+    if spoken is not None and spoken != language:
+        yield path, f"'{template}' seems to speak {spoken}; write  language: {spoken}, or name another"
 
 
 def unreachable(campaign: Campaign, text: str) -> Iterator[tuple[int, int, str]]:
@@ -98,9 +106,11 @@ def _waits(campaign: Campaign, is_right: IsRight) -> Iterator[Said]:
         return
     if "voicemail" in waits and is_right("machine_detection") and not campaign.machine_detection:
         yield ("attempts", "wait", "voicemail"), "with machine_detection: no nobody knows that a machine answers"
+    useful = campaign.not_useful_after if is_right("not_useful_after") else None
     earliest = timedelta(days=max(campaign.touches) + 1) if is_right("call_days_before") else timedelta.max
     for outcome, wait in waits.items():
-        if wait is not None and wait >= earliest:
+        told = useful is not None and wait is not None and wait >= useful + DAY
+        if wait is not None and wait >= earliest and not told:
             why = f"is longer than the {say_duration(earliest)} until the contract's end; nobody is rung after it"
             yield ("attempts", "wait", outcome), why
 
@@ -111,8 +121,8 @@ def _caps(caps: tuple[tuple[int, int], ...]) -> Iterator[Said]:
         longer = [(span, least) for span, least in written.items() if span > days and least < most]
         if longer:
             span, least = longer[0]
-            why = f"{most} in {_days(days)} are never reached: {_days(span)} allow {least}; raise that, or lower this"
-            yield ("limits", "per_person", _days(days)), why
+            why = f"{most} in {say_days(days)} are never reached: {say_days(span)} allow {least}; raise that, or lower this"
+            yield ("limits", "per_person", say_days(days)), why
 
 
 def _opens(campaign: Campaign, starts: date, ends: date) -> bool:
@@ -124,7 +134,3 @@ def _opens(campaign: Campaign, starts: date, ends: date) -> bool:
 def _length(opens: time, closes: time) -> timedelta:
     day = date(2000, 1, 1)
     return datetime.combine(day, closes, UTC) - datetime.combine(day, opens, UTC)
-
-
-def _days(days: int) -> str:
-    return say_duration(timedelta(days=days))

@@ -36,6 +36,8 @@ class Checked:
     campaign: Campaign | None = None
     mistakes: list[Mistake] = field(default_factory=list)
     wrong: set[Path] = field(default_factory=set)
+    meant: set[Path] = field(default_factory=set)
+    """Keys that are there under a name that is none, so that nobody is told to write them."""
     _around: set[Path] = field(default_factory=set)
 
     def spoil(self, path: Path) -> None:
@@ -89,7 +91,9 @@ def check_values(values: dict[str, Any], read: Read, file: str, *, stored: bool 
             )
             break
         except ValidationError as error:
-            if not any([_note(one, checked, values, rest, read, file) for one in error.errors(include_url=False)]):
+            # a key that is written otherwise is noted before what is missing without it
+            found = sorted(error.errors(include_url=False), key=lambda one: one["type"] == "missing")
+            if not any([_note(one, checked, values, rest, read, file) for one in found]):
                 break
     return checked
 
@@ -100,13 +104,31 @@ def _note(one: Any, checked: Checked, values: dict[str, Any], rest: dict[str, An
     said = list(_said(one, values, hint=len(checked.mistakes) < HINTED_MOST))
     # what was taken out is not missed, nor is what is around it judged; two things may be wrong at one place
     known = {path for path, text in said if checked.touches(path) or _leans_on_wrong(path, text, checked)}
+    known |= {path for path, text in said if path in checked.meant and "is missing" in text}
     for path, text in said:
         if path not in known:
+            text += _odd_blank(_value(values, path), text)
             checked.mistakes.append(_mistake(read, file, path, text))
+        meant = _meant_key(text)
+        if meant is not None:
+            checked.meant.add((*path[:-1], meant))
         missing = one["type"] == "missing" or (path not in checked.wrong and _value(rest, path) is None)
         checked.spoil(path)
         changed |= _take_out(rest, path[:-1] if missing else path) or (missing and len(path) == 1)
     return changed
+
+
+def _odd_blank(value: Any, text: str) -> str:
+    """To the eye it is like any other, so that nobody sees why the value is wrong."""
+    if not isinstance(value, str) or not text.startswith("'"):
+        return ""
+    odd = re.search("[\u00a0\u1680\u2000-\u200d\u202f\u205f\u2060\u3000\ufeff]", value)
+    return f"; it holds a blank that is not read here (U+{ord(odd[0]):04X}): write an ordinary one" if odd else ""
+
+
+def _meant_key(text: str) -> str | None:
+    found = re.match("unknown key; did you mean '([^']+)'", text)
+    return None if found is None else found[1]
 
 
 def _said(one: Any, values: dict[str, Any], *, hint: bool) -> Iterator[tuple[Path, str]]:
@@ -134,6 +156,8 @@ _LEANS = (
 
 
 def _leans_on_wrong(path: Path, text: str, checked: Checked) -> bool:
+    if text.startswith("needs connect") and (*path[:-1], "connect") in checked.wrong | checked.meant:
+        return True
     return any(
         path[:1] == (key,) and re.match(said, text) and not all(map(checked.is_right, others))
         for key, said, others in _LEANS
@@ -167,6 +191,12 @@ def _plain(one: Any, path: Path, value: Any, *, hint: bool) -> str:
     if kind == "string_type" and isinstance(value, list | dict):
         return "must be one word or text, not a list or a map"
     if kind.startswith("model_"):
+        if isinstance(value, str) and isinstance(path[-1], str):
+            # among keys that people name themselves
+            known = known_keys(path)
+            near = nearest(path[-1], known, meant=_KEYS_MEANT) if hint else None
+            if near is not None and path[-1] not in known:
+                return f"unknown key; did you mean '{near}'?"
         below = known_keys((*path, ""))
         others = "; write none for a message without keys" if path == ("script",) else ""
         return "must hold keys and values" + (f"; its keys are {', '.join(below)}" if below else "") + others
@@ -204,7 +234,7 @@ _KEYS_MEANT = {
     "конец": "ends", "end": "ends", "номер": "caller_id", "from": "caller_id", "callerid": "caller_id",
     "голос": "voice", "шаблон": "template", "сценарий": "script", "menu": "script", "меню": "script",
     "попытки": "attempts", "retries": "attempts", "max": "at_most", "retry": "wait", "лимиты": "limits",
-    "паузы": "wait", "entity": "card", "type": "card", "action": "answer", "transfer": "connect", "text": "say",
+    "паузы": "wait", "поле": "field", "entity": "card", "type": "card", "action": "answer", "transfer": "connect", "text": "say",
     "amd": "machine_detection", "holiday": "holidays", "праздники": "holidays", "provider": "trunk",
 }  # fmt: skip
 """Words of other languages and programs."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Self
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from dialer import yaml_schema
 from dialer.call import Disposition
 from dialer.campaign_outcomes import TRANSFER_FAILED
 from dialer.campaign_values import (
@@ -31,6 +32,8 @@ OPT_OUT = "do_not_call"
 
 class Key(Part):
     """One key of the menu: an answer, or `repeat`."""
+
+    model_config = ConfigDict(json_schema_extra=yaml_schema.MENU_KEY)
 
     answer: Name = ""
     """Your own word for the choice, for example `renew`; each once, and none that an outcome of a call has.

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from dialer.campaign import Campaign
+from dialer.campaign_languages import spoken_in
 from dialer.campaign_script import OPT_OUT
 from dialer.hearing import AT_ONCE, PAGE_MOST, Page, pages
 from dialer.made_up import all_outcomes
@@ -46,6 +47,9 @@ _SIGNS = {
     "#": r"#|решётк|решетк|диез|\bhash|\bpound|almohadilla|numeral",
 }
 
+_BRACE = "[{}]"
+_MARKUP = r"</?[a-zA-Z?!][^<>]*>|&(?:[a-z]{2,8}|#[0-9]{1,6});"
+
 OFFERS = ("скидк", "акци", "выгодн", "спецпредложен", "discount", "special offer", "upgrade", "descuento", "oferta")
 
 
@@ -67,6 +71,8 @@ class Proof:
     opening: float = 0.0
     path: tuple[str | int, ...] = ("template",)
     doubts: list[Remark] = field(default_factory=list)
+    spoken: set[tuple[str, str]] = field(default_factory=set)
+    """Templates that were read before, and the language in which."""
     _mistakes: dict[tuple[Any, ...], Remark] = field(default_factory=dict)
 
     @property
@@ -91,11 +97,13 @@ def proofread(campaign: Campaign, texts: Mapping[str, str], *, with_script: bool
     """`with_script`: False where the campaign's script is wrong, so that what is said cannot be known."""
     proof = Proof()
     _proofread(campaign, texts, proof, with_script=with_script)
+    proof.spoken.add((campaign.template, campaign.language))
     for name, tongue in campaign.tongues.items():
         proof.path = ("languages", name, "template")
         own = {"language": tongue.language, "template": tongue.template, "voice": tongue.voice, "languages": None}
         # managers read in the campaign's own language
         _proofread(campaign.model_copy(update=own), texts, proof, with_script=with_script, only_spoken=True)
+        proof.spoken.add((tongue.template, tongue.language))
     return proof
 
 
@@ -135,7 +143,7 @@ def _proofread(
         proof.opening = max((next(pages(script)).seconds for script in scripts), default=proof.opening)
         for error in _too_long(campaign, listener, scripts):
             proof.note(error)
-        proof.doubts += _odd_words(campaign, listener, words.extends)
+        proof.doubts += _odd_words(campaign, listener, words.extends, proof)
         proof.doubts += _doubts(campaign, listener, proof.path)
 
 
@@ -145,16 +153,14 @@ class Listener:
     def __init__(self, words: Words) -> None:
         self._words = words
         self.blocks, self.own_blocks, self.called = words.blocks, words.own_blocks, words.called
-        self.place_of, self.place_of_brace, self.place_of_base = (
-            words.place_of,
-            words.place_of_brace,
-            words.place_of_base,
-        )
+        self.place_of, self.place_within, self.place_of_base = words.place_of, words.place_within, words.place_of_base
         self.said: dict[str, str] = {}
         self.named: set[str] = set()
         """Answers whose keys the greeting and the menu take from `keys`."""
         self._knew: dict[str, Mapping[str, Any]] = {}
         self._refused: list[WordsError] = []
+        self.failed: set[str] = set()
+        """Blocks that could not be said."""
         self._others: list[Listener] = []
 
     def say(self, block: str, context: Mapping[str, Any]) -> str:
@@ -176,6 +182,7 @@ class Listener:
         try:
             return str(write(block, context))
         except WordsError as error:
+            self.failed.add(block)
             self.refuse(error)
             return "…"
 
@@ -305,20 +312,30 @@ def _lacks_a_block(error: WordsError) -> bool:
     return error.template is None and str(error).startswith("there is no block '")
 
 
-def _odd_words(campaign: Campaign, listener: Listener, extends: Sequence[str]) -> Iterator[Remark]:
+def _odd_words(campaign: Campaign, listener: Listener, extends: Sequence[str], proof: Proof) -> Iterator[Remark]:
     own = f"base.{campaign.language}.j2"
     for base in extends:
-        if base != own and re.fullmatch(r"base\.[a-z]{2}\.j2", base) is not None:
+        language = base.removeprefix("base.").removesuffix(".j2")
+        # where the name tells it, too, the campaign is told
+        if base == own or base != f"base.{language}.j2" or spoken_in(campaign.template) == language:
+            continue
+        if (campaign.template, language) in proof.spoken:
+            # to others it is right
+            why = f"'{campaign.template}' extends {base}; write  language: {language}, or name another"
+            yield Remark(why, path=proof.path)
+        elif re.fullmatch("[a-z]{2}", language) is not None:
             why = f'the words are {campaign.language}, but extend {base}; write {{% extends "{own}" %}}'
             yield Remark(why, campaign.template, *listener.place_of_base(base))
     for block, text in listener.said.items():
-        if block in listener.own_blocks and re.search(r"[{}]", text) is not None:
+        if block not in listener.own_blocks:
+            continue
+        if re.search(_BRACE, text) is not None:
             why = f"the block '{block}' says a brace aloud; a value is written {{{{ between two of them }}}}"
-            yield Remark(why, campaign.template, *listener.place_of_brace(block))
-        tag = re.search(r"</?[a-zA-Z?!][^<>]*>", text)
-        if block in listener.own_blocks and tag is not None:
-            why = f"the block '{block}' says {tag[0][:20]} aloud: words are plain text; remove it"
-            yield Remark(why, campaign.template, *listener.place_of(block))
+            yield Remark(why, campaign.template, *listener.place_within(block, _BRACE))
+        markup = re.search(_MARKUP, text) if block != "call_subject" else None
+        if markup is not None:
+            why = f"the block '{block}' says {markup[0][:20]} aloud: words are plain text; remove it"
+            yield Remark(why, campaign.template, *listener.place_within(block, _MARKUP))
 
 
 def _doubts(campaign: Campaign, listener: Listener, words_at: tuple[str | int, ...]) -> Iterator[Remark]:
@@ -328,7 +345,8 @@ def _doubts(campaign: Campaign, listener: Listener, words_at: tuple[str | int, .
             why = f"the block '{block}' is never said{near(block, known)}"
             yield Remark(why, campaign.template, *listener.place_of(block))
     menu = f"{listener.said.get('greeting', '')} {listener.said.get('menu', '')}"
-    for answer, key in campaign.key_of.items():
+    told = listener.said.get("menu") and listener.failed.isdisjoint(("greeting", "menu"))
+    for answer, key in campaign.key_of.items() if told else ():
         if answer not in listener.named and not names_key(menu, key):
             whose = "the words" if words_at == ("template",) else f"the words of {campaign.template}"
             why = f"{whose} do not name the key {key} ({answer}); write {{{{ keys.{answer} }}}}"

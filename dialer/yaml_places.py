@@ -44,7 +44,8 @@ _NO_TEXT = re.compile("[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U000
 
 # What is said of a key, whatever its value is.
 _OF_THE_KEY = re.compile(
-    "^(unknown key|is no outcome|is nothing a field|is empty|is missing|is the same as|is no day|no number that)"
+    "^(unknown key|is no outcome|is nothing a field|is empty|is missing|is the same as|is no day|no number that"
+    "|must be 1 to 30 whole days|belongs below)"
     "|^numbers of .* are not rung|has hours already"
 )
 
@@ -85,7 +86,7 @@ class Read:
         if about is not None and about[1] == path[-1] != scalar.text:
             return self.place(path)
         named = re.match("'([^']+)'", text)
-        if named is not None and named[1] not in scalar.text and named[1] in str(path[-1]):
+        if named is not None and named[1] not in scalar.text and named[1] in str(path[-1]).lower():
             return self.place(path)
         within = scalar.text.find(named[1]) if named is not None and scalar.plain else 0
         return scalar.line, scalar.column + max(within, 0)
@@ -191,7 +192,10 @@ class _Builder:
     def _new(self, event: Any, path: Path, depth: int) -> Any:
         tag = event.tag
         if tag and str(tag) not in _TAGS:
-            self._complain(event, path, f"has the tag {_tag(str(tag))}; tags are not used here: remove it")
+            said = _tag(str(tag))
+            negated = "where" in path or "skip_when" in path
+            like = f", or write {{not: {said[1:]}}}" if negated and said[1:2] not in ("", "!") else ""
+            self._complain(event, path, f"has the tag {said}; tags are not used here: remove it{like}")
             self._read.unknown.add(path)
         if isinstance(event, ScalarEvent):
             line, column = event.start_mark.line + 1, event.start_mark.column + 1

@@ -24,7 +24,7 @@ from dialer.templates.bounded import (
     steps,
 )
 from dialer.templates.language import grouped, language_filters, spoken_date
-from dialer.templates.pieces import Role, brace_behind, first_in, place_of
+from dialer.templates.pieces import Role, first_behind, first_in, place_of
 from dialer.templates.raised import said_of
 from dialer.templates.syntax import said_plainly
 from dialer.templates.unknown import Unknown, unknown_filters, unknown_imports, unknown_names, unknown_tests
@@ -95,10 +95,10 @@ class Words:
         """Line and column of one of its own."""
         return place_of(dict(self._texts)[self.name], block, Role.block, line=self.own_blocks[block])
 
-    def place_of_brace(self, block: str) -> tuple[int, int]:
-        """The first that stands in its text and opens nothing; else that of the block."""
+    def place_within(self, block: str, sought: str) -> tuple[int, int]:
+        """The first of this pattern that stands in its text and opens nothing; else that of the block."""
         line, column = self.place_of(block)
-        return brace_behind(dict(self._texts)[self.name], line) or (line, column)
+        return first_behind(dict(self._texts)[self.name], sought, line) or (line, column)
 
     def place_of_base(self, base: str) -> tuple[int, int]:
         """Where it is named, in quotes."""

@@ -90,7 +90,9 @@ def say_money(language: str, value: Any, currency: str | None = None) -> str:
     amount, _, own = str(value).partition("|") if isinstance(value, str) else (value, "", "")
     code = (currency or own).strip().upper()
     if not is_currency(code):
-        raise WrongUse(f"'{str(value)[:40]}' says no currency that exists; write for example |money('RUB')")
+        said = currency or own
+        why = f"'{said[:40]}' is no currency that exists" if said else f"'{str(value)[:40]}' says no currency"
+        raise WrongUse(f"{why}; write for example |money('RUB')")
     number = _number(amount)
     whole = number == number.to_integral_value()
     name = AT_HOME.get((language, code), {}).get(_form(language, number))

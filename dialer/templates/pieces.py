@@ -5,6 +5,7 @@ Jinja2 knows lines only; its own lexer knows more, and is asked again where a mi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -72,11 +73,12 @@ def first_in(text: str, line: int) -> int:
     return len(written) - len(written.lstrip()) + 1
 
 
-def brace_behind(text: str, line: int) -> tuple[int, int] | None:
-    """The first brace of a text that is said, in this line or behind it."""
+def first_behind(text: str, sought: str, line: int) -> tuple[int, int] | None:
+    """The first of this pattern in a text that is said, in this line or behind it."""
     for one in pieces(text):
-        found = min((one.text.find(brace) for brace in "{}" if brace in one.text), default=-1)
-        if one.kind == "data" and one.line >= line and found >= 0:
+        match = re.search(sought, one.text) if one.kind == "data" and one.line >= line else None
+        if match is not None:
+            found = match.start()
             seen = len(one.text) - len(one.text.lstrip())
             before = one.text[seen:found]
             column = found - one.text.rfind("\n", 0, found) if "\n" in before else one.column + len(before)

@@ -235,7 +235,7 @@ def test_a_template_that_cannot_be_read_and_one_that_is_not_there_are_told(tmp_p
     (tmp_path / "templates" / "other.ru.j2").write_bytes(b"\xff")
     lines = told(read(tmp_path, changed("template:", "template: other.ru.j2")))
     assert "other.ru.j2:1:1: is not UTF-8 from here on, it seems to be Windows-1252; save it as UTF-8" in lines
-    assert any("template: there is no 'other.ru.j2'" in line for line in lines)
+    assert any("template: 'other.ru.j2' cannot be read; what is wrong" in line for line in lines)
 
 
 def test_only_templates_that_a_campaign_uses_change_its_version(tmp_path: Path) -> None:
