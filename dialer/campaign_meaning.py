@@ -121,7 +121,9 @@ def _caps(caps: tuple[tuple[int, int], ...]) -> Iterator[Said]:
         longer = [(span, least) for span, least in written.items() if span > days and least < most]
         if longer:
             span, least = longer[0]
-            why = f"{most} in {say_days(days)} are never reached: {say_days(span)} allow {least}; raise that, or lower this"
+            why = (
+                f"{most} in {say_days(days)} are never reached: {say_days(span)} allow {least}; raise it, or lower this"
+            )
             yield ("limits", "per_person", say_days(days)), why
 
 

@@ -234,7 +234,8 @@ _KEYS_MEANT = {
     "конец": "ends", "end": "ends", "номер": "caller_id", "from": "caller_id", "callerid": "caller_id",
     "голос": "voice", "шаблон": "template", "сценарий": "script", "menu": "script", "меню": "script",
     "попытки": "attempts", "retries": "attempts", "max": "at_most", "retry": "wait", "лимиты": "limits",
-    "паузы": "wait", "поле": "field", "entity": "card", "type": "card", "action": "answer", "transfer": "connect", "text": "say",
+    "паузы": "wait", "поле": "field", "entity": "card", "type": "card", "action": "answer", "transfer": "connect",
+    "text": "say",
     "amd": "machine_detection", "holiday": "holidays", "праздники": "holidays", "provider": "trunk",
 }  # fmt: skip
 """Words of other languages and programs."""

@@ -11,7 +11,6 @@ from dialer.calling_window import Window, known_holidays
 from dialer.campaign_countries import code_meant
 from dialer.campaign_values import Several, each, one_value
 
-
 _UNTIL = ("-", "–", "—", "..", "...", "…", "to", "till", "until", "до", "по", "a", "hasta")
 SPAN_MOST = 14
 """Days of a span that are written out for people; more they count by themselves."""
@@ -59,7 +58,7 @@ def _one_day(text: str) -> date:
     if len(days) == 2 and between in _UNTIL:
         span = (days[1] - days[0]).days
         days = [days[0] + timedelta(days=ahead) for ahead in range(span + 1)] if 0 < span <= SPAN_MOST else []
-    example = ", ".join(map(str, days)) or "2026-12-31, 2027-01-09"
+    example = ", ".join(map(str, days[:SPAN_MOST])) or "2026-12-31, 2027-01-09"
     raise ValueError(f"'{text[:60]}' is not one date; write each day in a list: [{example}]")
 
 

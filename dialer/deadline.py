@@ -23,7 +23,7 @@ def read_within(text: str) -> str:
     try:
         length = timedelta(days=int(working[1])) if working else words.duration(text)
     except ValueError as error:
-        meant = _MEANT.match(text.strip().casefold())
+        meant = _MEANT.match(text.strip()[:40].casefold())
         if meant is not None:
             days = int(meant[1])
             why = f"write {days} working day{'' if days == 1 else 's'}"

@@ -207,7 +207,7 @@ def _so_many(count: str, unit: str) -> str:
 
 def _meant_hours(text: str) -> str:
     """Of hours with words between them, or set apart with a semicolon; empty for all else."""
-    if re.search(r";|[^\W\d_]", text) is None:
+    if len(text) > 200 or re.search(r";|[^\W\d_]", text) is None:
         return ""
     plain = re.sub(r"^\s*(from|с|de)\b|\bч(ас(а|ов)?)?\b\.?|\bh\b", " ", _plain_dashes(text).lower())
     plain = re.sub(r"\s+(to|until|till|до|по|a|hasta)\s+", "-", plain)

@@ -89,7 +89,7 @@ def _no_plain_key(line: str, number: int) -> Said | None:
     bare = line.lstrip()
     if bare.startswith(("*", "&", "!")):
         return number, _indent(line), f'a text that begins with {bare[0]} is put into quotes:  "{bare[0]}": …'
-    found = re.match(r"\s*[^\s\"'#:{\[][^\"'#:]*?\s+(#)[^:]*:(?:\s|$)", line)
+    found = re.match(r"\s*[^\s\"'#:{\[][^\"'#:]*?\s+(#)[^:]*:(?:\s|$)", line[:300])
     if found is not None:
         return number, found.start(1), "a # behind a blank begins a comment; put a name that holds one into quotes"
     return None
