@@ -193,7 +193,7 @@ class _Builder:
         tag = event.tag
         if tag and str(tag) not in _TAGS:
             said = _tag(str(tag))
-            negated = "where" in path or "skip_when" in path
+            negated = len(path) > 2 and path[1] in ("where", "skip_when")
             like = f", or write {{not: {said[1:]}}}" if negated and said[1:2] not in ("", "!") else ""
             self._complain(event, path, f"has the tag {said}; tags are not used here: remove it{like}")
             self._read.unknown.add(path)
