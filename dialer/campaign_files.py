@@ -190,7 +190,7 @@ def check_file(stem: str, text: str, file: str, texts: Texts, folder: str) -> Fo
             mistakes += [_remark(_unread(one, unread), read, file, folder) for one in proof.mistakes]
             warnings += [_remark(one, read, file, folder) for one in proof.doubts]
             opening = proof.opening
-        if not checked.wrong:
+        if not checked.wrong and not mistakes:
             name = checked.campaign.template
             unheard = unreachable(checked.campaign, dict(texts).get(name, ""))
             warnings += [Mistake(str(Path(folder, name)), line, column, why) for line, column, why in unheard]

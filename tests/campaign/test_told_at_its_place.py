@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from jsonschema import Draft7Validator
 
-from dialer.campaign_files import UNREAD, Found, check_file
+from dialer.campaign_files import UNREAD, Found, check_file, from_version
 from dialer.campaign_schema import campaign_schema
-from dialer.errors import Mistake
+from dialer.errors import CampaignError, Mistake
 from dialer.yaml_places import read_yaml
 from tests.campaign.folder import ROOT, STARTER, changed, starter
 from tests.campaign.test_schema import as_an_editor_reads
@@ -154,6 +154,10 @@ def test_a_doubt_is_told_beside_mistakes_and_begets_none() -> None:
     # a menu that is not there names no key
     found = checked(STARTER, renewal=TEXTS["renewal.ru.j2"].replace("block menu", "block menue"))
     assert [one.text for one in found.warnings] == ["the block 'menue' is never said; did you mean 'menu'?"]
+    # nor is a block that is there said less, because another is named that is not
+    found = checked(key("{answer: renew, say: after_renewed}"))
+    assert ["there is no block 'after_renewed'" in one.text for one in found.mistakes] == [True]
+    assert found.warnings == []
 
 
 def test_a_template_that_cannot_be_read_is_there() -> None:
@@ -216,3 +220,11 @@ def test_what_check_takes_an_editor_takes(text: str) -> None:
 def test_what_check_refuses_an_editor_refuses(text: str) -> None:
     assert checked(text).mistakes
     assert list(EDITOR.iter_errors(as_an_editor_reads(text)))
+
+
+def test_a_version_in_force_keeps_the_lines_that_today_have_braces() -> None:
+    text = outcome("field: {Исход: '{{ answer }}'}\n    - task: {within: 1 day}")
+    campaign, _ = from_version("renewal", text, TEXTS, stored=True)
+    assert [line.kind for line in campaign.outcomes["renew"]] == ["field", "task"]
+    with pytest.raises(CampaignError, match="with its braces"):
+        from_version("renewal", text, TEXTS)
