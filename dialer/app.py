@@ -21,6 +21,7 @@ from dialer.lasting import billed_at_most as billed_at_most
 from dialer.migrate import installation_key, migrate
 from dialer.providers.asterisk import Address, Asterisk, Line, Sounds, by_command
 from dialer.providers.twilio import Twilio
+from dialer.providers.twilio.voices import unknown_voice as unknown_voice
 from dialer.providers.twilio.voices import voice_for as voice_for
 from dialer.providers.twilio.voices import wrong_voice as wrong_voice
 from dialer.providers.twilio.webhooks import Webhooks

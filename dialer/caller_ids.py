@@ -55,13 +55,15 @@ def read_caller_ids(value: Any) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def misplaced(caller_ids: CallerIds, rings_in: frozenset[str]) -> list[tuple[tuple[str | int, ...], str]]:
+def misplaced(caller_ids: CallerIds, region: str, countries: Sequence[str]) -> list[tuple[tuple[str | int, ...], str]]:
     """Lines that nobody who is rung would ever see."""
+    rings_in = frozenset((region, *countries))
     said = ", ".join(sorted(rings_in))
+    named = ", ".join([*countries, *(key for key in caller_ids if key[0] != "+" and key not in rings_in)])
     return [
         ((key,), f"no number that begins so is rung (countries: {said})")
         if key[0] == "+"
-        else ((key,), f"numbers of {key} are not rung; add `countries: [{key}]`, or remove the line")
+        else ((key,), f"numbers of {key} are not rung; write `countries: [{named}]`, or remove the line")
         for key in caller_ids
         if not (may_begin(key, rings_in) if key[0] == "+" else key in rings_in)
     ]

@@ -119,6 +119,18 @@ def near_zone(name: str) -> str | None:
     return by_plain[near[0]] if near else None
 
 
+def a_place_in(zone: str) -> str | None:
+    """Of Etc/GMT-3, whose sign is the other way about, one that keeps this time all year."""
+    return _PLACES.get(zone.removeprefix("Etc/GMT-"))
+
+
+_PLACES = {
+    "2": "Europe/Kaliningrad", "3": "Europe/Moscow", "4": "Europe/Samara", "5": "Asia/Yekaterinburg", "6": "Asia/Omsk",
+    "7": "Asia/Novosibirsk", "8": "Asia/Irkutsk", "9": "Asia/Yakutsk", "10": "Asia/Vladivostok", "11": "Asia/Magadan",
+    "12": "Asia/Kamchatka",
+}  # fmt: skip
+
+
 def known_holidays(text: str) -> bool:
     country, _, subdivision = text.partition("-")
     supported = public_holidays.list_supported_countries()

@@ -2,94 +2,50 @@
 
 from __future__ import annotations
 
-import difflib
-import re
 from datetime import time, timedelta
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    AfterValidator,
     BeforeValidator,
     Field,
-    PlainValidator,
+    ValidationInfo,
     WithJsonSchema,
     field_validator,
     model_validator,
 )
 
-from dialer import words, yaml_schema
-from dialer.audience import NAMES, Audience, CardType, SmartProcess
+from dialer import yaml_schema
+from dialer.audience import Audience, CardType, SmartProcess
 from dialer.call import Disposition
 from dialer.caller_ids import misplaced, pool, read_caller_ids
-from dialer.calling_window import Window, known_holidays, known_zone, near_zone, zone_named
+from dialer.calling_window import Window, a_place_in, known_zone, near_zone, zone_named
+from dialer.campaign_attempts import RETRIED, Attempts
+from dialer.campaign_audience import AudiencePart
+from dialer.campaign_countries import read_countries, read_country
 from dialer.campaign_languages import Languages, TemplateName, Tongue, VoiceName
-from dialer.campaign_outcomes import TRANSFER_FAILED, Outcomes, senseless
+from dialer.campaign_limits import Limits
+from dialer.campaign_outcomes import Outcomes, senseless
+from dialer.campaign_script import Key, ScriptPart
+from dialer.campaign_touches import read_touches
 from dialer.campaign_values import (
-    DAY,
     MINUTE,
     RESPONSIBLE,
-    RING_MOST,
-    SECOND,
-    Connected,
     Day,
     Decimal,
     Duration,
-    Money,
-    Name,
     Number,
     Part,
     PhoneText,
     RingFor,
-    Several,
-    TelephoneKey,
     Text,
     TimeOfDay,
+    WholeDays,
     Yes,
     between,
-    each,
     like,
-    one_value,
-    whole_days,
+    refuse,
 )
-from dialer.condition import Condition, SkipWhen, read_skip_when, read_where
-from dialer.condition_schema import CARD, SKIP_WHEN, WHERE
-from dialer.phone_number import is_region
-
-OPT_OUT = "do_not_call"
-
-
-def _kind_of_card(text: str) -> str:
-    """One of ours, or a smart process, whose name only the portal knows."""
-    known = [one.value for one in CardType]
-    bare = text.strip().casefold()
-    if text in known or re.fullmatch(r"dynamic_[1-9][0-9]{0,8}", text):
-        return text
-    near = [NAMES[one] for one in difflib.get_close_matches(bare, NAMES, n=1, cutoff=0.75)]
-    if near or bare in ("smart_process", "smart process", "смарт-процесс"):
-        hint = f"did you mean '{near[0]}'?" if near else "write the name of the smart process, as people see it"
-        raise ValueError(f"'{text[:40]}' is none of: {', '.join(known)}; {hint}")
-    return text
-
-
-class AudiencePart(Part):
-    card: Annotated[Text, AfterValidator(_kind_of_card), WithJsonSchema(CARD)]
-    """Which cards of the CRM: contact, deal, lead, company, or the name of a smart process as people see it. Of a deal,
-    a company and a smart process the contact is called; of a lead its contact, or the lead itself."""
-    contacts: Literal["primary", "all"] = "primary"
-    """Of a deal, lead, company or smart process the first contact is called; `all`: every contact, each number once."""
-    contract_end: Text
-    """A date field of that card."""
-    do_not_call: Text | None = None
-    """A field that says who is never rung: yes/no, a list with an item "Да", or a text."""
-    time_zone: Text | None = None
-    """A text or list field with a city (`Омск`), a zone (`Asia/Omsk`) or `UTC+6`."""
-    where: Annotated[Condition | None, PlainValidator(read_where), WithJsonSchema(WHERE)] = None
-    """Who of these cards is called: a field by the label people see, and what it must be; every line must hold.
-    `Город: [Москва, Казань]`, `Сумма: {at_least: 10000}`, `E-mail: filled`; also `any:` and `none:` with lists of such
-    lines. A field that the card does not have is looked for on its contact."""
-    skip_when: Annotated[SkipWhen | None, PlainValidator(read_skip_when), WithJsonSchema(SKIP_WHEN)] = None
-    """Who is left out although the contract ends: lines as in `where`; whoever meets any of them is not called, and a
-    call that was planned is cancelled. `talked_to: 7 days` leaves out whom somebody has talked to by telephone."""
+from dialer.campaign_window import read_window
 
 
 class Pacing(Part):
@@ -99,213 +55,6 @@ class Pacing(Part):
     """Calls at once of this campaign, within the trunk's. Without the line the trunk's."""
     calls_per_second: Annotated[Decimal, Field(gt=0, le=1_000)] | None = None
     """Calls started a second, within the trunk's; `0.5` is one in two seconds. Without the line the trunk's."""
-
-
-RETRIED = {
-    Disposition.busy: timedelta(minutes=20),
-    Disposition.no_answer: timedelta(hours=3),
-    Disposition.voicemail: timedelta(hours=4),
-    Disposition.hung_up: timedelta(days=1),
-    Disposition.failed: timedelta(hours=1),
-    Disposition.not_placed: timedelta(minutes=10),
-}
-MAY_BE_RETRIED = (*RETRIED, Disposition.declined)
-
-
-class Attempts(Part):
-    """`wait` by disposition; a disposition that is not named waits as `RETRIED` says, `never` is not tried again."""
-
-    at_most: Annotated[Number, Field(ge=1, le=10)] = 3
-    """Dials for one reason, 1 to 10; a refusal of the provider is none."""
-    least_gap: Annotated[Duration, between(SECOND, 30 * DAY)] | None = None
-    """The least time between any two calls for one reason, whatever `wait` says: for example `2 hours`. Without it
-    only `wait` counts."""
-    spread: Yes = False
-    """`yes`: each try in another part of the person's day, before 12:00, 12:00 to 16:00 or after 16:00, where the
-    window opens in several and there are days enough; `no`, which is the default: whenever `wait` is over."""
-    next_phone: Literal["after_bad_number", "after_each_try"] = "after_bad_number"
-    """When a person's next telephone is rung: `after_bad_number`, which is the default, only where one does not exist
-    or is blocked; `after_each_try` in turn, and from the first again."""
-    wait: Annotated[
-        dict[str, timedelta | None], WithJsonSchema(yaml_schema.waits(tuple(one.value for one in MAY_BE_RETRIED)))
-    ] = {}
-    """How long after which outcome it is tried again, 1 second to 30 days, or `never`. Default the usual
-    waits, see below."""
-
-    @field_validator("wait", mode="before")
-    @classmethod
-    def _read_wait(cls, value: Any) -> Any:
-        if not isinstance(value, dict):
-            raise ValueError("must hold outcomes and waits, for example {busy: 20 minutes}")
-        return each(value, _wait)
-
-
-USUAL_CAPS = {1: 1, 7: 3, 30: 6}
-
-
-class CallLimits(Part):
-    """Calls of this campaign. Test calls are not counted."""
-
-    a_day: Annotated[Number, Field(ge=1)] | None = None
-    """Calls a day, by the campaign's own zone; whoever is due beyond them waits for the next day."""
-    in_all: Annotated[Number, Field(ge=1)] | None = None
-    """Calls in all, for as long as the campaign has this name; whoever is due beyond them is left out."""
-
-    @model_validator(mode="after")
-    def _names_one(self) -> Self:
-        return _one_of(self, self.a_day, self.in_all)
-
-
-class MoneyLimits(Part):
-    """Money of this campaign. A call is placed only where the longest that it can become still fits in."""
-
-    a_day: Money | None = None
-    """Money a day, by the campaign's own zone; whoever is due beyond it waits for the next day."""
-    in_all: Money | None = None
-    """Money in all, since this limit was first named; whoever is due beyond it is left out."""
-    currency: Annotated[str, like(r"[A-Z]{3}", "a currency; write three capital letters, for example USD")]
-    """The currency of your account with the provider: three letters."""
-    a_minute: Money
-    """The dearest price of a minute that you expect. A call counts with it until the provider says what it has cost."""
-
-    @model_validator(mode="after")
-    def _make_sense(self) -> Self:
-        _one_of(self, self.a_day, self.in_all)
-        least = min(most for most in (self.a_day, self.in_all) if most is not None)
-        if self.a_minute > least:
-            raise Several([(("a_minute",), "one minute costs more than may be spent; nobody would be rung")])
-        return self
-
-
-M = TypeVar("M", bound=Part)
-
-
-def _one_of(part: M, *limits: int | None) -> M:
-    if all(limit is None for limit in limits):
-        raise ValueError("limits nothing; name a_day, or in_all, or both")
-    return part
-
-
-class Limits(Part):
-    """What one person, and what the campaign may be rung."""
-
-    per_person: Annotated[tuple[tuple[int, int], ...], WithJsonSchema(yaml_schema.CAPS)] = tuple(USUAL_CAPS.items())
-    """Calls a person over **all** campaigns, on all numbers of their card: whole days, 1 to 30, and 1 to 100 calls. A
-    span that is not named keeps its usual cap. Default `{1 day: 1, 7 days: 3, 30 days: 6}`."""
-    calls: CallLimits | None = None
-    """At most so many calls of this campaign, `a_day` and `in_all`."""
-    money: MoneyLimits | None = None
-    """At most so much money for this campaign, `a_day` and `in_all`."""
-
-    @field_validator("per_person", mode="before")
-    @classmethod
-    def _read_caps(cls, value: Any) -> Any:
-        if not isinstance(value, dict):
-            raise ValueError("must hold days and calls, for example {1 day: 1, 7 days: 3}")
-        caps: dict[int, int] = {}
-
-        def cap(span: str, most: Any) -> None:
-            days = words.duration(span)
-            if not DAY <= days <= 30 * DAY or days % DAY:
-                raise ValueError("must be 1 to 30 whole days")
-            if days.days in caps:
-                raise ValueError(f"is the same as another line: {words.say_duration(days)}")
-            calls = words.whole_number(one_value(most))
-            if not 1 <= calls <= 100:
-                raise ValueError("must be 1 to 100 calls")
-            caps[days.days] = calls
-
-        each(value, cap)
-        return tuple(sorted({**USUAL_CAPS, **caps}.items()))
-
-
-class Key(Part):
-    """One key of the menu: an answer, or `repeat`."""
-
-    answer: Name = ""
-    """Your own word for the choice, for example `renew`; each once, and none that an outcome of a call has.
-    `do_not_call` is the opt-out. Needed, unless the key only repeats the menu."""
-    repeat: Yes = False
-    """`yes`: the menu is said again, up to 5 times; nothing else belongs to such a key. Default `no`."""
-    say: Name | None = None
-    """The block of the template that is said then. Default `after_<answer>`, else `after_answer`."""
-    connect: Connected | None = None
-    """Where the person is put through: a telephone number, or `responsible`: the number of the employee who is
-    responsible for the card, as it stands in their Bitrix24 profile (work, else mobile)."""
-    or_else: PhoneText | None = None
-    """With `connect: responsible`, the number for people whose responsible employee has none that can be rung; needed
-    there."""
-    nobody: Name | None = None
-    """With `connect`, the block that is said when nobody takes the call. Default `nobody_free`."""
-    ring_for: Annotated[Duration, between(5 * SECOND, RING_MOST)] = timedelta(seconds=20)
-    """With `connect`, how long that number rings: 5 seconds to 2 minutes."""
-
-    @model_validator(mode="after")
-    def _has_sense(self) -> Self:
-        found: list[tuple[tuple[str | int, ...], str]] = []
-        if self.repeat:
-            others = sorted(self.model_fields_set - {"repeat"})
-            found += [((name,), "does not go with repeat, which says the menu again") for name in others]
-        elif not self.answer:
-            found.append((("answer",), "is missing; write it, or  repeat: yes"))
-        elif self.connect is None:
-            missing = "needs connect: a number, or responsible"
-            found += [((name,), missing) for name in ("nobody", "or_else") if getattr(self, name) is not None]
-        elif self.connect != RESPONSIBLE and self.or_else is not None:
-            found.append((("or_else",), "goes with  connect: responsible; a number needs nothing else"))
-        elif self.connect == RESPONSIBLE and self.or_else is None:
-            why = "is missing: the number for people whose responsible employee has none in Bitrix24"
-            found.append((("or_else",), why))
-        if found:
-            raise Several(found)
-        return self
-
-
-class ScriptPart(Part):
-    wait: Annotated[Duration, between(SECOND, MINUTE)] = timedelta(seconds=6)
-    """How long a key is waited for, 1 second to 1 minute."""
-    ask: Annotated[Number, Field(ge=1, le=5)] = 2
-    """How often the menu is said, 1 to 5."""
-    keys: dict[TelephoneKey, Key]
-    """Keys 0 to 9, `"*"` and `"#"` (these two in quotes)."""
-
-    @field_validator("keys")
-    @classmethod
-    def _have_sense(cls, keys: dict[str, Key]) -> dict[str, Key]:
-        if not any(choice.answer == OPT_OUT for choice in keys.values()):
-            if "9" in keys:
-                raise ValueError(
-                    f"no key says {OPT_OUT}; people must be able to opt out: give one the answer {OPT_OUT}"
-                )
-            keys = {**keys, "9": Key(answer=OPT_OUT)}
-        answers = [choice.answer for choice in keys.values() if not choice.repeat]
-        found: list[tuple[tuple[str | int, ...], str]] = [
-            ((key, "answer"), f"'{choice.answer}' is the answer of another key already")
-            for place, (key, choice) in enumerate((k, c) for k, c in keys.items() if not c.repeat)
-            if choice.answer in answers[:place]
-        ]
-        # `outcomes` names answers and outcomes side by side
-        taken = {one.value for one in Disposition} - {OPT_OUT} | {TRANSFER_FAILED}
-        found += [
-            ((key, "answer"), f"'{choice.answer}' is what an outcome of a call is called; name the answer otherwise")
-            for key, choice in keys.items()
-            if choice.answer in taken
-        ]
-        if "repeat" in answers and len(answers) < len(keys):
-            # a template says {{ keys.repeat }}
-            found += [
-                ((key, "answer"), "is what the key that repeats the menu is called; name it otherwise")
-                for key, choice in keys.items()
-                if choice.answer == "repeat"
-            ]
-        found += [
-            ((key, "connect"), "whoever opts out is not put through; remove it, or give the key another answer")
-            for key, choice in keys.items()
-            if choice.answer == OPT_OUT and choice.connect is not None
-        ]
-        if found:
-            raise Several(found)
-        return keys
 
 
 class Campaign(Part):
@@ -348,7 +97,7 @@ class Campaign(Part):
     """The first day; it counts."""
     ends: Day | None = None
     """The last day; it counts."""
-    not_useful_after: Annotated[Duration, AfterValidator(whole_days)] | None = None
+    not_useful_after: WholeDays | None = None
     """How many whole days after its own day a touch may still be rung: with `5 days` whoever was due on the 1st is
     rung until the 6th, and then left out. Without the line until the next touch or the contract's end."""
     first_day_at_most: Annotated[Number, Field(ge=1)] | None = None
@@ -476,56 +225,26 @@ class Campaign(Part):
     @field_validator("touches", mode="before")
     @classmethod
     def _read_touches(cls, value: Any) -> Any:
-        days: list[int] = []
-
-        def touch(_place: int, text: Any) -> None:
-            written = one_value(text).strip()
-            if re.fullmatch("[-−–][0-9]+", written) and written.lstrip("-−–").strip("0"):
-                raise ValueError(f"'{written[:40]}' lies after the contract's end, when nobody is rung; write 0 to 365")
-            numbers = re.findall("[0-9]+", written)
-            if len(numbers) > 1 and re.fullmatch(r"[0-9\s,;/-]+", written):
-                raise ValueError(f"'{written[:40]}' is no list; write [{', '.join(numbers[:9])}]")
-            if re.fullmatch(r"[0-9]+ *[^\W\d]+\.?", written):
-                raise ValueError(f"'{written[:40]}' is not a whole number; it is days anyway: write {numbers[0]}")
-            day = words.whole_number(written)
-            if day > 365:
-                raise ValueError("must be 0 to 365 days: nobody is read whose contract ends later")
-            if day in days:
-                raise ValueError(f"{day} stands there twice")
-            days.append(day)
-
-        if isinstance(value, list):
-            each(dict(enumerate(value)), touch)
-        else:
-            touch(0, value)
-        if not days:
-            raise ValueError("is empty; write for example [30, 14, 3]")
-        return tuple(sorted(days, reverse=True))
+        return read_touches(value)
 
     @field_validator("time_zone")
     @classmethod
     def _is_zone(cls, value: str) -> str:
         if not known_zone(value):
             named = zone_named(value) or near_zone(value) or "Europe/Moscow"
+            named = a_place_in(named) or named
             raise ValueError(f"'{value[:80]}' is not a time zone; write for example {named}")
         return value
 
     @field_validator("region")
     @classmethod
     def _is_region(cls, value: str) -> str:
-        return _country(value)
+        return read_country(value)
 
     @field_validator("countries", mode="before")
     @classmethod
     def _read_countries(cls, value: Any) -> Any:
-        if isinstance(value, str) and len(several := re.split(r"[\s,;]+", value.strip())) > 1:
-            if value.strip().casefold() in _COUNTRIES:
-                return (_country(value),)
-            meant = [_COUNTRIES.get(one.casefold(), one.upper()) for one in several if one]
-            example = ", ".join(meant[:9]) if meant and all(map(is_region, meant)) else "KZ, BY"
-            raise ValueError(f"'{value[:40]}' is no list; write [{example}]")
-        written = dict(enumerate(value if isinstance(value, list | tuple) else [value]))
-        return tuple(each(written, lambda _, one: _country(one_value(one))).values())
+        return read_countries(value)
 
     @field_validator("caller_ids", mode="before")
     @classmethod
@@ -537,12 +256,10 @@ class Campaign(Part):
     def _read_window(cls, value: Any) -> Any:
         if isinstance(value, Window):
             return value
-        if not isinstance(value, dict):
-            raise ValueError("must hold days and hours, for example {mon-fri: 10:00-19:00}")
         return read_window(value)
 
     @model_validator(mode="after")
-    def _has_sense(self) -> Self:
+    def _has_sense(self, info: ValidationInfo) -> Self:
         found: list[tuple[tuple[str | int, ...], str]] = []
         if self.starts is not None and self.ends is not None and self.ends < self.starts:
             found.append((("ends",), f"{self.ends} lies before starts, {self.starts}"))
@@ -551,95 +268,19 @@ class Campaign(Part):
         if self.voicemail == "leave_message" and not self.machine_detection:
             found.append((("voicemail",), "leave_message needs machine_detection: yes"))
         if self.purpose == "advertising" and self.region == "RU":
-            why = "advertising by an automatic call is forbidden in Russia (38-FZ, article 18)"
+            why = "advertising by an automatic call is forbidden in Russia (38-FZ, article 18); offer nothing: service"
             found.append((("purpose",), why))
         for key, choice in self.keys.items():
             for name, number in (("connect", choice.connect), ("or_else", choice.or_else)):
                 if number in self.shows:
                     why = "is the caller_id itself; name the manager's number"
                     found.append((("script", "keys", key, name), why))
-        found += [(("caller_ids", *below), text) for below, text in misplaced(self.caller_ids, self.rings_in)]
+        found += [
+            (("caller_ids", *below), text) for below, text in misplaced(self.caller_ids, self.region, self.countries)
+        ]
         connects = any(choice.connect is not None for choice in self.keys.values())
         answers = [choice.answer for choice in self.keys.values() if choice.answer]
         wrong = senseless(self.outcomes, answers, connects=connects, card=self.audience_part.card)
         found += [(("outcomes", *path), text) for path, text in wrong]
-        if found:
-            raise Several(found)
+        refuse(found, info)
         return self
-
-
-def _country(text: str) -> str:
-    if not is_region(text):
-        meant = _COUNTRIES.get(text.strip().casefold(), text.strip().upper())
-        example = meant if is_region(meant) else "for example RU"
-        raise ValueError(f"'{text[:80]}' is not a country; write two letters, {example}")
-    return text
-
-
-_COUNTRIES = {
-    "russia": "RU", "россия": "RU", "рф": "RU", "rus": "RU", "7": "RU", "+7": "RU", "казахстан": "KZ",
-    "kazakhstan": "KZ", "беларусь": "BY", "belarus": "BY", "spain": "ES", "españa": "ES", "испания": "ES", "uk": "GB",
-    "united kingdom": "GB", "england": "GB", "usa": "US", "united states": "US", "сша": "US",
-}  # fmt: skip
-
-
-def read_window(value: dict[str, Any]) -> Window:
-    """Raises Several."""
-    by_day: dict[int, words.Hours] = {}
-    other: dict[str, Any] = {"holidays": None, "closed": frozenset()}
-
-    def line(key: str, said: Any) -> None:
-        if key == "holidays":
-            other[key] = None if said == "none" else _holidays(one_value(said))
-        elif key == "closed":
-            days = dict(enumerate(said if isinstance(said, list) else [said]))
-            other[key] = frozenset(each(days, lambda _, day: words.day(one_value(day))).values())
-        else:
-            spans, weekdays = _hours_and_days(key, said)
-            for weekday in weekdays:
-                if weekday in by_day:
-                    raise ValueError(f"{words.DAYS[weekday]} has hours already")
-                by_day[weekday] = spans
-
-    each(value, line)
-    if not any(by_day.values()):
-        raise ValueError("never opens; write for example  mon-fri: 10:00-19:00")
-    return Window(tuple(by_day.get(weekday, ()) for weekday in range(7)), other["holidays"], other["closed"])
-
-
-def _hours_and_days(key: str, said: Any) -> tuple[words.Hours, tuple[int, ...]]:
-    """Both may be wrong. Raises Several."""
-    found: list[tuple[tuple[str | int, ...], str]] = []
-    spans: words.Hours = ()
-    days: tuple[int, ...] = ()
-    try:
-        spans = words.hours(", ".join(map(one_value, said)) if isinstance(said, list) else one_value(said))
-    except ValueError as error:
-        found.append(((), str(error)))
-    try:
-        days = words.weekdays(key)
-    except ValueError as error:
-        found.append(((), str(error)))
-    if found:
-        raise Several(found)
-    return spans, days
-
-
-def _holidays(text: str) -> str:
-    if not known_holidays(text):
-        meant = _COUNTRIES.get(text.strip().casefold(), text.strip().upper())
-        example = meant if known_holidays(meant) else "for example RU or ES-MD"
-        raise ValueError(f"the holidays of '{text[:40]}' are not known; write {example}, or none")
-    return text
-
-
-def _wait(name: str, text: Any) -> timedelta | None:
-    known = [disposition.value for disposition in MAY_BE_RETRIED]
-    if name not in known:
-        raise ValueError(f"is no outcome that is tried again; name some of: {', '.join(known)}")
-    if text == "never":
-        return None
-    wait = words.duration(one_value(text))
-    if not SECOND <= wait <= 30 * DAY:
-        raise ValueError("must be 1 second to 30 days, or never")
-    return wait

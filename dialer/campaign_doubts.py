@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from datetime import date, timedelta
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date, time, timedelta
 
 from dialer.calling_window import Zones
-from dialer.campaign import RETRIED, Campaign
-from dialer.condition import Condition, Line
+from dialer.campaign import Campaign
+from dialer.campaign_attempts import RETRIED
+from dialer.condition import Condition, How, Line, Test
 from dialer.day_parts import usual_parts
-from dialer.words import say_duration, say_money
+from dialer.words import say_days, say_money
 
 Said = tuple[tuple[str | int, ...], str]
 IsRight = Callable[[str], bool]
@@ -28,6 +29,10 @@ def contradictions(campaign: Campaign, is_right: IsRight) -> Iterator[Said]:
         yield ("outcomes", "voicemail"), "with machine_detection: no nobody knows that a machine answers"
     if is_right("audience"):
         yield from _nobody_left(campaign)
+    closes = max((span[1] for hours in campaign.window.hours for span in hours), default=time.max)
+    if is_right("window") and is_right("read_at") and campaign.read_at >= closes:
+        why = f"the window has closed by then, at {closes:%H:%M}, so that people are rung a day later; read earlier"
+        yield ("read_at",), why
 
 
 def _attempts(campaign: Campaign, is_right: IsRight) -> Iterator[Said]:
@@ -42,7 +47,7 @@ def _attempts(campaign: Campaign, is_right: IsRight) -> Iterator[Said]:
         waits |= {("attempts", "wait", name): wait for name, wait in attempts.wait.items()}
         for path, wait in waits.items():
             if wait is not None and attempts.at_most > 1 and wait >= useful + _A_DAY:
-                why = f"is longer than not_useful_after, {say_duration(useful)}; nobody is rung after it"
+                why = f"is longer than not_useful_after, {say_days(useful.days)}; nobody is rung after it"
                 yield path, why
     if attempts.spread and attempts.at_most == 1:
         yield ("attempts", "spread"), "at_most is 1, so there is nothing to spread; raise it, or remove this"
@@ -76,22 +81,59 @@ def _nobody_left(campaign: Campaign) -> Iterator[Said]:
     where, skip = campaign.audience_part.where, campaign.audience_part.skip_when
     if where is None:
         return
-    asked = {_gist(part) for part in where.parts if isinstance(part, Line)}
+    asked = [part for part in where.parts if isinstance(part, Line)]
     for part in skip.parts if skip is not None else ():
-        if isinstance(part, Line) and _gist(part) in asked:
+        if isinstance(part, Line) and any(_implies(one, part) for one in asked):
             why = "leaves out all whom where asks for, so nobody is rung; change one of them"
             yield ("audience", "skip_when", *part.path), why
     for part in where.parts:
-        if isinstance(part, Line) or not part.none:
+        if isinstance(part, Line):
+            continue
+        if not part.none:
+            lines = [one for condition in part.conditions for one in condition.parts if isinstance(one, Line)]
+            if all(any(_excludes(one, line) for one in asked) for line in lines) and _only_lines(part.conditions):
+                why = "contradicts the other lines of where, so nobody is rung; change one of them"
+                yield ("audience", "where", *lines[0].path), why
             continue
         for condition in part.conditions:
-            if all(isinstance(one, Line) and _gist(one) in asked for one in condition.parts):
+            lines = [one for one in condition.parts if isinstance(one, Line)]
+            if len(lines) == len(condition.parts) and all(any(_implies(a, b) for a in asked) for b in lines):
                 why = "leaves out all whom the other lines of where ask for, so nobody is rung; change one of them"
                 yield ("audience", "where", *_first(condition).path), why
 
 
 def _first(condition: Condition) -> Line:
     return next(condition.lines)
+
+
+def _only_lines(conditions: Iterable[Condition]) -> bool:
+    return all(len(one.parts) == 1 and isinstance(one.parts[0], Line) for one in conditions)
+
+
+def _implies(one: Line, other: Line) -> bool:
+    """Whoever meets one line meets the other."""
+    if _gist(one) == _gist(other):
+        return True
+    both = _both_tests(one, other)
+    return both is not None and both[0].how is How.is_ is both[1].how and both[0].spellings <= both[1].spellings
+
+
+def _excludes(one: Line, other: Line) -> bool:
+    """Whoever meets one line does not meet the other."""
+    both = _both_tests(one, other)
+    if both is None:
+        return False
+    hows = {both[0].how, both[1].how}
+    if How.empty in hows:
+        return bool(hows & {How.filled, How.is_, How.contains})
+    same = both[0].spellings <= both[1].spellings
+    return both[0].how is How.is_ and both[1].how is How.not_ and same
+
+
+def _both_tests(one: Line, other: Line) -> tuple[Test, Test] | None:
+    """Of lines about one field that ask it one thing each."""
+    alike = one.field.strip().casefold() == other.field.strip().casefold()
+    return (one.tests[0], other.tests[0]) if alike and len(one.tests) == len(other.tests) == 1 else None
 
 
 def _gist(line: Line) -> object:

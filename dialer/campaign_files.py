@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -16,7 +16,7 @@ from dialer.campaign_meaning import doubts, senseless, unreachable
 from dialer.campaign_mistakes import Checked, check_values
 from dialer.campaign_values import RESPONSIBLE
 from dialer.errors import CampaignError, Mistake
-from dialer.phone_number import read_all, why_not
+from dialer.phone_number import NO_NUMBER, read_all, why_not, why_not_shown
 from dialer.proofreading import Proof, Remark, proofread
 from dialer.quoting import quoted
 from dialer.templates import TEMPLATE_MOST, Words, WordsError, referenced, words_of
@@ -27,6 +27,8 @@ TEMPLATE_BYTES_MOST = 2 * TEMPLATE_MOST
 """In Cyrillic a character is two bytes."""
 
 Texts = tuple[tuple[str, str], ...]
+"""Name → text, `UNREAD` of a template that is there and cannot be read."""
+UNREAD = "\0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +84,22 @@ def read_campaigns(folder: Path, templates: Path, *, check: Check | None = None)
     return loaded
 
 
-def from_version(name: str, text: str, templates: Mapping[str, str]) -> tuple[Campaign, Words]:
-    """What was read before, from its row. Raises CampaignError where this program cannot read it any more."""
-    return _from_version(name, text, tuple(sorted(templates.items())))
+def from_version(name: str, text: str, templates: Mapping[str, str], *, stored: bool = False) -> tuple[Campaign, Words]:
+    """What was read before, from its row. Raises CampaignError where this program cannot read it any more.
+
+    `stored`: what today's rules refuse is let through, and a key that cannot be read any more is left out.
+    """
+    return _from_version(name, text, tuple(sorted(templates.items())), stored)
 
 
 @lru_cache(maxsize=200)
-def _from_version(name: str, text: str, templates: Texts) -> tuple[Campaign, Words]:
+def _from_version(name: str, text: str, templates: Texts, stored: bool) -> tuple[Campaign, Words]:
     read = read_yaml(text, name)
     if not isinstance(read.values, dict):
         raise CampaignError(read.mistakes or [Mistake(name, 1, 1, NO_MAP)])
-    checked = check_values({**read.values, "campaign": name}, read, name)
-    if checked.campaign is None or checked.mistakes or read.mistakes:
+    checked = check_values({**read.values, "campaign": name}, read, name, stored=stored)
+    wrong = not checked.can_stand if stored else bool(checked.mistakes or read.mistakes)
+    if checked.campaign is None or wrong:
         raise CampaignError([*read.mistakes, *checked.mistakes])
     try:
         words = words_of(templates, checked.campaign.template, checked.campaign.language)
@@ -101,7 +107,7 @@ def _from_version(name: str, text: str, templates: Texts) -> tuple[Campaign, Wor
             words.of(tongue.template, tongue.language)  # compiled now, not while a claim holds the trunk
         return checked.campaign, words
     except WordsError as error:
-        raise CampaignError([Mistake(error.template or name, error.line, 1, str(error))]) from error
+        raise CampaignError([Mistake(error.template or name, error.line, error.column, str(error))]) from error
 
 
 NO_MAP = "must hold keys and values, one a line, for example  purpose: service"
@@ -132,13 +138,15 @@ def _read_one(path: Path, texts: Texts, templates: Path, loaded: Loaded, check: 
     if others or name in loaded.broken:
         other = others[0] if others else loaded.broken[name].file
         why = f"{other} is the campaign '{name}' already; give one of them another name: campaign: …"
-        loaded.refuse(name, quoted([Mistake(file, *read.place_for(("campaign",), why), why)], {file: text}))
+        # where the file's name is the campaign's, no line is wrong
+        place = read.place_for(("campaign",), why) if ("campaign",) in read.places else (0, 0)
+        loaded.refuse(name, quoted([Mistake(file, *place, why)], {file: text}))
         return
     found = check(path.stem, text, file, texts, str(templates))
+    loaded.warnings += found.warnings
     if found.mistakes or found.campaign is None:
         loaded.refuse(name, found.mistakes)
         return
-    loaded.warnings += found.warnings
     used = {one: dict(texts)[one] for one in _used(found.campaign, dict(texts))}
     digest = hashlib.sha256("\0".join([text, *(f"{n}\0{t}" for n, t in sorted(used.items()))]).encode()).hexdigest()
     changed_at = _changed_at([path, *(templates / one for one in used)])
@@ -167,20 +175,25 @@ def check_file(stem: str, text: str, file: str, texts: Texts, folder: str) -> Fo
     """Remembered, because the service looks at its files all the time."""
     read = _read_yaml(text, file)
     checked = check_values({"campaign": stem, **read.values}, read, file)
-    mistakes, warnings, opening = [*read.mistakes, *checked.mistakes], _bare_hashes(text, file), 0.0
+    unread = {name for name, said in texts if said == UNREAD}
+    texts = tuple(one for one in texts if one[0] not in unread)
+    hashes = _bare_hashes(text, file)
+    if hashes:
+        checked.spoil(("script",))  # a key of the menu is not there
+    mistakes, warnings, opening = [*read.mistakes, *checked.mistakes, *hashes], list[Mistake](), 0.0
     if checked.campaign is not None:
         mistakes += _numbers(checked, read, file)
         mistakes += [_said(one, read, file) for one in senseless(checked.campaign, checked.is_right)]
         warnings += [_said(one, read, file) for one in doubts(checked.campaign, checked.is_right)]
         if checked.is_right("template"):
             proof = _proof(checked, dict(texts))
-            mistakes += [_remark(one, read, file, folder) for one in proof.mistakes]
+            mistakes += [_remark(_unread(one, unread), read, file, folder) for one in proof.mistakes]
             warnings += [_remark(one, read, file, folder) for one in proof.doubts]
             opening = proof.opening
-        if not checked.wrong:
+        if not checked.wrong and not mistakes:
             name = checked.campaign.template
             unheard = unreachable(checked.campaign, dict(texts).get(name, ""))
-            warnings += [Mistake(str(Path(folder, name)), line, 1, why) for line, why in unheard]
+            warnings += [Mistake(str(Path(folder, name)), line, column, why) for line, column, why in unheard]
     known = {file: text, **{str(Path(folder, name)): said for name, said in texts}}
     mistakes, warnings = quoted(_some(mistakes), known), quoted(_some(warnings), known)
     return Found(None if mistakes else checked.campaign, mistakes, warnings, opening)
@@ -196,7 +209,7 @@ def _bare_hashes(text: str, file: str) -> list[Mistake]:
     """To YAML such a line is a comment, and the telephone key is not there."""
     why = 'this line is a comment; the key # of the telephone is written in quotes:  "#": …'
     lines = enumerate(text.split("\n"), start=1)
-    return [Mistake(file, n, line.index("#") + 1, why) for n, line in lines if re.match(r"[ \t]+#:(\s|$)", line)]
+    return [Mistake(file, n, line.index("#") + 1, why) for n, line in lines if re.match(r"[ \t]+#:\s*(\{|$)", line)]
 
 
 def _some(mistakes: list[Mistake]) -> list[Mistake]:
@@ -221,9 +234,16 @@ def _said(one: tuple[tuple[str | int, ...], str], read: Read, file: str) -> Mist
 
 def _remark(one: Remark, read: Read, file: str, folder: str) -> Mistake:
     if one.template is not None and one.line:
-        return Mistake(str(Path(folder, one.template)), one.line, 1, one.text)
+        return Mistake(str(Path(folder, one.template)), one.line, one.column, one.text)
     path = _naming(one, read)
     return Mistake(file, *read.place_for(path, one.text), f"{'.'.join(map(str, path))}: {one.text}")
+
+
+def _unread(one: Remark, unread: Collection[str]) -> Remark:
+    found = re.match("there is no '([^']+)' in the templates folder", one.text)
+    if found is None or found[1] not in unread:
+        return one
+    return replace(one, text=f"'{found[1]}' cannot be read; what is wrong with it is told at the file itself")
 
 
 def _naming(one: Remark, read: Read) -> tuple[str | int, ...]:
@@ -255,6 +275,7 @@ def _template_texts(folder: Path) -> tuple[Texts, list[Mistake]]:
         text, mistake = read_text(path, most=TEMPLATE_BYTES_MOST)
         if mistake is not None:
             mistakes += quoted([mistake], {str(path): text})
+            texts[path.name] = UNREAD
         else:
             texts[path.name] = text
     return tuple(sorted(texts.items())), mistakes
@@ -267,11 +288,11 @@ def _numbers(checked: Checked, read: Read, file: str) -> list[Mistake]:
     found: list[tuple[tuple[Any, ...], str | None]] = []
     if checked.is_right("caller_id"):
         shown = read_all(campaign.caller_id, region=campaign.region)
-        found.append((("caller_id",), None if shown and shown[0].valid else NO_NUMBER))
+        found.append((("caller_id",), why_not_shown(shown[0]) if shown else NO_NUMBER))
     for key, ours in campaign.caller_ids.items() if checked.is_right("caller_ids") else ():
         for place, number in enumerate(ours):
             known = read_all(number, region=campaign.region)
-            found.append((("caller_ids", key, place), None if known and known[0].valid else NO_NUMBER))
+            found.append((("caller_ids", key, place), why_not_shown(known[0]) if known else NO_NUMBER))
     for key, choice in campaign.keys.items():
         for name, other in (("connect", choice.connect), ("or_else", choice.or_else)):
             if other is not None and other != RESPONSIBLE:
@@ -282,6 +303,3 @@ def _numbers(checked: Checked, read: Read, file: str) -> list[Mistake]:
         for path, why in found
         if why is not None
     ]
-
-
-NO_NUMBER = "is not a number that exists"

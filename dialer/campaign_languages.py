@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
@@ -15,6 +16,12 @@ VoiceName = Annotated[str, like(r"[A-Za-z0-9_.-]{1,80}", "a voice's name, for ex
 
 
 LANGUAGES_MOST = 20
+
+
+def spoken_in(template: str) -> str | None:
+    """The language that its name tells, as renewal.ru.j2 does."""
+    found = re.search(r"[._-](ru|en|es)\.j2$", template)
+    return None if found is None else found[1]
 
 
 class Tongue(Part):

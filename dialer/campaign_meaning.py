@@ -12,18 +12,29 @@ from datetime import UTC, date, datetime, time, timedelta
 from dialer.calling_window import Zones, open_on
 from dialer.campaign import Campaign
 from dialer.campaign_doubts import contradictions
-from dialer.words import say_duration
+from dialer.campaign_languages import spoken_in
+from dialer.campaign_values import DAY
+from dialer.spelling import nearest
+from dialer.templates.language import is_currency
+from dialer.words import say_days, say_duration
 
 Said = tuple[tuple[str | int, ...], str]
 IsRight = Callable[[str], bool]
 
 DAYS_MOST = 400
 """A campaign that is longer meets every weekday and holiday."""
+CURRENCIES = ("USD", "RUB", "EUR", "KZT", "BYN", "GBP", "MXN")
+"""Of accounts with a provider, mostly."""
 TALK_LEAST = timedelta(seconds=30)
 
 
 def senseless(campaign: Campaign, is_right: IsRight) -> Iterator[Said]:
     """Mistakes."""
+    money = campaign.limits.money
+    if money is not None and is_right("limits") and not is_currency(money.currency):
+        near = nearest(money.currency, CURRENCIES)
+        hint = f"did you mean {near}?" if near else f"write for example {' or '.join(CURRENCIES[:2])}"
+        yield ("limits", "money", "currency"), f"'{money.currency}' is no currency that exists; {hint}"
     if not is_right("window"):
         return
     longest = max((_length(*span) for hours in campaign.window.hours for span in hours), default=timedelta(0))
@@ -52,18 +63,25 @@ def doubts(campaign: Campaign, is_right: IsRight) -> Iterator[Said]:
         place = campaign.countries.index(campaign.region)
         yield ("countries", place), f"{campaign.region} is the region, whose numbers are rung anyway; remove it"
     if is_right("template") and is_right("language"):
-        spoken = re.search(r"[._-](ru|en|es)\.j2$", campaign.template)
-        if spoken is not None and spoken[1] != campaign.language:
-            why = f"'{campaign.template}' seems to speak {spoken[1]}; write  language: {spoken[1]}, or name another"
-            yield ("template",), why
+        yield from _otherwise_spoken(("template",), campaign.template, campaign.language)
+    if is_right("languages"):
+        for name, tongue in campaign.tongues.items():
+            yield from _otherwise_spoken(("languages", name, "template"), tongue.template, tongue.language)
 
 
-def unreachable(campaign: Campaign, text: str) -> Iterator[tuple[int, str]]:
-    """Lines of the campaign's own template whose blocks nobody hears, and why."""
+def _otherwise_spoken(path: tuple[str, ...], template: str, language: str) -> Iterator[Said]:
+    spoken = spoken_in(template)
+    if spoken is not None and spoken != language:
+        yield path, f"'{template}' seems to speak {spoken}; write  language: {spoken}, or name another"
+
+
+def unreachable(campaign: Campaign, text: str) -> Iterator[tuple[int, int, str]]:
+    """Line and column in the campaign's own template of blocks that nobody hears, and why."""
     why = dict(_unheard(campaign))
     for found in re.finditer(r"\{%[-+]?\s*block\s+(\w+)", text):
         if found[1] in why:
-            yield text.count("\n", 0, found.start()) + 1, f"the block '{found[1]}' is never said: {why[found[1]]}"
+            line, begins = text.count("\n", 0, found.start(1)) + 1, text.rfind("\n", 0, found.start(1)) + 1
+            yield line, found.start(1) - begins + 1, f"the block '{found[1]}' is never said: {why[found[1]]}"
 
 
 def _unheard(campaign: Campaign) -> Iterator[tuple[str, str]]:
@@ -88,9 +106,11 @@ def _waits(campaign: Campaign, is_right: IsRight) -> Iterator[Said]:
         return
     if "voicemail" in waits and is_right("machine_detection") and not campaign.machine_detection:
         yield ("attempts", "wait", "voicemail"), "with machine_detection: no nobody knows that a machine answers"
+    useful = campaign.not_useful_after if is_right("not_useful_after") else None
     earliest = timedelta(days=max(campaign.touches) + 1) if is_right("call_days_before") else timedelta.max
     for outcome, wait in waits.items():
-        if wait is not None and wait >= earliest:
+        told = useful is not None and wait is not None and wait >= useful + DAY
+        if wait is not None and wait >= earliest and not told:
             why = f"is longer than the {say_duration(earliest)} until the contract's end; nobody is rung after it"
             yield ("attempts", "wait", outcome), why
 
@@ -101,8 +121,10 @@ def _caps(caps: tuple[tuple[int, int], ...]) -> Iterator[Said]:
         longer = [(span, least) for span, least in written.items() if span > days and least < most]
         if longer:
             span, least = longer[0]
-            why = f"{most} in {_days(days)} are never reached: {_days(span)} allow {least}; raise that, or lower this"
-            yield ("limits", "per_person", _days(days)), why
+            why = (
+                f"{most} in {say_days(days)} are never reached: {say_days(span)} allow {least}; raise it, or lower this"
+            )
+            yield ("limits", "per_person", say_days(days)), why
 
 
 def _opens(campaign: Campaign, starts: date, ends: date) -> bool:
@@ -114,7 +136,3 @@ def _opens(campaign: Campaign, starts: date, ends: date) -> bool:
 def _length(opens: time, closes: time) -> timedelta:
     day = date(2000, 1, 1)
     return datetime.combine(day, closes, UTC) - datetime.combine(day, opens, UTC)
-
-
-def _days(days: int) -> str:
-    return say_duration(timedelta(days=days))

@@ -16,9 +16,9 @@ from pydantic import ValidationError
 
 from dialer.campaign import Campaign
 from dialer.campaign_shape import homes, known_keys
-from dialer.campaign_values import Several
+from dialer.campaign_values import STORED, Several
 from dialer.errors import Mistake
-from dialer.spelling import holds_cyrillic, nearest
+from dialer.spelling import alike, holds_cyrillic, nearest
 from dialer.yaml_places import Path, Read
 
 ROUNDS_MOST = 20
@@ -36,6 +36,8 @@ class Checked:
     campaign: Campaign | None = None
     mistakes: list[Mistake] = field(default_factory=list)
     wrong: set[Path] = field(default_factory=set)
+    meant: set[Path] = field(default_factory=set)
+    """Keys that are there under a name that is none, so that nobody is told to write them."""
     _around: set[Path] = field(default_factory=set)
 
     def spoil(self, path: Path) -> None:
@@ -47,18 +49,35 @@ class Checked:
         """Whether it, or something in it, is wrong."""
         return path in self._around
 
+    @property
+    def can_stand(self) -> bool:
+        """Without what is wrong: nothing of it is made up."""
+        return self.campaign is not None and all(map(self.is_right, _REQUIRED))
+
     def is_right(self, key: str) -> bool:
         return not any(path[:1] == (key,) for path in self.wrong)
 
 
-def check_values(values: dict[str, Any], read: Read, file: str) -> Checked:
+def check_values(values: dict[str, Any], read: Read, file: str, *, stored: bool = False) -> Checked:
+    """`stored`: a version that was in force before; what makes no sense today is let through."""
     checked = Checked()
     rest = copy.deepcopy(values)
     for path in read.unknown:
         checked.spoil(path)
         _take_out(rest, path)
+    # whatever is compared with it proves nothing; its own mistakes are some all the same
+    checked.wrong |= read.doubtful
     for path in _empty(values, ()):
-        if path in read.unknown:
+        if path in read.unknown or checked.touches(path):
+            continue
+        before = _cut_at_a_comma(values, path)
+        if before is not None:
+            whole = (*path[:-1], before)
+            why = f"'{_value(values, whole)}' ends at the comma; write {_value(values, whole)}.{path[-1]} with a point"
+            checked.mistakes.append(_mistake(read, file, whole, why))
+            for one in (whole, path):
+                checked.spoil(one)
+                _take_out(rest, one)
             continue
         checked.spoil(path)
         _take_out(rest, path)
@@ -67,10 +86,14 @@ def check_values(values: dict[str, Any], read: Read, file: str) -> Checked:
             checked.spoil((*path[:-1], str(path[-1]).partition(":")[0]))
     for _ in range(ROUNDS_MOST):
         try:
-            checked.campaign = Campaign.model_validate({**_stand_ins(checked, rest), **rest})
+            checked.campaign = Campaign.model_validate(
+                {**_stand_ins(checked, rest), **rest}, context=STORED if stored else None
+            )
             break
         except ValidationError as error:
-            if not any([_note(one, checked, values, rest, read, file) for one in error.errors(include_url=False)]):
+            # a key that is written otherwise is noted before what is missing without it
+            found = sorted(error.errors(include_url=False), key=lambda one: one["type"] == "missing")
+            if not any([_note(one, checked, values, rest, read, file) for one in found]):
                 break
     return checked
 
@@ -81,13 +104,31 @@ def _note(one: Any, checked: Checked, values: dict[str, Any], rest: dict[str, An
     said = list(_said(one, values, hint=len(checked.mistakes) < HINTED_MOST))
     # what was taken out is not missed, nor is what is around it judged; two things may be wrong at one place
     known = {path for path, text in said if checked.touches(path) or _leans_on_wrong(path, text, checked)}
+    known |= {path for path, text in said if path in checked.meant and "is missing" in text}
     for path, text in said:
         if path not in known:
+            text += _odd_blank(_value(values, path), text)
             checked.mistakes.append(_mistake(read, file, path, text))
+        meant = _meant_key(text)
+        if meant is not None:
+            checked.meant.add((*path[:-1], meant))
         missing = one["type"] == "missing" or (path not in checked.wrong and _value(rest, path) is None)
         checked.spoil(path)
         changed |= _take_out(rest, path[:-1] if missing else path) or (missing and len(path) == 1)
     return changed
+
+
+def _odd_blank(value: Any, text: str) -> str:
+    """To the eye it is like any other, so that nobody sees why the value is wrong."""
+    if not isinstance(value, str) or not text.startswith("'"):
+        return ""
+    odd = re.search("[\u00a0\u1680\u2000-\u200d\u202f\u205f\u2060\u3000\ufeff]", value)
+    return f"; it holds a blank that is not read here (U+{ord(odd[0]):04X}): write an ordinary one" if odd else ""
+
+
+def _meant_key(text: str) -> str | None:
+    found = re.match("unknown key; did you mean '([^']+)'", text)
+    return None if found is None else found[1]
 
 
 def _said(one: Any, values: dict[str, Any], *, hint: bool) -> Iterator[tuple[Path, str]]:
@@ -115,6 +156,8 @@ _LEANS = (
 
 
 def _leans_on_wrong(path: Path, text: str, checked: Checked) -> bool:
+    if text.startswith("needs connect") and (*path[:-1], "connect") in checked.wrong | checked.meant:
+        return True
     return any(
         path[:1] == (key,) and re.match(said, text) and not all(map(checked.is_right, others))
         for key, said, others in _LEANS
@@ -148,8 +191,15 @@ def _plain(one: Any, path: Path, value: Any, *, hint: bool) -> str:
     if kind == "string_type" and isinstance(value, list | dict):
         return "must be one word or text, not a list or a map"
     if kind.startswith("model_"):
+        if isinstance(value, str) and isinstance(path[-1], str):
+            # among keys that people name themselves
+            known = known_keys(path)
+            near = nearest(path[-1], known, meant=_KEYS_MEANT) if hint else None
+            if near is not None and path[-1] not in known:
+                return f"unknown key; did you mean '{near}'?"
         below = known_keys((*path, ""))
-        return "must hold keys and values" + (f"; its keys are {', '.join(below)}" if below else "")
+        others = "; write none for a message without keys" if path == ("script",) else ""
+        return "must hold keys and values" + (f"; its keys are {', '.join(below)}" if below else "") + others
     if kind in _PLAIN:
         return _PLAIN[kind].format(**more)
     return f"cannot be read ({kind})"
@@ -160,6 +210,9 @@ def _unknown_key(path: Path) -> str:
     if name[:1] == "\u00a0":
         return "unknown key; it begins with a blank that YAML does not know (U+00A0); write ordinary blanks"
     near = nearest(name, known, meant=_KEYS_MEANT)
+    below = nearest(name, homes())
+    if below is not None and near is not None and alike(name, below) > alike(name, near) and name not in homes():
+        return f"unknown key; did you mean '{below}', which belongs below '{homes()[below][0]}'?"
     if near is not None:
         why = "; it holds Cyrillic letters that look like Latin ones" if holds_cyrillic(name) else ""
         return f"unknown key; did you mean '{near}'?{why}"
@@ -181,7 +234,8 @@ _KEYS_MEANT = {
     "конец": "ends", "end": "ends", "номер": "caller_id", "from": "caller_id", "callerid": "caller_id",
     "голос": "voice", "шаблон": "template", "сценарий": "script", "menu": "script", "меню": "script",
     "попытки": "attempts", "retries": "attempts", "max": "at_most", "retry": "wait", "лимиты": "limits",
-    "паузы": "wait", "entity": "card", "type": "card", "action": "answer", "transfer": "connect", "text": "say",
+    "паузы": "wait", "поле": "field", "entity": "card", "type": "card", "action": "answer", "transfer": "connect",
+    "text": "say",
     "amd": "machine_detection", "holiday": "holidays", "праздники": "holidays", "provider": "trunk",
 }  # fmt: skip
 """Words of other languages and programs."""
@@ -255,6 +309,17 @@ def _hint_for_empty(path: Path) -> str:
         return f"a blank is missing after the colon; write  {key}: {value[:80]}"
     required = len(path) == 1 and path[0] in _REQUIRED
     return "is empty; give it a value" + ("" if required else ", or remove the line")
+
+
+def _cut_at_a_comma(values: Any, path: Path) -> str | None:
+    """In braces  a_minute: 0,2  is a key with the value 0, and the key 2 without one. Returns the key."""
+    around = _value(values, path[:-1])
+    if not isinstance(around, dict) or path[:1] == ("window",) or not re.fullmatch("[0-9]{1,6}", str(path[-1])):
+        return None
+    keys = list(around)
+    before = keys[keys.index(path[-1]) - 1] if keys.index(path[-1]) else None
+    said = around.get(before)
+    return before if isinstance(said, str) and re.fullmatch("[0-9]{1,9}", said) else None
 
 
 def _glued(path: Path) -> bool:

@@ -6,11 +6,12 @@ import difflib
 from collections.abc import Collection, Iterator
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from dialer import words, yaml_schema
+from dialer.audience import NAMES
 from dialer.call import Disposition
-from dialer.campaign_values import Part, Text, one_value, reader
+from dialer.campaign_values import RESPONSIBLE, Part, Text, each, meant_responsible, one_value, reader
 from dialer.deadline import read_within
 
 TRANSFER_FAILED = "transfer_failed"
@@ -21,37 +22,45 @@ _NO_END = (Disposition.cancelled,)
 
 
 def _whom(text: str) -> int | None:
-    if text.strip() == "responsible":
+    if text.strip().casefold() == RESPONSIBLE:
         return None
     try:
         user = words.whole_number(text)
     except ValueError:
         user = 0
     if user < 1:
-        raise ValueError(f"'{text[:40]}' is nobody; write responsible, or the number of a user of Bitrix24")
+        meant = meant_responsible(text)
+        why = "did you mean responsible?" if meant else "write responsible, or the number of a user of Bitrix24"
+        raise ValueError(f"'{text[:40]}' is nobody; {why}")
     return user
 
 
 Whom = Annotated[int | None, reader(_whom), WithJsonSchema(yaml_schema.WHOM)]
-Within = Annotated[str, AfterValidator(read_within)]
+Within = Annotated[str, AfterValidator(read_within), WithJsonSchema(yaml_schema.WITHIN)]
+
+
+def _to_fill_in(text: str) -> bool:
+    return "{{" in text or "{%" in text
 
 
 def _plain_words(text: str) -> str:
-    if "{{" in text or "{%" in text:
+    if _to_fill_in(text):
         raise ValueError("is read as it stands; put what is to be filled in into a block of the template, and name it")
     return text
 
 
-Words = Annotated[Text, AfterValidator(_plain_words)]
+Words = Annotated[Text, AfterValidator(_plain_words), Field(json_schema_extra=yaml_schema.AS_IT_STANDS)]
+Named = Annotated[Text, Field(json_schema_extra=yaml_schema.AS_IT_STANDS)]
+"""By the name that people see."""
 
 
 def _texts(value: Any) -> Any:
     if not isinstance(value, dict) or not value:
         raise ValueError("must hold fields and values, for example {Последний исход: renew}")
-    return {key: one_value(one) for key, one in value.items()}
+    return each(value, lambda _, one: one_value(one))
 
 
-FieldValues = Annotated[dict[Text, Text], BeforeValidator(_texts)]
+FieldValues = Annotated[dict[Text, Text], BeforeValidator(_texts), WithJsonSchema(yaml_schema.FIELDS)]
 
 
 class Task(Part):
@@ -74,13 +83,13 @@ class Notice(Part):
 
 
 class Item(Part):
-    create: Text
+    create: Named
     """What is made: deal, lead, or the name of a smart process as people see it."""
     title: Words | None = None
     """Its title: words, or the name of a block. Without it the block item_title."""
-    pipeline: Text | None = None
+    pipeline: Named | None = None
     """In which pipeline, by its name. Without it the default one."""
-    stage: Text | None = None
+    stage: Named | None = None
     """In which stage, by its name. Without it the first one."""
     fields: FieldValues = {}
     """More fields and their values, by the labels people see."""
@@ -95,13 +104,15 @@ def _notice(value: Any) -> Any:
 class Line(Part):
     """One thing that is written once. It has exactly one of these keys."""
 
+    model_config = ConfigDict(json_schema_extra=yaml_schema.ONE_KEY)
+
     task: Task | None = None
     """A task with a deadline, bound to the card."""
-    stage: Text | None = None
+    stage: Named | None = None
     """The card moves to this stage, by its name, if it still stands where it stood before the call."""
     field: FieldValues | None = None
-    """Fields of the card and their new values; a date may be today or in 3 days."""
-    notify: Annotated[Notice | None, BeforeValidator(_notice)] = None
+    """Fields of the card and their new values, which are written as they stand; a date may be today or in 3 days."""
+    notify: Annotated[Notice | None, BeforeValidator(_notice, json_schema_input_type=Whom | Notice)] = None
     """A notification in Bitrix24: for responsible, for a user's number, or {for: …, text: …}."""
     item: Item | None = None
     """A new deal, lead or item of a smart process, with the person on it."""
@@ -119,7 +130,31 @@ class Line(Part):
         return self
 
 
-Outcomes = dict[str, tuple[Line, ...]]
+Lines = Annotated[tuple[Line, ...], Field(json_schema_extra={"minItems": 1, "maxItems": LINES_MOST})]
+Outcomes = dict[str, Lines]
+
+
+def _no_item(create: str) -> str:
+    """Why nothing of this kind is made; empty where it may be the name of a smart process."""
+    kind = NAMES.get(create.strip().casefold())
+    if kind in ("contact", "company"):
+        return f"'{create[:40]}': no {kind} is made; write deal, lead, or the name of a smart process"
+    return f"'{create[:40]}' is written {kind}" if kind is not None and kind != create else ""
+
+
+def _with_braces(outcome: str, line: Line) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Values that would be written with their braces: unlike words, they are no template's."""
+    values: dict[tuple[str, ...], str | None] = {("stage",): line.stage}
+    values |= {("field", name): text for name, text in (line.field or {}).items()}
+    if line.item is not None:
+        item = line.item
+        values |= {("item", "create"): item.create, ("item", "pipeline"): item.pipeline, ("item", "stage"): item.stage}
+        values |= {("item", "fields", name): text for name, text in item.fields.items()}
+    for path, text in values.items():
+        if text is not None and _to_fill_in(text):
+            like = "the name" if path[-1] in ("stage", "create", "pipeline") else f"the value, for example {outcome}"
+            why = f"is written as it stands, with its braces; write {like}; only the words of a template fill in"
+            yield path, why
 
 
 def senseless(
@@ -139,6 +174,10 @@ def senseless(
         if len(lines) > LINES_MOST:
             yield (outcome,), f"has more than {LINES_MOST} lines"
         for place, line in enumerate(lines):
+            yield from (((outcome, place, *path), text) for path, text in _with_braces(outcome, line))
+            made = None if line.item is None else _no_item(line.item.create)
+            if made:
+                yield (outcome, place, "item", "create"), made
             if line.stage is not None and card in ("contact", "company"):
                 yield (outcome, place, "stage"), f"a {card} has no stages; name a field, or call deals"
         stages = [place for place, line in enumerate(lines) if line.stage is not None]

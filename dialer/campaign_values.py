@@ -16,12 +16,14 @@ from pydantic import (
     Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
+    ValidationInfo,
     WithJsonSchema,
 )
 from pydantic_core import core_schema
 
 from dialer import words, yaml_schema
 from dialer.phone_number import is_e164
+from dialer.spelling import nearest
 
 RESPONSIBLE = "responsible"
 """Stands for the employee who is responsible for the card."""
@@ -40,6 +42,16 @@ class Several(ValueError):
         self.found = found
 
 
+STORED = {"stored": True}
+"""The context in which a version is read that was in force before."""
+
+
+def refuse(found: list[tuple[tuple[str | int, ...], str]], info: ValidationInfo) -> None:
+    """What makes no sense. A version that was in force made sense by the rules of its day. Raises Several."""
+    if found and not (info.context or {}).get("stored"):
+        raise Several(found)
+
+
 def reader(read: Callable[[str], Any]) -> BeforeValidator:
     def reading(value: Any) -> Any:
         if isinstance(value, dict | list):
@@ -51,16 +63,26 @@ def reader(read: Callable[[str], Any]) -> BeforeValidator:
     return BeforeValidator(reading)
 
 
-def between(least: timedelta, most: timedelta) -> AfterValidator:
-    def bounded(value: timedelta) -> timedelta:
-        if not least <= value <= most:
-            raise ValueError(f"must be {words.say_duration(least)} to {words.say_duration(most)}")
+@dataclass(frozen=True, slots=True)
+class between:
+    """A length of time within bounds; both count."""
+
+    least: timedelta
+    most: timedelta
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.no_info_after_validator_function(self._bounded, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(schema), **yaml_schema.length(self.least, self.most)}
+
+    def _bounded(self, value: timedelta) -> timedelta:
+        if not self.least <= value <= self.most:
+            raise ValueError(f"must be {words.say_duration(self.least)} to {words.say_duration(self.most)}")
         return value
 
-    return AfterValidator(bounded)
 
-
-def whole_days(value: timedelta) -> timedelta:
+def _whole_days(value: timedelta) -> timedelta:
     if not timedelta(0) <= value <= 365 * DAY or value % DAY:
         raise ValueError("must be 0 to 365 whole days, for example 5 days")
     return value
@@ -109,7 +131,16 @@ def _number_or_responsible(text: str) -> str:
     try:
         return e164(text)
     except ValueError as error:
+        if meant_responsible(text):
+            raise ValueError(f"'{text[:40]}' is nobody; did you mean {RESPONSIBLE}?") from None
         raise ValueError(f"{error}, or {RESPONSIBLE}") from None
+
+
+def meant_responsible(text: str) -> bool:
+    return nearest(text, [RESPONSIBLE], meant=_RESPONSIBLE) is not None
+
+
+_RESPONSIBLE = dict.fromkeys(("ответственный", "менеджер", "manager", "owner", "encargado"), RESPONSIBLE)
 
 
 def _telephone_key(key: str) -> str:
@@ -155,5 +186,10 @@ PhoneText = Annotated[str, AfterValidator(e164), WithJsonSchema(yaml_schema.PHON
 Connected = Annotated[str, AfterValidator(_number_or_responsible), WithJsonSchema(yaml_schema.CONNECTED)]
 Name = Annotated[
     str, like(r"[a-z][a-z0-9_]{0,29}", "a name; write small Latin letters, digits and _, for example renew")
+]
+WholeDays = Annotated[
+    Duration,
+    AfterValidator(_whole_days),
+    WithJsonSchema({**yaml_schema.length(timedelta(0), 365 * DAY), "examples": ["5 days"]}),
 ]
 RingFor = Annotated[Duration, between(RING_LEAST, RING_MOST)]

@@ -391,7 +391,8 @@ def main() -> None:
 
 
 def _run() -> int:
-    from dialer.errors import DialerError
+    from dialer.errors import CampaignError, DialerError
+    from dialer.quoting import shown
     from dialer.secrecy import without_secrets
 
     before = sys.stdout
@@ -401,6 +402,9 @@ def _run() -> int:
         if sys.stdout is not before:
             return 0  # typer has found that nobody reads it any more
         return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except CampaignError as error:
+        print(without_secrets("\n".join(map(shown, error.mistakes))), file=sys.stderr)
+        return 1
     except DialerError as error:
         print(without_secrets(str(error)), file=sys.stderr)
         return 1

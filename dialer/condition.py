@@ -200,7 +200,29 @@ def _all(raw: Any, path: Path, depth: int) -> Condition:
     return Condition(tuple(each(raw, part).values()))
 
 
+_MEANT = {
+    "or": "any", "или": "any", "либо": "any", "either": "any", "one_of": "any", "o": "any",
+    "not": "none", "не": "none", "ни": "none", "neither": "none", "nor": "none",
+    "and": "all", "и": "all", "all": "all", "all_of": "all", "both": "all", "y": "all",
+}  # fmt: skip
+"""Words of other languages and programs for `any` and `none`, and for what needs no word."""
+
+
+def _refuse_other_words(name: str, said: Any) -> None:
+    meant = _MEANT.get(plain(name))
+    if meant == "all":
+        raise ValueError(f"'{name[:40]}' is not needed: all lines must hold; write them below each other")
+    if meant is not None:
+        raise ValueError(f"'{name[:40]}' is written {meant}, with a list of lines: {meant}: {_LIKE}")
+    if name in ("any", "none") and not isinstance(said, dict | list):
+        raise ValueError(f"holds a list of lines, not one value; write for example {name}: {_LIKE}")
+
+
+_LIKE = "[{Тариф: Стандарт}, {Город: Москва}]"
+
+
 def _part(name: str, said: Any, path: Path, depth: int) -> Line | Group:
+    _refuse_other_words(name, said)
     if name in ("any", "none") and isinstance(said, dict | list):
         maps = said if isinstance(said, list) else [said]
         if not maps:
@@ -219,14 +241,27 @@ def _tests(said: Any) -> tuple[Test, ...]:
         if not said:
             raise ValueError("is empty; write for example {at_least: 10000}")
         return tuple(each(said, _test).values())
+    compared = re.fullmatch(r"\s*([<>]=?|[!=]=|<>|=|≥|≤|≠)\s*(\S.*)", said) if isinstance(said, str) else None
+    if compared is not None:
+        how, wanted = _SIGNS[compared[1]], compared[2].strip()[:40]
+        raise ValueError(f"would be compared as a text; write {{{how}: {wanted}}}")
     if isinstance(said, str) and said.strip().lower() in (How.filled, How.empty):
         return (Test(How(said.strip().lower())),)
     return (_test(How.is_, said),)
 
 
+_SIGNS = {
+    ">": How.more_than, "<": How.less_than, ">=": How.at_least, "<=": How.at_most, "≥": How.at_least, "≤": How.at_most,
+    "=": How.is_, "==": How.is_, "!=": How.not_, "<>": How.not_, "≠": How.not_,
+}  # fmt: skip
+"""Signs of other languages."""
+
+
 def _test(name: str, said: Any) -> Test:
     known = [how.value for how in How if how not in (How.filled, How.empty)]
     if name not in known:
+        if name in _SIGNS:
+            raise ValueError(f"is nothing a field can be asked; '{name}' is written {_SIGNS[name]}")
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}"
         raise ValueError(f"is nothing a field can be asked; {hint}")
@@ -266,6 +301,10 @@ def _day(text: str) -> RelativeDay | None:
 
 def _refuse_contradictions(tests: Sequence[Test]) -> None:
     """Bounds that leave nothing between them, and what is wanted and refused at once."""
+    without = frozenset[str]().union(*(one.spellings for one in tests if one.how is How.does_not_contain))
+    for one in tests:
+        if one.how is How.contains and one.spellings <= without:
+            raise ValueError(f"contains and does_not_contain {one.wanted[0][:40]} at once; remove one of them")
     refused = frozenset[str]().union(*(one.spellings for one in tests if one.how is How.not_))
     for one in tests:
         if one.how is How.is_ and one.spellings <= refused:

@@ -71,6 +71,11 @@ def erase(
     return database.write(work)
 
 
+def refuse_what_is_under_way(database: Database, person: Person) -> None:
+    """Raises StillBusy."""
+    database.read(lambda c: _refuse_what_is_under_way(c, [row.id for row in c.execute(person.targets)]))
+
+
 def erase_old(database: Database, *, ended_before: date) -> int:
     """Whose contract ended before that day, and of whom nothing is owed. Returns how many people's reasons."""
     unwritten = sa.select(entries.c.id).where(entries.c.target_id == targets.c.id, entries.c.state != "written")

@@ -33,7 +33,8 @@ def all_outcomes(campaign: Campaign, now: datetime) -> Iterator[tuple[str, Tries
 
 
 def usual_outcomes(campaign: Campaign, now: datetime, number: str = NUMBER) -> Iterator[tuple[str, Tries]]:
-    """Each answer, a transfer that nobody took, and each disposition with the next try that this campaign makes."""
+    """Each answer, a transfer that nobody took, and each disposition with the next try that this campaign makes;
+    without it, too, where an outcome waits for the end."""
     made = {"number": number, "answered_by": "human"}
     for key, choice in campaign.keys.items():
         became = Disposition.do_not_call if choice.answer == "do_not_call" else Disposition.reached
@@ -49,6 +50,8 @@ def usual_outcomes(campaign: Campaign, now: datetime, number: str = NUMBER) -> I
         one = attempt(disposition, now, number=number, talked=talked, counts=disposition not in NOT_A_DIAL)
         again = campaign.retry_after(disposition) if campaign.at_most > 1 else None
         yield disposition.value, (one,) if again is None else (one, waiting(now + again))
+        if again is not None and disposition in campaign.outcomes:
+            yield f"{disposition.value}, in the end", (one,)
 
 
 def attempt(disposition: Disposition, now: datetime, **more: Any) -> Any:

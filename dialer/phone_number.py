@@ -39,6 +39,8 @@ _KINDS = {
     PhoneNumberType.UAN: "company",
     PhoneNumberType.VOICEMAIL: "voicemail",
 }
+_DEAR = {"premium rate", "shared cost"}
+NO_NUMBER = "is not a number that exists"
 _RUNG = {"mobile", "fixed", "fixed or mobile", "voip"}
 
 # Country codes of satellites and international networks: no region of their own.
@@ -60,6 +62,15 @@ def why_not(phone: PhoneNumber, *, countries: Collection[str] = ()) -> str | Non
         return f"{mask(phone.number)} is a {phone.kind} number"
     if countries and phone.region not in countries:
         return f"{mask(phone.number)} is a number of {phone.region}, which is not among the campaign's `countries`"
+    return None
+
+
+def why_not_shown(phone: PhoneNumber) -> str | None:
+    """Why nobody may see this number as the caller's; None where they may."""
+    if not phone.valid:
+        return NO_NUMBER
+    if phone.kind in _DEAR:
+        return f"is a {phone.kind} number: whoever rings back would pay for it; show an ordinary number of yours"
     return None
 
 

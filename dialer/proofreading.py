@@ -13,7 +13,9 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
-from dialer.campaign import OPT_OUT, Campaign
+from dialer.campaign import Campaign
+from dialer.campaign_languages import spoken_in
+from dialer.campaign_script import OPT_OUT
 from dialer.hearing import AT_ONCE, PAGE_MOST, Page, pages
 from dialer.made_up import all_outcomes
 from dialer.outcomes import due
@@ -45,6 +47,9 @@ _SIGNS = {
     "#": r"#|решётк|решетк|диез|\bhash|\bpound|almohadilla|numeral",
 }
 
+_BRACE = "[{}]"
+_MARKUP = r"</?[a-zA-Z?!][^<>]*>|&(?:[a-z]{2,8}|#[0-9]{1,6});"
+
 OFFERS = ("скидк", "акци", "выгодн", "спецпредложен", "discount", "special offer", "upgrade", "descuento", "oferta")
 
 
@@ -55,6 +60,7 @@ class Remark:
     text: str
     template: str | None = None
     line: int = 0
+    column: int = 1
     path: tuple[str | int, ...] = ("template",)
 
 
@@ -65,6 +71,8 @@ class Proof:
     opening: float = 0.0
     path: tuple[str | int, ...] = ("template",)
     doubts: list[Remark] = field(default_factory=list)
+    spoken: set[tuple[str, str]] = field(default_factory=set)
+    """Templates that were read before, and the language in which."""
     _mistakes: dict[tuple[Any, ...], Remark] = field(default_factory=dict)
 
     @property
@@ -73,7 +81,11 @@ class Proof:
 
     def note(self, error: WordsError) -> None:
         known = error.template is not None and error.line > 0
-        remark = Remark(str(error), error.template, error.line) if known else Remark(str(error), path=self.path)
+        remark = (
+            Remark(str(error), error.template, error.line, error.column)
+            if known
+            else Remark(str(error), path=self.path)
+        )
         # what cannot be worked out is the same mistake for everybody, with another name in it
         gist = remark.text.partition("cannot be worked out")[0]
         if known:  # and the same whichever block says it: a machine is mostly told the greeting
@@ -85,11 +97,13 @@ def proofread(campaign: Campaign, texts: Mapping[str, str], *, with_script: bool
     """`with_script`: False where the campaign's script is wrong, so that what is said cannot be known."""
     proof = Proof()
     _proofread(campaign, texts, proof, with_script=with_script)
+    proof.spoken.add((campaign.template, campaign.language))
     for name, tongue in campaign.tongues.items():
         proof.path = ("languages", name, "template")
         own = {"language": tongue.language, "template": tongue.template, "voice": tongue.voice, "languages": None}
         # managers read in the campaign's own language
         _proofread(campaign.model_copy(update=own), texts, proof, with_script=with_script, only_spoken=True)
+        proof.spoken.add((tongue.template, tongue.language))
     return proof
 
 
@@ -129,7 +143,7 @@ def _proofread(
         proof.opening = max((next(pages(script)).seconds for script in scripts), default=proof.opening)
         for error in _too_long(campaign, listener, scripts):
             proof.note(error)
-        proof.doubts += _odd_words(campaign, listener, words.extends)
+        proof.doubts += _odd_words(campaign, listener, words.extends, proof)
         proof.doubts += _doubts(campaign, listener, proof.path)
 
 
@@ -139,11 +153,14 @@ class Listener:
     def __init__(self, words: Words) -> None:
         self._words = words
         self.blocks, self.own_blocks, self.called = words.blocks, words.own_blocks, words.called
+        self.place_of, self.place_within, self.place_of_base = words.place_of, words.place_within, words.place_of_base
         self.said: dict[str, str] = {}
         self.named: set[str] = set()
         """Answers whose keys the greeting and the menu take from `keys`."""
         self._knew: dict[str, Mapping[str, Any]] = {}
         self._refused: list[WordsError] = []
+        self.failed: set[str] = set()
+        """Blocks that could not be said."""
         self._others: list[Listener] = []
 
     def say(self, block: str, context: Mapping[str, Any]) -> str:
@@ -165,6 +182,7 @@ class Listener:
         try:
             return str(write(block, context))
         except WordsError as error:
+            self.failed.add(block)
             self.refuse(error)
             return "…"
 
@@ -176,8 +194,17 @@ class Listener:
         unknown = list(self._words.unknown(self._knew))
         known = {(one.template, _no_such(one)) for one in unknown}
         others = [error for other in self._others for error in other.mistakes()]
-        new = [one for one in self._refused if _no_such(one) is None or (one.template, _no_such(one)) not in known]
+        lines = {(one.template, one.line) for one in unknown}
+        new = [self._placed(one) for one in self._refused if not _is_told(one, known, lines)]
         return [*unknown, *new, *others]
+
+    def _placed(self, error: WordsError) -> WordsError:
+        """Silence has a place, where the block stands in the campaign's own template."""
+        silent = re.match(r"nothing is said in '(\w+)'", str(error))
+        if silent is None or error.template is not None or silent[1] not in self.own_blocks:
+            return error
+        line, column = self.place_of(silent[1])
+        return WordsError(str(error), template=self._words.name, line=line, column=column)
 
 
 class _Keys(dict[str, str]):
@@ -204,9 +231,18 @@ class _Keys(dict[str, str]):
         return super().values()
 
 
+def _is_told(error: WordsError, known: set[tuple[Any, Any]], lines: set[tuple[Any, int]]) -> bool:
+    """By what is not there: as that, or as what became of it in the same line."""
+    name = _no_such(error)
+    if name is not None and (error.template, name) in known:
+        return True
+    there_is_no = str(error).partition("': ")[2].startswith("there is no")
+    return not there_is_no and (error.template, error.line) in lines
+
+
 def _no_such(error: WordsError) -> str | None:
-    found = re.search(r"there is no '([^']+)'", str(error))
-    return None if found is None or error.template is None else found[1]
+    found = re.search(r"there is no '([^']+)'|'([^']+)' may not be used", str(error))
+    return None if found is None or error.template is None else found[1] or found[2]
 
 
 def _say_everything(campaign: Campaign, listener: Listener, *, only_spoken: bool) -> list[Script]:
@@ -247,12 +283,13 @@ def _too_long(campaign: Campaign, listener: Listener, scripts: Sequence[Script])
     for page in longest.values():
         if "menu" in page.blocks and "greeting" not in page.blocks and AT_ONCE in longest:
             continue  # a menu that is too long is so in the opening, too
-        line = next((listener.own_blocks[one] for one in _blocks(campaign, page) if one in listener.own_blocks), 0)
+        own = (listener.place_of(one) for one in _blocks(campaign, page) if one in listener.own_blocks)
+        line, column = next(own, (0, 1))
         blocks = " and ".join(f"'{one}'" for one in _blocks(campaign, page) if listener.said.get(one))
         why = (
             f"{blocks} take about {page.seconds:.0f} seconds to say, and nobody listens for over {PAGE_MOST}: say less"
         )
-        yield WordsError(why, template=campaign.template, line=line)
+        yield WordsError(why, template=campaign.template, line=line, column=column)
 
 
 def names_key(menu: str, key: str) -> bool:
@@ -275,25 +312,41 @@ def _lacks_a_block(error: WordsError) -> bool:
     return error.template is None and str(error).startswith("there is no block '")
 
 
-def _odd_words(campaign: Campaign, listener: Listener, extends: Sequence[str]) -> Iterator[Remark]:
+def _odd_words(campaign: Campaign, listener: Listener, extends: Sequence[str], proof: Proof) -> Iterator[Remark]:
     own = f"base.{campaign.language}.j2"
     for base in extends:
-        if base != own and re.fullmatch(r"base\.[a-z]{2}\.j2", base) is not None:
+        language = base.removeprefix("base.").removesuffix(".j2")
+        # where the name tells it, too, the campaign is told
+        if base == own or base != f"base.{language}.j2" or spoken_in(campaign.template) == language:
+            continue
+        if (campaign.template, language) in proof.spoken:
+            # to others it is right
+            why = f"'{campaign.template}' extends {base}; write  language: {language}, or name another"
+            yield Remark(why, path=proof.path)
+        elif re.fullmatch("[a-z]{2}", language) is not None:
             why = f'the words are {campaign.language}, but extend {base}; write {{% extends "{own}" %}}'
-            yield Remark(why, campaign.template, 1)
+            yield Remark(why, campaign.template, *listener.place_of_base(base))
     for block, text in listener.said.items():
-        if block in listener.own_blocks and re.search(r"[{}]", text) is not None:
+        if block not in listener.own_blocks:
+            continue
+        if re.search(_BRACE, text) is not None:
             why = f"the block '{block}' says a brace aloud; a value is written {{{{ between two of them }}}}"
-            yield Remark(why, campaign.template, listener.own_blocks[block])
+            yield Remark(why, campaign.template, *listener.place_within(block, _BRACE))
+        markup = re.search(_MARKUP, text) if block != "call_subject" else None
+        if markup is not None:
+            why = f"the block '{block}' says {markup[0][:20]} aloud: words are plain text; remove it"
+            yield Remark(why, campaign.template, *listener.place_within(block, _MARKUP))
 
 
 def _doubts(campaign: Campaign, listener: Listener, words_at: tuple[str | int, ...]) -> Iterator[Remark]:
     known = {*BLOCKS, *listener.said, *listener.called, *(f"after_{one.answer}" for one in campaign.keys.values())}
-    for block, line in sorted(listener.own_blocks.items(), key=lambda one: one[1]):
+    for block in sorted(listener.own_blocks, key=listener.own_blocks.__getitem__):
         if block not in known:
-            yield Remark(f"the block '{block}' is never said{near(block, known)}", campaign.template, line)
+            why = f"the block '{block}' is never said{near(block, known)}"
+            yield Remark(why, campaign.template, *listener.place_of(block))
     menu = f"{listener.said.get('greeting', '')} {listener.said.get('menu', '')}"
-    for answer, key in campaign.key_of.items():
+    told = listener.said.get("menu") and listener.failed.isdisjoint(("greeting", "menu"))
+    for answer, key in campaign.key_of.items() if told else ():
         if answer not in listener.named and not names_key(menu, key):
             whose = "the words" if words_at == ("template",) else f"the words of {campaign.template}"
             why = f"{whose} do not name the key {key} ({answer}); write {{{{ keys.{answer} }}}}"

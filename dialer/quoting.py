@@ -45,9 +45,10 @@ def _part(mistake: Mistake) -> tuple[int, str]:
 
 def _marked(mistake: Mistake, rest: str) -> str:
     """What the message names, where it stands here; else a word."""
-    named = re.search("'([^']+)'", mistake.text)
-    if named is not None and rest.startswith(named[1]):
-        return named[1]
+    for named in re.findall("'([^']+)'", mistake.text):
+        for stands in (named, f"'{named}'", f'"{named}"'):
+            if rest.startswith(stands):
+                return str(stands)
     word = re.match(r"[^\W_][\w-]*|.", rest)
     return word[0] if word is not None else ""
 

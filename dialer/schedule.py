@@ -110,7 +110,7 @@ def _same_hour_since(c: sa.Connection, campaign: Campaign, since: datetime, at: 
 @lru_cache(maxsize=100)
 def _hour_of(name: str, yaml: str, templates: str) -> tuple[time, str] | None:
     try:
-        campaign, _ = from_version(name, yaml, json.loads(templates))
+        campaign, _ = from_version(name, yaml, json.loads(templates), stored=True)
     except CampaignError:
         return None
     return campaign.read_at, campaign.time_zone

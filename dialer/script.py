@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass
 
@@ -84,3 +86,13 @@ def to_json(script: Script) -> str:
 
 def from_json(text: str) -> Script:
     return _SCRIPT.validate_json(text)
+
+
+def says_of(script: Script) -> Iterator[Say]:
+    ask = script.ask
+    parts: list[Say | Play] = [*script.greeting, *(script.voicemail or ()), *script.apology]
+    if ask is not None:
+        parts += [*ask.menu, *ask.not_understood, *ask.silent]
+        for choice in ask.choices:
+            parts += [*choice.then, *(choice.connect.nobody if choice.connect is not None else ())]
+    return (part for part in parts if isinstance(part, Say) and part.text.strip())

@@ -23,6 +23,11 @@ def nearest(word: str, known: Iterable[str], *, meant: dict[str, str] | None = N
     return by_plain[near[0]] if near else None
 
 
+def alike(word: str, other: str) -> float:
+    """1 for what is the same."""
+    return difflib.SequenceMatcher(None, plainly(word), plainly(other)).ratio()
+
+
 def plainly(word: str) -> str:
     """Without what a person takes for no difference."""
     one = "_".join(word.replace("\u00a0", " ").strip().casefold().replace("-", " ").replace("_", " ").split())

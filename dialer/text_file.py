@@ -66,10 +66,20 @@ def _not_utf_8(file: str, data: bytes, error: UnicodeDecodeError) -> tuple[str, 
         text, it_is = data.decode("utf-8", "replace"), ""
     elif high:
         # in Cyrillic such bytes stand side by side; as letters with accents they stand alone
-        text, it_is = data.decode("cp1251", "replace"), ", it seems to be Windows-1251"
+        name, called = _cyrillic(data)
+        text, it_is = data.decode(name, "replace"), f", it seems to be {called}"
     else:
         text, it_is = data.decode("cp1252", "replace"), ", it seems to be Windows-1252"
     return _lines(text), Mistake(file, line, column, f"is not UTF-8 from here on{it_is}; save it as UTF-8")
+
+
+def _cyrillic(data: bytes) -> tuple[str, str]:
+    """By where its small letters stand, which are most of a text."""
+    small = {
+        ("cp1251", "Windows-1251"): range(0xE0, 0x100), ("koi8-r", "KOI8-R"): range(0xC0, 0xE0),
+        ("cp866", "DOS (866)"): range(0xA0, 0xB0),
+    }  # fmt: skip
+    return max(small, key=lambda one: sum(byte in small[one] for byte in data[:4_000]))
 
 
 def _lines(text: str) -> str:

@@ -11,8 +11,9 @@ from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from dialer.call import Disposition
-from dialer.campaign import OPT_OUT, Campaign
+from dialer.campaign import Campaign
 from dialer.campaign_outcomes import Line
+from dialer.campaign_script import OPT_OUT
 from dialer.campaign_values import RESPONSIBLE
 from dialer.phone_number import read_all, why_not
 from dialer.script import Ask, Choice, Connect, Say, Script

@@ -41,6 +41,10 @@ def say_duration(length: timedelta) -> str:
     return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
 
 
+def say_days(days: int) -> str:
+    return "1 day" if days == 1 else f"{days} days"
+
+
 def time_of_day(text: str) -> time:
     match = re.fullmatch(r"([0-9]{1,2}):([0-9]{2})", text.strip())
     if match is None or int(match[1]) > 23 or int(match[2]) > 59:
@@ -52,6 +56,9 @@ def hours(text: str) -> Hours:
     """`closed` is none at all."""
     if text.strip() == "closed":
         return ()
+    meant = _meant_hours(text)
+    if meant:
+        raise ValueError(f"'{text[:40]}' is not written as hours are; write {meant}")
     spans = []
     for part in _plain_dashes(text).split(","):
         opens, dash, closes = part.strip().partition("-")
@@ -86,7 +93,7 @@ def day(text: str) -> date:
         # fromisoformat alone reads weeks, too
         return date.fromisoformat(text.strip() if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text.strip()) else "")
     except ValueError:
-        raise ValueError(f"'{text[:40]}' is not a date; write {_meant_day(text)}") from None
+        raise ValueError(f"'{text[:40]}' is not a date; write {meant_day(text)}") from None
 
 
 def relative_day(text: str) -> RelativeDay:
@@ -101,8 +108,12 @@ def relative_day(text: str) -> RelativeDay:
     try:
         return RelativeDay(day(said))
     except ValueError:
-        hint = "write for example 2026-12-31, today, 30 days ago, in 2 weeks"
-        raise ValueError(f"'{text[:40]}' is not a day; {hint}") from None
+        if match is not None and match[1] is None:
+            hint = f"{said} ago, or in {said}"
+        else:
+            hint = meant_day(text).removeprefix("for example 2026-12-31")
+        hint = hint or "for example 2026-12-31, today, 30 days ago, in 2 weeks"
+        raise ValueError(f"'{text[:40]}' is not a day; write {hint}") from None
 
 
 _NEAR_TODAY = {"today": 0, "yesterday": -1, "tomorrow": 1}
@@ -124,9 +135,15 @@ def whole_number(text: str) -> int:
     return int(text)
 
 
+def _with_a_point(text: str) -> str:
+    """Of a number with a decimal comma; empty for all else."""
+    found = re.fullmatch(r"([0-9]{1,7}),([0-9]{1,6})", text.strip())
+    return "" if found is None else f"{found[1]}.{found[2]}"
+
+
 def number(text: str) -> float:
     if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text.strip()) is None:
-        raise ValueError(f"'{text[:40]}' is not a number; write for example 1 or 0.5")
+        raise ValueError(f"'{text[:40]}' is not a number; write {_with_a_point(text) or 'for example 1 or 0.5'}")
     return float(text)
 
 
@@ -135,7 +152,8 @@ def money(text: str) -> int:
     match = re.fullmatch(r"([0-9]{1,7})(?:\.([0-9]{1,6}))?", text.strip())
     found = 0 if match is None else int(match[1]) * 1_000_000 + int((match[2] or "").ljust(6, "0"))
     if not found:
-        raise ValueError(f"'{text[:40]}' is not an amount of money; write for example 50 or 0.05")
+        hint = _with_a_point(text) or "for example 50 or 0.05"
+        raise ValueError(f"'{text[:40]}' is not an amount of money; write {hint}")
     return found
 
 
@@ -153,6 +171,11 @@ _UNITS_MEANT = {
     "day": ("d", "д", "дн", "день", "дня", "дней", "сутки", "dia", "dias", "día", "días"),
     "week": ("w", "нед", "неделя", "недели", "недель", "semana", "semanas"),
 }
+_NO_UNITS = {
+    30: ("mo", "month", "months", "мес", "месяц", "месяца", "месяцев", "mes", "meses"),
+    365: ("y", "yr", "year", "years", "год", "года", "лет", "año", "años"),
+}
+"""Lengths that differ, and the days that are written instead."""
 _DAYS_MEANT = {
     "пн": "mon", "вт": "tue", "ср": "wed", "чт": "thu", "пт": "fri", "сб": "sat", "вс": "sun", "понедельник": "mon",
     "вторник": "tue", "среда": "wed", "четверг": "thu", "пятница": "fri", "суббота": "sat", "воскресенье": "sun",
@@ -167,11 +190,35 @@ def _meant_duration(text: str) -> str:
         near = difflib.get_close_matches(found[2], UNITS, n=1)
         unit = next((unit for unit, others in _UNITS_MEANT.items() if found[2] in others), near[0] if near else None)
         if unit is not None:
-            count = found[1].replace(",", ".")
-            return f"{count} {unit}" if count == "1" else f"{count} {unit}s"
+            return _so_many(found[1], unit)
+        longer = next((days for days, others in _NO_UNITS.items() if found[2] in others), None)
+        if longer is not None and re.fullmatch("[0-9]{1,3}", found[1]):
+            return f"{int(found[1]) * longer} days"
+        return " or ".join(_so_many(found[1], unit) for unit in ("minute", "hour", "day"))
     if found is not None:
-        return f"the unit, too: {found[1]} seconds, {found[1]} minutes"
+        return f"the unit, too: {_so_many(found[1], 'second')}, {_so_many(found[1], 'minute')}"
     return "for example 20 minutes, 3 hours, 1 day"
+
+
+def _so_many(count: str, unit: str) -> str:
+    count = count.replace(",", ".")
+    return f"{count} {unit}" if count == "1" else f"{count} {unit}s"
+
+
+def _meant_hours(text: str) -> str:
+    """Of hours with words between them, or set apart with a semicolon; empty for all else."""
+    if len(text) > 200 or re.search(r";|[^\W\d_]", text) is None:
+        return ""
+    plain = re.sub(r"^\s*(from|с|de)\b|\bч(ас(а|ов)?)?\b\.?|\bh\b", " ", _plain_dashes(text).lower())
+    plain = re.sub(r"\s+(to|until|till|до|по|a|hasta)\s+", "-", plain)
+    plain = re.sub(r";|,?\s+(and|и|y)\s+(с\s+|from\s+|de\s+)?", ",", plain)
+    spans = []
+    for part in plain.split(","):
+        ends = [_meant_time(end) for end in part.split("-")]
+        if len(ends) != 2 or any(end.startswith("for example") for end in ends):
+            return ""
+        spans.append("-".join(ends))
+    return ", ".join(spans)
 
 
 def _meant_time(text: str) -> str:
@@ -190,7 +237,7 @@ def _meant_weekday(name: str) -> str:
     return f"did you mean {meant}? " if meant else ""
 
 
-def _meant_day(text: str) -> str:
+def meant_day(text: str) -> str:
     found = re.fullmatch(r"([0-9]{1,2})[./-]([0-9]{1,2})[./-]([0-9]{4})", text.strip())
     if found is None:
         found = re.fullmatch(r"([0-9]{4})[./-]([0-9]{1,2})[./-]([0-9]{1,2})", text.strip())

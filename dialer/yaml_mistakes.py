@@ -44,6 +44,7 @@ _HINTS = {
     " begins with a hyphen and a blank into quotes",
     "mapping keys are not allowed": "put a text that begins with ? into quotes",
     "alphabetic or numeric": "put a text that begins with *, & or ! into quotes",
+    "expected URI": "put a text that begins with ! into quotes; in a condition whatever is not X is written {not: X}",
     "escape": "in double quotes \\ begins a special character; write \\\\, or use single quotes",
     "comment or a line break": "after | or > the text begins on the next line; put a text that begins with | or >"
     " into quotes",
@@ -83,8 +84,22 @@ def _odd_blank(lines: Sequence[str], at: Place) -> Said | None:
     return None
 
 
+def _no_plain_key(line: str, number: int) -> Said | None:
+    """It begins with a sign that means something to YAML, or holds one."""
+    bare = line.lstrip()
+    if bare.startswith(("*", "&", "!")):
+        return number, _indent(line), f'a text that begins with {bare[0]} is put into quotes:  "{bare[0]}": …'
+    found = re.match(r"\s*[^\s\"'#:{\[][^\"'#:]*?\s+(#)[^:]*:(?:\s|$)", line[:300])
+    if found is not None:
+        return number, found.start(1), "a # behind a blank begins a comment; put a name that holds one into quotes"
+    return None
+
+
 def _no_colon(lines: Sequence[str], at: Place) -> Said:
     line = _line(lines, at[0])
+    special = _no_plain_key(line, at[0])
+    if special is not None:
+        return special
     glued = re.match(r"\s*[\w-]+:(?=\S)", line)
     if glued is not None:
         return at[0], glued.end(), "a blank is missing after the colon; write  key: value"
@@ -102,6 +117,9 @@ def _stray_colon(lines: Sequence[str], at: Place, quotes: Iterable[Place]) -> Sa
     if indent > upper:
         why = f"this line is indented further than line {above + 1}, which has a value already; give both one indent"
         return at[0], indent, why
+    special = _no_plain_key(_line(lines, above), above)
+    if special is not None:
+        return special
     glued = re.match(r"\s*[\w-]+:(?=\S)", _line(lines, above))
     if glued is not None:
         return above, glued.end(), "a blank is missing after the colon; write  key: value"
@@ -153,12 +171,10 @@ def _wrong_indent(lines: Sequence[str], at: Place, around: Place | None, problem
         )
     if re.search(r"found '?[\]},]", problem):
         return *at, f"this {line[at[1] : at[1] + 1]} closes nothing; remove it, or put the text into quotes"
-    if before.lstrip().startswith(("*", "&", "!")):
-        return (
-            at[0],
-            len(line) - len(line.lstrip()),
-            (f'a text that begins with {before.lstrip()[0]} is put into quotes:  "*": …'),
-        )
+    for number in (at[0], at[0] - 1):
+        special = _no_plain_key(_line(lines, number), number)
+        if special is not None:
+            return special
     if around is not None and _line(lines, around[0])[around[1] : around[1] + 1] == "-":
         return *at, f"a list has begun in line {around[0] + 1}; begin this line with a hyphen too, or indent it less"
     place = (at[0], _indent(line)) if not before else at

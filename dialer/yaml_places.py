@@ -44,7 +44,8 @@ _NO_TEXT = re.compile("[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U000
 
 # What is said of a key, whatever its value is.
 _OF_THE_KEY = re.compile(
-    "^(unknown key|is no outcome|is empty|is missing|is the same as|is no day|no number that)"
+    "^(unknown key|is no outcome|is nothing a field|is empty|is missing|is the same as|is no day|no number that"
+    "|must be 1 to 30 whole days|belongs below)"
     "|^numbers of .* are not rung|has hours already"
 )
 
@@ -67,13 +68,17 @@ class Read:
     places: dict[Path, tuple[int, int]] = field(default_factory=dict)
     mistakes: list[Mistake] = field(default_factory=list)
     unknown: set[Path] = field(default_factory=set)
-    """Where a reference leads nowhere, which is told already."""
+    """Where a reference leads nowhere, or a tag stands, which is told already."""
 
+    doubtful: set[Path] = field(default_factory=set)
+    """What stands there twice: one of them is read, and nobody knows whether it is the one that is meant."""
     scalars: dict[Path, _Scalar] = field(default_factory=dict)
     """Values that are not empty."""
 
     def place_for(self, path: Path, text: str) -> tuple[int, int]:
         """Of the part that a mistake is about: of the value, where it is one; else of the key."""
+        if path and path[-1] == 0 and path not in self.places:
+            path = path[:-1]  # one value may stand for a list of one
         scalar = self.scalars.get(path)
         if scalar is None or _OF_THE_KEY.search(text) is not None:
             return self.place(path)
@@ -81,7 +86,7 @@ class Read:
         if about is not None and about[1] == path[-1] != scalar.text:
             return self.place(path)
         named = re.match("'([^']+)'", text)
-        if named is not None and named[1] not in scalar.text and named[1] in str(path[-1]):
+        if named is not None and named[1] not in scalar.text and named[1] in str(path[-1]).lower():
             return self.place(path)
         within = scalar.text.find(named[1]) if named is not None and scalar.plain else 0
         return scalar.line, scalar.column + max(within, 0)
@@ -187,7 +192,11 @@ class _Builder:
     def _new(self, event: Any, path: Path, depth: int) -> Any:
         tag = event.tag
         if tag and str(tag) not in _TAGS:
-            self._complain(event, path, f"has the tag {_tag(str(tag))}; tags are not used here: remove it")
+            said = _tag(str(tag))
+            negated = len(path) > 2 and path[1] in ("where", "skip_when")
+            like = f", or write {{not: {said[1:]}}}" if negated and said[1:2] not in ("", "!") else ""
+            self._complain(event, path, f"has the tag {said}; tags are not used here: remove it{like}")
+            self._read.unknown.add(path)
         if isinstance(event, ScalarEvent):
             line, column = event.start_mark.line + 1, event.start_mark.column + 1
             if event.value:
@@ -214,6 +223,7 @@ class _Builder:
                 if name is not None:
                     first = self._read.places[(*path, name)][0]
                     self._complain(key, (*path, name), f"stands there twice, first in line {first}; remove one of them")
+                    self._read.doubtful.add((*path, name))
                 # it is read, and its mistakes are told at a place that nobody asks for
                 self._value(next(self._events), (*path, "\0"), depth + 1)
                 continue

@@ -5,7 +5,10 @@ An editor reads `3` and `+74950000000` as numbers and `true` as a yes, where we 
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
+
+from dialer.words import UNITS, say_duration
 
 Schema = dict[str, Any]
 
@@ -36,10 +39,11 @@ PHONE: Schema = {
     "type": ["string", "integer"], "pattern": r"^\+[0-9 ()\u00a0-]{7,25}$", "examples": ["+74951234567"],
 }  # fmt: skip
 CALLER_IDS: Schema = {
-    "type": "object", "additionalProperties": False, "minProperties": 1,
+    "type": "object", "additionalProperties": False,
     "patternProperties": {
         r"^([A-Z]{2}|\+[0-9 ()\u00a0-]{1,20})$": {
-            "anyOf": [PHONE, {"type": "array", "items": PHONE}], "description": "Your numbers that they see.",
+            "anyOf": [PHONE, {"type": "array", "minItems": 1, "items": PHONE}],
+            "description": "Your numbers that they see.",
         },
     },
     "examples": [{"KZ": "+77271234567"}],
@@ -48,8 +52,10 @@ MONEY: Schema = {
     "type": ["number", "string"], "pattern": r"^ *[0-9]{1,7}(\.[0-9]{1,6})? *$", "exclusiveMinimum": 0,
     "examples": [0.05, 50],
 }  # fmt: skip
-WHOM: Schema = {"anyOf": [{"const": "responsible"}, {**NUMBER, "minimum": 1}]}
-CONNECTED: Schema = {"anyOf": [{"const": "responsible"}, PHONE]}
+_RESPONSIBLE = "".join(f"[{one.upper()}{one}]" for one in "responsible")
+RESPONSIBLE: Schema = {"anyOf": [{"const": "responsible"}, {"type": "string", "pattern": rf"^\s*{_RESPONSIBLE}\s*$"}]}
+WHOM: Schema = {"anyOf": [RESPONSIBLE, {**NUMBER, "minimum": 1}]}
+CONNECTED: Schema = {"anyOf": [RESPONSIBLE, PHONE]}
 COUNTRY: Schema = {"type": "string", "pattern": "^[A-Z]{2}$", "examples": ["RU", "KZ", "BY", "ES", "GB", "US"]}
 NEVER: Schema = {"const": "never"}
 NONE: Schema = {"const": "none"}
@@ -84,17 +90,76 @@ TOUCHES: Schema = {
     "examples": [[30, 14, 3]],
 }  # fmt: skip
 COUNTRIES: Schema = {"anyOf": [COUNTRY, {"type": "array", "items": COUNTRY}], "examples": [["KZ", "BY"]]}
+
+
+def length(least: timedelta, most: timedelta) -> Schema:
+    """A part of a unit is let through at both ends."""
+    # editors say it instead of the pattern
+    why = f"must be {say_duration(least)} to {say_duration(most)}, for example 20 minutes or 3 hours"
+    return {"type": "string", "pattern": f"^ *({_lengths(least, most)}) *$", "patternErrorMessage": why}
+
+
+def _lengths(least: timedelta, most: timedelta) -> str:
+    found = []
+    for unit, seconds in UNITS.items():
+        low, high = (int(bound.total_seconds() // seconds) for bound in (least, most))
+        whole = max(low, 1 if least else 0)
+        counts = [rf"0*({_between(whole, high)})(\.[0-9]{{1,6}})?"] if whole <= high else []
+        counts += [r"0+\.[0-9]{1,6}"] if whole > low else []
+        found.append(f"({'|'.join(counts)}) *{unit}s?")
+    return "|".join(found)
+
+
+def _between(low: int, high: int) -> str:
+    """A pattern of the whole numbers from `low` to `high`."""
+    if low == high:
+        return str(low)
+    if len(str(low)) < len(str(high)):
+        edge = int("9" * len(str(low)))
+        return f"{_between(low, edge)}|{_between(edge + 1, high)}"
+    if low // 10 == high // 10:
+        return f"{low // 10 or ''}[{low % 10}-{high % 10}]"
+    parts = []
+    if low % 10:
+        parts.append(_between(low, low // 10 * 10 + 9))
+        low = low // 10 * 10 + 10
+    if high % 10 != 9:
+        parts.append(_between(high // 10 * 10, high))
+        high = high // 10 * 10 - 1
+    if low < high:
+        parts.append(f"({_between(low // 10, high // 10)})[0-9]")
+    return "|".join(parts)
+
+
 CAPS: Schema = {
     "type": "object",
-    "propertyNames": {"pattern": r"^ *[0-9]{1,6}(\.[0-9]{1,6})? *(hour|day|week)s? *$"},
+    "propertyNames": {"pattern": f"^ *({_lengths(timedelta(days=1), timedelta(days=30))}) *$"},
     "properties": {span: {**NUMBER, "minimum": 1, "maximum": 100} for span in ("1 day", "7 days", "30 days")},
     "additionalProperties": {**NUMBER, "minimum": 1, "maximum": 100},
     "examples": [{"1 day": 1, "7 days": 3, "30 days": 6}],
 }  # fmt: skip
+WITHIN: Schema = {
+    "type": "string",
+    "pattern": rf"^ *({_lengths(timedelta(minutes=1), timedelta(days=60))}|({_between(1, 60)}) *working +days?) *$",
+    "examples": ["1 working day", "4 hours", "2 days"],
+}  # fmt: skip
+AS_IT_STANDS: Schema = {"not": {"type": "string", "pattern": "[{][{%]"}}
+_FIELD: Schema = {**TEXT, "minLength": 1, "maxLength": 200, **AS_IT_STANDS}
+FIELDS: Schema = {
+    "type": "object", "minProperties": 1, "additionalProperties": _FIELD, "examples": [{"Последний исход": "renew"}],
+}  # fmt: skip
+ONE_KEY: Schema = {"minProperties": 1, "maxProperties": 1}
+DAY_OR_ALL: Schema = {"anyOf": [{"required": ["a_day"]}, {"required": ["in_all"]}]}
+MENU_KEY: Schema = {
+    "dependencies": {"or_else": ["connect"], "nobody": ["connect"]},
+    "if": {"properties": {"connect": RESPONSIBLE}, "required": ["connect"]},
+    "then": {"required": ["or_else"]},
+}  # fmt: skip
 
 
 def waits(names: tuple[str, ...]) -> Schema:
-    one = {"anyOf": [{**DURATION, "examples": ["20 minutes", "3 hours", "1 day"]}, NEVER]}
+    wait = length(timedelta(seconds=1), timedelta(days=30))
+    one = {"anyOf": [{**wait, "examples": ["20 minutes", "3 hours", "1 day"]}, NEVER]}
     return {"type": "object", "properties": dict.fromkeys(names, one), "additionalProperties": False}
 
 

@@ -116,6 +116,39 @@ def test_a_voice_that_speaks_another_language_is_a_mistake_and_says_which_would_
     assert "Polly.Tatyana" in wrong["text"]
 
 
+@pytest.mark.parametrize("voice", ["Tatyana", "polly.tatyana", "Polly.Tatiana"])
+def test_a_voice_that_is_written_otherwise_is_a_mistake_with_its_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], voice: str
+) -> None:
+    read(tmp_path, starter(voice=voice))
+    [wrong] = told(tmp_path, capsys, 1)["mistakes"]
+    assert wrong["text"] == f"voice: '{voice}' is no voice of Twilio; did you mean Polly.Tatyana?"
+    assert (wrong["line"], wrong["column"]) == (1, 8)
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        ({"ends": "2020-01-31"}, "ends: 2020-01-31 is past: nobody is rung; write a later day, or remove the line"),
+        (
+            {"window": "{mon-fri: 10:00-11:30}"},
+            "zone_unclear: a RU mobile may be in several zones, and zone_unclear: campaign cuts an hour from both ends",
+        ),
+        (
+            {"window": "{mon-fri: 10:00-11:30}", "zone_unclear": "intersection"},
+            "zone_unclear: intersection leaves no moment at which the window is open in all zones; name a field in",
+        ),
+        ({"zone_unclear": "skip"}, "zone_unclear: skip leaves them out; name a field in audience.time_zone"),
+    ],
+)
+def test_a_campaign_that_can_ring_nobody_gets_a_warning(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], lines: dict[str, str], says: str
+) -> None:
+    read(tmp_path, starter(**lines))
+    warnings = [one["text"] for one in told(tmp_path, capsys, 0)["warnings"]]
+    assert [text for text in warnings if says in text], warnings
+
+
 @pytest.mark.parametrize("voice", ["Polly.Maxim", "Google.ru-RU-Chirp3-HD-Aoede", "Somebody.New"])
 def test_a_voice_of_the_language_or_one_that_nobody_knows_is_none(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], voice: str

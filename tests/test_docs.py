@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from dialer.call import AnsweredBy, Disposition, Hangup, Transfer
-from dialer.campaign import RETRIED, USUAL_CAPS
+from dialer.campaign_attempts import RETRIED
 from dialer.campaign_files import read_campaigns
+from dialer.campaign_limits import USUAL_CAPS
 from dialer.campaign_shape import keys_of
 from dialer.cli import app
 from dialer.proofreading import BLOCKS

@@ -14,11 +14,12 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "dialer"
 
 NOUNS = {
-    "audience", "breaker", "call", "caller_ids", "calling_window", "campaign", "campaign_files",
-    "campaign_doubts", "campaign_languages", "campaign_meaning", "campaign_mistakes", "campaign_outcomes",
-    "campaign_schema", "campaign_shape", "campaign_values", "condition", "condition_schema", "cost",
-    "day_parts", "deadline", "errors", "finding", "hearing", "lasting", "made_up", "outcomes",
-    "permission", "phone_number", "proofreading", "quoting",
+    "audience", "breaker", "call", "caller_ids", "calling_window", "campaign", "campaign_attempts",
+    "campaign_audience", "campaign_countries", "campaign_doubts", "campaign_files", "campaign_languages",
+    "campaign_limits", "campaign_meaning", "campaign_mistakes", "campaign_outcomes", "campaign_schema",
+    "campaign_script", "campaign_shape", "campaign_touches", "campaign_values", "campaign_window",
+    "condition", "condition_schema", "cost", "day_parts", "deadline", "errors", "finding", "hearing", "lasting",
+    "made_up", "outcomes", "permission", "phone_number", "proofreading", "quoting",
     "script", "sealing", "secrecy", "spelling", "templates", "text_file", "tokens", "wording", "words", "yaml_mistakes",
     "yaml_places", "yaml_schema",
 }  # fmt: skip

@@ -81,6 +81,42 @@ def test_the_manager_reads_of_every_answer_and_outcome(tmp_path: Path, capsys: p
     assert written["not_placed"]["call_subject"] is None
 
 
+def test_the_manager_reads_what_the_outcomes_owe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    owed = """
+  renew:
+    - task: {title: renew_title, within: 4 hours}
+    - stage: Продление
+    - item: {create: deal, pipeline: Продажи, fields: {Источник: автозвонок}}
+  transfer_failed:
+    - notify: {for: 7, text: Перезвоните срочно}
+  no_answer:
+    - field: {Итог: не ответил}
+"""
+    title = "{% block renew_title %}Продлить: {{ contact.name }}{% endblock %}"
+    file = starter(outcomes=owed).replace("card: contact", "card: deal")
+    read(tmp_path, file, renewal=WORDS + title)
+    written = {one["when"]: one["outcomes"] for one in shown(tmp_path, capsys)["written"]}
+    task, stage, item = written["key 1 (renew)"]
+    assert (task["kind"], task["title"], task["for"], task["within"]) == (
+        "task", "Продлить: Иван Петров", "responsible", "4 hours",
+    )  # fmt: skip
+    assert task["text"].startswith("Кому: Иван Петров, +79161234567\nЧто известно: ")
+    assert stage == {"outcome": "renew", "kind": "stage", "stage": "Продление"}
+    assert item["title"].startswith("Иван Петров: ")
+    assert (item["pipeline"], item["fields"]) == ("Продажи", {"Источник": "автозвонок"})
+    assert written["key 2 (talk)"] == []
+    assert [(one["for"], one["text"]) for one in written["key 2 (talk), and nobody takes it"]] == [
+        ("user 7", "Перезвоните срочно")
+    ]
+    assert written["no_answer"] == []
+    assert written["no_answer, in the end"][0]["fields"] == {"Итог": "не ответил"}
+    assert preview(settings(tmp_path), "renewal", None, json=False) == 0
+    said = capsys.readouterr().out
+    assert "  key 1 (renew): task for responsible, within 4 hours\n      Продлить: Иван Петров\n" in said
+    assert "  key 2 (talk), and nobody takes it: notification for user 7\n      Перезвоните срочно\n" in said
+    assert "  no_answer, in the end: field\n      Итог: не ответил\n" in said
+
+
 def test_a_real_card_is_asked_of_the_portal_with_its_own_name_and_day(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -147,7 +183,7 @@ def test_words_that_fail_for_a_real_card_are_told_at_their_line(tmp_path: Path) 
     said = WORDS.replace("Это компания", "{% if contact.name == 'Анна Ким' %}{{ nobody }}{% endif %} Это компания")
     read(tmp_path, STARTER, renewal=said)
     with OnLoopback([person(15, end=LAST)]) as on:
-        with pytest.raises(CampaignError, match=r"renewal\.ru\.j2:6:1: the block 'greeting': there is no 'nobody'"):
+        with pytest.raises(CampaignError, match=r"renewal\.ru\.j2:6:105: the block 'greeting': there is no 'nobody'"):
             preview(settings(tmp_path, on.webhook_url), "renewal", "contact 15", json=False)
 
 

@@ -50,6 +50,7 @@ def told(scene: Scene, on: OnLoopback, capsys: pytest.CaptureFixture[str]) -> Ca
 
     def tell(conditions: str, run: Callable[[Settings], int], code: int = 0) -> Any:
         audience = AUDIENCE + "".join(f"  {line}\n" for line in conditions.splitlines())
+        # whatever the hour at which this runs
         scene.campaign(audience=audience, window="{mon-sun: 00:00-24:00, holidays: none}")
         capsys.readouterr()
         assert run(settings) == code

@@ -91,8 +91,10 @@ def _owe(database: Database, campaign: str, phone: PhoneNumber, name: str) -> in
     """A target without a card: a negative id, and a touch of its own so that it can be repeated."""
     now = database.now()
     own = -round(now.timestamp() * 1000) % 2_000_000_000
-    running = Store(database).running()[campaign].campaign
-    contract_end = (now + timedelta(days=max(min(running.touches), 1))).date()
+    here = Store(database).running().get(campaign)
+    if here is None:
+        raise SettingsError(f"no version of {campaign} is in force that this program can read; save its file again")
+    contract_end = (now + timedelta(days=max(min(here.campaign.touches), 1))).date()
     first, _, last = name.partition(" ")
     reason = {"campaign": campaign, "contract_end": contract_end, "touch": -own}
 
@@ -160,8 +162,9 @@ def _why_it_waits(c: sa.Connection, *, last: Any, owed: Any, here: Running | Non
     if trunk is not None and trunk.paused_until is not None and trunk.paused_until > soon:
         return f"{trunk.reason} (tried again at {trunk.paused_until:%H:%M:%S} UTC)"
     campaign = c.execute(sa.select(campaigns).where(campaigns.c.name == last.campaign)).one()
-    if campaign.stopped is not None:
-        return str(campaign.stopped)
+    stopped = campaign.stopped or (None if here is None else here.stopped)
+    if stopped is not None:
+        return str(stopped)
     if campaign.paused is not None:
         return f"{campaign.paused}; {ends_it(f'campaign={campaign.name}')} ends the pause"
     if last.due_at > soon or campaign.next_slot_at > soon:

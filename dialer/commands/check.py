@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from json import dumps as json_text
+from zoneinfo import ZoneInfo
 
-from dialer.app import ABILITIES, billed_at_most, crm, why_mute, wrong_voice
-from dialer.calling_window import open_on
+from dialer.app import ABILITIES, billed_at_most, crm, unknown_voice, why_mute, wrong_voice
+from dialer.calling_window import Zones, open_on
+from dialer.campaign import Campaign
 from dialer.campaign_files import CampaignFile, Found, Loaded, Texts, check_file, read_campaigns
 from dialer.clock import Clock
 from dialer.commands.apart import Apart, TooMuch
@@ -42,7 +44,8 @@ def check(settings: Settings, *, online: bool, json: bool) -> int:
         for file in loaded.campaigns.values():
             wrong |= {*_of_file(file, _on_the_portal(settings, file)), *_facts_on_the_portal(settings, file)}
     examples = [mistake for file in loaded.campaigns.values() for mistake in _of_file(file, _examples(file))]
-    warnings = [*loaded.warnings, *examples, *hindrances(settings, loaded)]
+    idle = [mistake for file in loaded.campaigns.values() for mistake in _of_file(file, _rings_nobody(file))]
+    warnings = [*loaded.warnings, *idle, *examples, *hindrances(settings, loaded)]
     if json:
         print_json(
             {
@@ -91,7 +94,7 @@ def _tell(
         print("Bitrix24 was not asked: DIALER_BITRIX24_WEBHOOK_URL is not set", file=sys.stderr)
 
 
-def _of_file(file: CampaignFile, mistakes: list[Mistake]) -> list[Mistake]:
+def _of_file(file: CampaignFile, mistakes: Iterable[Mistake]) -> list[Mistake]:
     return quoted(mistakes, {str(file.path): file.text})
 
 
@@ -112,16 +115,17 @@ def _mute(settings: Settings, campaigns: dict[str, CampaignFile]) -> list[Mistak
     ]
 
 
-def _speaking_another_language(file: CampaignFile) -> Iterator[Mistake]:
-    campaign, read = file.campaign, read_yaml(file.text, str(file.path))
+def _speaking_another_language(file: CampaignFile) -> list[Mistake]:
+    campaign = file.campaign
     if campaign.trunk != "twilio":
-        return  # a voice is whatever the operator's command calls so
+        return []  # a voice is whatever the operator's command calls so
     spoken: dict[tuple[str, ...], tuple[str, str | None]] = {("voice",): (campaign.language, campaign.voice)}
     spoken |= {("languages", name, "voice"): (one.language, one.voice) for name, one in campaign.tongues.items()}
-    for path, (language, voice) in spoken.items():
-        wrong = "" if voice is None else wrong_voice(TAGS[language], voice)
-        if wrong:
-            yield Mistake(str(file.path), *read.place_for(path, wrong), f"{'.'.join(path)}: {wrong}")
+    why = {
+        path: "" if voice is None else unknown_voice(voice) or wrong_voice(TAGS[language], voice)
+        for path, (language, voice) in spoken.items()
+    }
+    return _placed(file, [(path, wrong) for path, wrong in why.items() if wrong])
 
 
 def _too_dear(file: CampaignFile) -> list[Mistake]:
@@ -157,11 +161,9 @@ def _examples(file: CampaignFile) -> list[Mistake]:
     named: list[tuple[tuple[str | int, ...], str | None]] = [(("caller_id",), file.campaign.caller_id)]
     for key, one in file.campaign.keys.items():
         named += [(("script", "keys", key, "connect"), one.connect), (("script", "keys", key, "or_else"), one.or_else)]
-    read = read_yaml(file.text, str(file.path))
-    found = [(path, f"{number} is an example's; write your own") for path, number in named if number in EXAMPLES]
-    return [
-        Mistake(str(file.path), *read.place_for(path, why), f"{'.'.join(map(str, path))}: {why}") for path, why in found
-    ]
+    return _placed(
+        file, [(path, f"{number} is an example's; write your own") for path, number in named if number in EXAMPLES]
+    )
 
 
 def _on_the_portal(settings: Settings, file: CampaignFile) -> list[Mistake]:
@@ -199,16 +201,51 @@ def _facts_on_the_portal(settings: Settings, file: CampaignFile) -> list[Mistake
 
 
 def _hours(file: CampaignFile) -> str:
-    """Of a usual week, so that it does not depend on the day on which somebody asks."""
-    campaign, now = file.campaign, datetime.now(UTC)
-    mobile = example_mobile(campaign.region)
-    zones = zones_of(campaign, () if mobile is None else mobile.zones, None, now)
+    region = file.campaign.region
+    zones, hours = _hours_of_a_mobile(file.campaign)
     if zones.skip:
-        return f"a {campaign.region} mobile is never rung where no field says its zone (zone_unclear: skip)"
-    usual = replace(zones, window=replace(zones.window, holidays=None, closed=frozenset()))
-    hours = max(open_on(usual, now.date() + timedelta(days=ahead)) for ahead in range(7)).total_seconds() / 3600
+        return f"a {region} mobile is never rung where no field says its zone (zone_unclear: skip)"
     unclear = " (zone unclear)" if zones.unclear else ""
-    return f"a {campaign.region} mobile can be rung up to {hours:.1f} hours a day{unclear}"
+    return f"a {region} mobile can be rung up to {hours.total_seconds() / 3600:.1f} hours a day{unclear}"
+
+
+def _hours_of_a_mobile(campaign: Campaign) -> tuple[Zones, timedelta]:
+    """Of a usual week, so that it does not depend on the day on which somebody asks."""
+    now, mobile = datetime.now(UTC), example_mobile(campaign.region)
+    zones = zones_of(campaign, () if mobile is None else mobile.zones, None, now)
+    usual = replace(zones, window=replace(zones.window, holidays=None, closed=frozenset()))
+    return zones, max(open_on(usual, now.date() + timedelta(days=ahead)) for ahead in range(7))
+
+
+def _rings_nobody(file: CampaignFile) -> list[Mistake]:
+    """What is right, and reaches nobody today."""
+    campaign, found = file.campaign, list[tuple[tuple[str, ...], str]]()
+    if campaign.ends is not None and campaign.ends < datetime.now(ZoneInfo(campaign.time_zone)).date():
+        found.append((("ends",), f"{campaign.ends} is past: nobody is rung; write a later day, or remove the line"))
+    zones, hours = _hours_of_a_mobile(campaign)
+    if zones.unclear and (zones.skip or not hours) and campaign.audience.time_zone is None:
+        left = {
+            "skip": "leaves them out", "campaign": "cuts an hour from both ends of the window, and nothing is left",
+            "intersection": "leaves no moment at which the window is open in all zones",
+        }[campaign.zone_unclear]  # fmt: skip
+        why = f"a {campaign.region} mobile may be in several zones, and zone_unclear: {campaign.zone_unclear} {left}"
+        found.append((("zone_unclear",), f"{why}; name a field in audience.time_zone, or widen the window"))
+    return _placed(file, found)
+
+
+def _placed(file: CampaignFile, found: Sequence[tuple[tuple[str | int, ...], str]]) -> list[Mistake]:
+    """At their lines; a key that is not written has the place of the window, which it is about."""
+    if not found:
+        return []
+    read, name = read_yaml(file.text, str(file.path)), str(file.path)
+    return [
+        Mistake(
+            name,
+            *read.place_for(path if path in read.places else ("window",), why),
+            f"{'.'.join(map(str, path))}: {why}",
+        )
+        for path, why in found
+    ]
 
 
 def _row(mistake: Mistake) -> dict[str, object]:

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from json import loads
+from typing import Any
 
 import sqlalchemy as sa
 
-from dialer.app import crm
+from dialer.app import crm, sounds
 from dialer.campaign_store import Store
 from dialer.clock import Clock
+from dialer.commands.last_plan import forget as forget_plans
+from dialer.commands.last_plan import plans_file
 from dialer.commands.looking import open_to_look
 from dialer.commands.output import data, readable, talk
 from dialer.database import Database
 from dialer.erasing import erase as erase_person
-from dialer.errors import DialerError
+from dialer.erasing import refuse_what_is_under_way
+from dialer.errors import DialerError, SettingsError
 from dialer.person import Person, read_person
 from dialer.phone_number import read_all
+from dialer.script import from_json, says_of
 from dialer.settings import Settings
 from dialer.tables import targets
+
+OWN_LEAST = 4
+"""Characters of a field's value that is looked for in what was said."""
 
 
 def erase(
@@ -32,16 +41,18 @@ def erase(
     """Returns 1 where no number is known that could be kept from being called."""
     person = read_person(words, region=region)
     with open_to_look(settings) as database:
-        cards = database.read(
-            lambda c: c.execute(
-                sa.select(targets.c.card_type, targets.c.card_id).where(targets.c.id.in_(person.targets)).distinct()
-            ).all()
-        )
-        sure(f"Delete all that is known of {', '.join(f'{type} {id}' for type, id in cards) or person}?")
+        known = database.read(lambda c: c.execute(_known(person)).all())
+        cards = dict.fromkeys(f"{row.card_type} {row.card_id}" for row in known)
+        sure(f"Delete all that is known of {', '.join(cards) or person}?")
         also = _numbers_in_crm(settings, database, person)
+        refuse_what_is_under_way(database, person)
+        # the rows go last: as long as they stand, whoever was interrupted knows what is left to do
+        files = _forget_in_files(settings, {*cards, str(person)}, known)
         now = database.now()
         done = erase_person(database, person, reason=readable(reason), now=now, forget_number=forget_number, also=also)
     data.print(f"{person}: {done.rows} rows are gone. What stands in the CRM, at the provider, in backups stays there.")
+    if files:
+        data.print(f"Gone, too: {files}.")
     if done.bare:
         data.print(
             f"Of {done.bare} contract{'s' if done.bare > 1 else ''} it stays known, without names, texts and answers,"
@@ -54,6 +65,35 @@ def erase(
         return 1
     data.print(f"{done.kept} number{'s are' if done.kept > 1 else ' is'} never called again.")
     return 0
+
+
+def _known(person: Person) -> sa.Select[Any]:
+    columns = (targets.c.card_type, targets.c.card_id, targets.c.contact, targets.c.script)
+    return sa.select(*columns).where(targets.c.id.in_(person.targets)).order_by(targets.c.id)
+
+
+def _forget_in_files(settings: Settings, cards: Collection[str], known: Sequence[Any]) -> str:
+    """What is gone. Raises SettingsError."""
+    try:
+        lines = forget_plans(plans_file(settings), cards)
+        texts = sounds(settings).forget({said for row in known for said in _said_of(row)})
+    except OSError as error:
+        raise SettingsError(
+            f"{error.filename}: cannot be cleaned ({error.strerror}); see to it, and erase again"
+        ) from error
+    told = {"lines of the last plans": lines, "sound files that say their name": texts}
+    return ", ".join(f"{count} {what}" for what, count in told.items() if count)
+
+
+def _said_of(row: Any) -> Iterator[str]:
+    """Their name, and what they were told that holds something of theirs."""
+    contact = loads(row.contact)
+    first, last = contact.get("first_name", ""), contact.get("last_name", "")
+    yield last or first
+    own = [first, *(str(value) for value in contact.get("facts", {}).values() if len(str(value)) >= OWN_LEAST)]
+    for say in says_of(from_json(row.script)) if row.script is not None else ():
+        if any(one and one in say.text for one in own):
+            yield say.text
 
 
 def _until(settings: Settings) -> str:

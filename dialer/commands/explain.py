@@ -137,7 +137,7 @@ def _rules(
 def _rests(c: sa.Connection, here: Running, target: Any, *, now: datetime) -> Iterator[Rule]:
     campaign = here.campaign
     row = c.execute(sa.select(campaigns).where(campaigns.c.name == campaign.name)).one()
-    yield Rule("campaign_stopped", row.stopped or "", now)
+    yield Rule("campaign_stopped", here.stopped or row.stopped or "", now)
     waits = row.next_slot_at > now + A_MOMENT
     yield Rule("campaign_waits", "its pacing, or a refusal of its caller_id" if waits else "", row.next_slot_at)
     dear = {one.name: one for one in too_dear(c, here, target, billed_at_most, now=now)}

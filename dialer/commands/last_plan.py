@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -58,10 +58,22 @@ def keep(path: Path, key: str, people: Sequence[Planned], *, now: datetime) -> N
     plans = {name: plan for name, plan in _read(path).items() if name != key}
     plans = dict(list(plans.items())[-KEPT + 1 :])
     plans[key] = {"made_at": now.isoformat(), "people": {_key(one): _kept(one) for one in people}}
-    new = path.with_name(path.name + ".new")
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        json.dump(plans, file, ensure_ascii=False)
-    new.replace(path)
+    _write(path, plans)
+
+
+def forget(path: Path, cards: Collection[str]) -> int:
+    """Of the people on these cards nothing stays. Returns how many lines are gone. Raises OSError."""
+    plans, gone, named = _read(path), 0, [[card] for card in cards]
+    for plan in plans.values():
+        people = plan.get("people") if isinstance(plan, dict) else None
+        if isinstance(people, dict):
+            theirs = [key for key in people if key.split("|")[1:2] in named]
+            gone += len(theirs)
+            for key in theirs:
+                del people[key]
+    if gone:
+        _write(path, plans)
+    return gone
 
 
 def plan_key(campaign: str | None, day: date) -> str:
@@ -74,6 +86,13 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         return {}
     return plans if isinstance(plans, dict) else {}
+
+
+def _write(path: Path, plans: Mapping[str, Any]) -> None:
+    new = path.with_name(path.name + ".new")
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        json.dump(plans, file, ensure_ascii=False)
+    new.replace(path)
 
 
 def _key(one: Planned) -> str:

@@ -26,11 +26,13 @@ from dialer.errors import CampaignError, Mistake, SettingsError
 from dialer.hearing import ENDS, Page, pages
 from dialer.intake import contact_json, usable_phones
 from dialer.made_up import NUMBER, usual_outcomes
+from dialer.outcomes import Due, due
 from dialer.person import read_person
+from dialer.quoting import quoted
 from dialer.script import Script
 from dialer.settings import Settings
 from dialer.templates import Words, WordsError
-from dialer.wording import Told, write_call, write_note, write_script
+from dialer.wording import Told, write_call, write_line, write_note, write_script
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,13 +147,40 @@ def _written(campaign: Campaign, words: Words, who: Listener, now: datetime) -> 
     for when, tries in usual_outcomes(campaign, now, who.number):
         told = Told(campaign, words, target, tries, now)
         subject, text = next((write_call(told, one) for one in told.calls), (None, None))
-        yield {"when": when, "call_subject": subject, "call_text": text, "note": write_note(told)}
+        owed = [_owed(told, one) for one in due(told, ())]
+        yield {"when": when, "call_subject": subject, "call_text": text, "note": write_note(told), "outcomes": owed}
+
+
+def _owed(told: Told, one: Due) -> dict[str, Any]:
+    """What a line of `outcomes` writes, in the words of the file; what it has no say in is left out."""
+    title, text = write_line(told, one.outcome, one.line, one.attempt)
+    line, known = one.line, dict[str, Any]()
+    if line.task is not None:
+        known = {"for": _whom(line.task.whom), "within": line.task.within}
+    elif line.notify is not None:
+        known = {"for": _whom(line.notify.whom)}
+    elif line.item is not None:
+        item = line.item
+        known = {"create": item.create, "for": _whom(item.whom), "pipeline": item.pipeline, "stage": item.stage}
+        known |= {"fields": dict(item.fields) or None}
+    elif line.stage is not None:
+        known = {"stage": line.stage}
+    else:
+        known = {"fields": dict(line.field or {})}
+    known |= {"title": title or None, "text": text or None}
+    return {"outcome": one.outcome, "kind": line.kind, **{key: said for key, said in known.items() if said is not None}}
+
+
+def _whom(user: int | None) -> str:
+    return RESPONSIBLE if user is None else f"user {user}"
 
 
 def _mistake(error: WordsError, file: CampaignFile, settings: Settings) -> Mistake:
     if error.template is None:
         return Mistake(str(file.path), 0, 0, str(error))
-    return Mistake(str(settings.templates / error.template), error.line, 1, str(error))
+    path = str(settings.templates / error.template)
+    found = Mistake(path, error.line, error.column, str(error))
+    return quoted([found], {path: file.templates[error.template]})[0]
 
 
 def _tell(told: Mapping[str, Any]) -> None:
@@ -171,6 +200,20 @@ def _tell(told: Mapping[str, Any]) -> None:
         _block(f"{written['when']}: call record", f"{written['call_subject']}\n{written['call_text']}",
                unless=written["call_subject"] is None)  # fmt: skip
         _block(f"{written['when']}: note", written["note"])
+        for owed in written["outcomes"]:
+            _block(f"{written['when']}: {_heading(owed)}", "\n".join(_lines(owed)))
+
+
+def _heading(owed: Mapping[str, Any]) -> str:
+    what = {"item": f"new {owed.get('create')}", "notify": "notification"}.get(owed["kind"], owed["kind"])
+    whom = f" for {owed['for']}" if "for" in owed else ""
+    return f"{what}{whom}" + (f", within {owed['within']}" if "within" in owed else "")
+
+
+def _lines(owed: Mapping[str, Any]) -> Iterator[str]:
+    yield from (owed[key] for key in ("title", "text") if key in owed)
+    yield from (f"{key}: {owed[key]}" for key in ("pipeline", "stage") if key in owed)
+    yield from (f"{field}: {value}" for field, value in owed.get("fields", {}).items())
 
 
 def _block(title: str, text: str, *, unless: bool = False) -> None:

@@ -25,6 +25,7 @@ from dialer.commands.output import people, print_counts, print_json, progress, t
 from dialer.database import Database, sole_service
 from dialer.ending import end_process
 from dialer.errors import CampaignError, DatabaseRefused, SettingsError
+from dialer.quoting import shown
 from dialer.service import Parts, Service
 from dialer.settings import Settings
 from dialer.tables import nodes
@@ -194,7 +195,7 @@ def refuse_what_is_wrong(loaded: Loaded, campaign: str | None) -> None:
         if not loaded.campaigns:
             raise SettingsError("there are no campaigns here: `dialer init` writes one, or set DIALER_CAMPAIGNS")
         for mistake in sorted(loaded.mistakes):
-            print(mistake, file=sys.stderr)
+            print(shown(mistake), file=sys.stderr)
     elif campaign in loaded.broken:
         raise CampaignError(loaded.mistakes)
     elif campaign not in loaded.campaigns:

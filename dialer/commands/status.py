@@ -192,6 +192,7 @@ def _campaign(
         "done": by_state.get("done", 0),
         "left_out": by_state.get("left_out", 0) + by_state.get("cancelled", 0),
         "waits_for": row.stopped
+        or (None if here is None else here.stopped)
         or row.paused
         or _trunk_paused(c, mine)
         or "; ".join(f"{one['how_many']} of them: {one['why']}" for one in put_off)

@@ -9,12 +9,25 @@ from functools import lru_cache
 from types import CodeType, TracebackType
 from typing import Any, ClassVar
 
-from jinja2 import BytecodeCache, DictLoader, Template, TemplateError, TemplateSyntaxError, UndefinedError, nodes
+from jinja2 import BytecodeCache, DictLoader, Template, TemplateSyntaxError, UndefinedError, nodes
 from jinja2.bccache import Bucket
 
-from dialer.templates.bounded import INTERNAL, Bounded, Reference, measured, near, references, steps
+from dialer.templates.bounded import (
+    INTERNAL,
+    Bounded,
+    Reference,
+    Refused,
+    measured,
+    near,
+    no_block,
+    references,
+    steps,
+)
 from dialer.templates.language import grouped, language_filters, spoken_date
-from dialer.templates.unknown import unknown_filters, unknown_names, unknown_tests
+from dialer.templates.pieces import Role, first_behind, first_in, place_of
+from dialer.templates.raised import said_of
+from dialer.templates.syntax import said_plainly
+from dialer.templates.unknown import Unknown, unknown_filters, unknown_imports, unknown_names, unknown_tests
 
 __all__ = ["Words", "WordsError", "near", "no_block", "referenced", "spoken_date", "unknown_to", "words_of"]
 
@@ -29,27 +42,27 @@ _CONTROL = re.compile(
 
 
 class WordsError(Exception):
-    """`template` and `line` say where, when that is known."""
+    """`template`, `line` and `column` say where, when that is known."""
 
-    def __init__(self, text: str, *, template: str | None = None, line: int = 0) -> None:
+    def __init__(self, text: str, *, template: str | None = None, line: int = 0, column: int = 1) -> None:
         super().__init__(text)
-        self.template, self.line = template, line
+        self.template, self.line, self.column = template, line, column
 
 
 class Words:
     """The blocks of one campaign's template over the base of its language."""
 
     def __init__(self, texts: Mapping[str, str], name: str, language: str) -> None:
-        self._texts = tuple(sorted(texts.items()))
+        self.name, self._texts = name, tuple(sorted(texts.items()))
         names, mistakes = referenced(texts, name)
         if mistakes:
             raise mistakes[0]
         loader = DictLoader({one: texts[one] for one in names})
         self._environment = Bounded(loader=loader, bytecode_cache=_Compiled(language))
-        self._environment.filters |= {name: measured(one) for name, one in language_filters(language).items()}
+        self._environment.filters |= {name: measured(name, one) for name, one in language_filters(language).items()}
         self._environment.globals["language"] = language
         for one in names:
-            with _in_words(one):
+            with _in_words(one, texts[one]):
                 self._environment.get_template(one)
         parsed = {one: _parse(texts, one) for one in names}
         chain = _chain(parsed, name)
@@ -59,7 +72,7 @@ class Words:
         self.blocks = frozenset(block for template in self._chain for block in template.blocks)
         self.own_blocks = {block.name: block.lineno for block in parsed[name].find_all(nodes.Block)}
         self.called = frozenset(_called(parsed.values()))
-        self.outside = [wrong for one in chain for wrong in _outside_of_blocks(parsed[one], one)]
+        self.outside = [wrong for one in chain for wrong in _outside_of_blocks(parsed[one], one, texts[one])]
         """Mistakes: what stands in no block is never said."""
 
     def of(self, template: str, language: str) -> Words:
@@ -78,10 +91,23 @@ class Words:
         lines = [line.strip() for line in text.splitlines()]
         return "\n".join(line for line in lines if line)
 
+    def place_of(self, block: str) -> tuple[int, int]:
+        """Line and column of one of its own."""
+        return place_of(dict(self._texts)[self.name], block, Role.block, line=self.own_blocks[block])
+
+    def place_within(self, block: str, sought: str) -> tuple[int, int]:
+        """The first of this pattern that stands in its text and opens nothing; else that of the block."""
+        line, column = self.place_of(block)
+        return first_behind(dict(self._texts)[self.name], sought, line) or (line, column)
+
+    def place_of_base(self, base: str) -> tuple[int, int]:
+        """Where it is named, in quotes."""
+        return place_of(dict(self._texts)[self.name], base, Role.text, line=1)
+
     def unknown(self, said: Mapping[str, Mapping[str, Any]]) -> Iterator[WordsError]:
         """Names that nobody knows, on every branch of the blocks that are said. `said`: what each of them knows."""
         for one in unknown_names(self._parsed, said, self._environment.globals):
-            yield WordsError(one.text, template=one.template, line=one.line)
+            yield _unknown(one, dict(self._texts))
 
     def _render(self, block: str, context: Mapping[str, Any], most: int) -> str:
         if block not in self.blocks:
@@ -93,11 +119,24 @@ class Words:
             raise
         # a template is somebody else's program: whatever it raises is its mistake
         except Exception as error:
-            template, line = _place(error.__traceback__)
-            raise WordsError(f"the block '{block}': {_plain(error, context)}", template=template, line=line) from error
+            why, words, role = said_of(error, context, self.blocks)
+            template, line = _place(error.__traceback__, outermost=isinstance(error, UndefinedError) and not words)
+            place = line, 1
+            if template is not None and line:
+                place = place_of(dict(self._texts)[template], words, role, line=line)
+            raise WordsError(
+                f"the block '{block}': {why}", template=template, line=place[0], column=place[1]
+            ) from error
         if len(text.strip()) > most:
-            raise WordsError(f"the block '{block}' says more than {most} characters")
+            raise self._too_much(block, most)
         return text
+
+    def _too_much(self, block: str, most: int) -> WordsError:
+        why = f"the block '{block}' says more than {most} characters; say less"
+        if block not in self.own_blocks:
+            return WordsError(why)
+        line, column = self.place_of(block)
+        return WordsError(why, template=self.name, line=line, column=column)
 
     def _parts(self, block: str, context: Mapping[str, Any], most: int) -> list[str]:
         made = self._chain[0].new_context(dict(context))
@@ -109,13 +148,14 @@ class Words:
         for part in made.blocks[block][0](made):
             size += len(part)
             if size > 4 * most:
-                raise WordsError(f"the block '{block}' says more than {most} characters")
+                raise self._too_much(block, most)
             parts.append(part)
         return parts
 
 
-def no_block(name: str, blocks: Iterable[str]) -> str:
-    return f"there is no block '{name}'{near(name, sorted(blocks)) or f'; write {{% block {name} %}}…{{% endblock %}}'}"
+def _unknown(one: Unknown, texts: Mapping[str, str]) -> WordsError:
+    line, column = place_of(texts[one.template], one.word, one.role, line=one.line, of=one.of)
+    return WordsError(one.text, template=one.template, line=line, column=column)
 
 
 @lru_cache(maxsize=200)
@@ -129,12 +169,18 @@ def referenced(texts: Mapping[str, str], name: str) -> tuple[list[str], list[Wor
     done: list[str] = []
     mistakes: list[WordsError] = []
 
+    def refuse(why: str, one: str, way: tuple[str, ...], line: int) -> None:
+        if not way:
+            mistakes.append(WordsError(why))
+            return
+        line, column = place_of(texts[way[-1]], one, Role.text, line=line)
+        mistakes.append(WordsError(why, template=way[-1], line=line, column=column))
+
     def follow(one: str, way: tuple[str, ...], line: int) -> None:
         if one in way:
-            mistakes.append(WordsError(f"'{one}' leads back to itself", template=way[-1], line=line))
+            refuse(f"'{one}' leads back to itself; remove the line, or name another file", one, way, line)
         elif one not in texts:
-            why = f"there is no '{one}' in the templates folder{near(one, texts)}"
-            mistakes.append(WordsError(why, template=way[-1] if way else None, line=line))
+            refuse(f"there is no '{one}' in the templates folder{near(one, texts)}", one, way, line)
         elif one not in done:
             done.append(one)
             try:
@@ -155,9 +201,10 @@ def unknown_to(texts: Mapping[str, str], names: Iterable[str], language: str) ->
     filters = {*here.filters, *language_filters(language)} - INTERNAL
     for name in names:
         parsed = _parse(texts, name)
-        with _in_words(name):
+        with _in_words(name, texts[name]):
             found = (*unknown_filters(parsed, name, filters), *unknown_tests(parsed, name, here.tests))
-        yield from (WordsError(one.text, template=one.template, line=one.line) for one in found)
+            found += tuple(unknown_imports(parsed, name, lambda one: _parse(texts, one)))
+        yield from (_unknown(one, texts) for one in found)
 
 
 def _named(reference: Reference) -> str:
@@ -167,8 +214,8 @@ def _named(reference: Reference) -> str:
 
 def _parse(texts: Mapping[str, str], name: str) -> nodes.Template:
     if len(texts[name]) > TEMPLATE_MOST:
-        raise WordsError(f"is over {TEMPLATE_MOST // 1024} KB", template=name, line=1)
-    with _in_words(name):
+        raise WordsError(f"is over {TEMPLATE_MOST // 1024} KB; make it smaller", template=name, line=1)
+    with _in_words(name, texts[name]):
         return _parsed(texts[name], name)
 
 
@@ -196,14 +243,21 @@ class _Compiled(BytecodeCache):
 
 
 @contextmanager
-def _in_words(name: str) -> Iterator[None]:
+def _in_words(name: str, text: str) -> Iterator[None]:
     try:
         yield
+    except Refused as error:
+        line, column = place_of(text, error.word, line=error.lineno) if error.word else (error.lineno, 1)
+        raise WordsError(str(error.message), template=name, line=line, column=column) from error
     except TemplateSyntaxError as error:
-        raise WordsError(str(error.message), template=error.name or name, line=error.lineno) from error
+        line, column, why = said_plainly(error, text)
+        raise WordsError(why, template=name, line=line, column=column) from error
     # what only Python's compiler notices
     except (SyntaxError, RecursionError, MemoryError, ValueError, OverflowError) as error:
-        raise WordsError("is nested too deeply, or holds too large a number", template=name, line=1) from error
+        lines = text.split("\n")
+        deepest = max(range(len(lines)), key=lambda n: sum(map(lines[n].count, "([{")))
+        why = "is nested too deeply, or holds too large a number; write it more simply"
+        raise WordsError(why, template=name, line=deepest + 1, column=first_in(text, deepest + 1)) from error
 
 
 def _chain(parsed: Mapping[str, nodes.Template], name: str) -> list[str]:
@@ -214,23 +268,25 @@ def _chain(parsed: Mapping[str, nodes.Template], name: str) -> list[str]:
     return chain
 
 
-def _outside_of_blocks(parsed: nodes.Template, name: str) -> Iterator[WordsError]:
+def _outside_of_blocks(parsed: nodes.Template, name: str, text: str) -> Iterator[WordsError]:
+    def refuse(why: str, line: int) -> WordsError:
+        return WordsError(why, template=name, line=line, column=first_in(text, line))
+
     at_the_top = [node for node in parsed.body if isinstance(node, nodes.Extends)]
     for extends in parsed.find_all(nodes.Extends):
         if extends not in at_the_top[:1]:
-            yield WordsError("extends stands once, at the top", template=name, line=extends.lineno)
+            yield refuse("extends stands once, at the top; remove this", extends.lineno)
     for node in parsed.body:
         if isinstance(node, nodes.Output):
-            for text in node.nodes:
-                said = text.data if isinstance(text, nodes.TemplateData) else "?"
+            for part in node.nodes:
+                said = part.data if isinstance(part, nodes.TemplateData) else "?"
                 if said.strip():
-                    line = text.lineno + said[: len(said) - len(said.lstrip())].count("\n")
-                    why = "stands outside every block and is never said; put it into a block"
-                    yield WordsError(why, template=name, line=line)
+                    line = part.lineno + said[: len(said) - len(said.lstrip())].count("\n")
+                    yield refuse("stands outside every block and is never said; put it into a block", line)
                     break
         elif not isinstance(node, nodes.Block | nodes.Extends):
             why = "stands outside every block and is not seen inside; put it into the block that uses it"
-            yield WordsError(why, template=name, line=node.lineno)
+            yield refuse(why, node.lineno)
 
 
 def _called(parsed: Iterable[nodes.Template]) -> Iterator[str]:
@@ -243,23 +299,14 @@ def _called(parsed: Iterable[nodes.Template]) -> Iterator[str]:
                 yield node.attr
 
 
-def _place(trace: TracebackType | None) -> tuple[str | None, int]:
-    """The innermost line of a template."""
+def _place(trace: TracebackType | None, *, outermost: bool) -> tuple[str | None, int]:
+    """The innermost line of a template, or that of the block which calls what is inside."""
     found: tuple[str | None, int] = (None, 0)
     while trace is not None:
         template = trace.tb_frame.f_globals.get("__jinja_template__")
         if isinstance(template, Template):
             found = template.name, template.get_corresponding_lineno(trace.tb_lineno)
+            if outermost:
+                break
         trace = trace.tb_next
     return found
-
-
-def _plain(error: Exception, context: Mapping[str, Any]) -> str:
-    if isinstance(error, UndefinedError):
-        message = str(error.message)
-        return message + near(message.partition("'")[2].rstrip("'"), context)
-    if isinstance(error, TemplateError):
-        return str(error.message or type(error).__name__)
-    if isinstance(error, RecursionError):
-        return "it calls itself without end"
-    return f"it cannot be worked out: {error}"

@@ -7,6 +7,7 @@ the template is read.
 from __future__ import annotations
 
 import difflib
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,9 +15,9 @@ from datetime import date
 from functools import wraps
 from typing import Any
 
-from jinja2 import StrictUndefined, TemplateAssertionError, nodes, pass_context
+from jinja2 import StrictUndefined, TemplateAssertionError, TemplateError, nodes, pass_context
 from jinja2.environment import TemplateModule
-from jinja2.exceptions import SecurityError
+from jinja2.exceptions import FilterArgumentError, SecurityError
 from jinja2.filters import FILTERS
 from jinja2.runtime import Context, LoopContext, Macro, TemplateReference, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -33,9 +34,10 @@ class Bounded(ImmutableSandboxedEnvironment):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(undefined=Missing, autoescape=False, finalize=_spoken, **options)
-        self.filters = {name: measured(FILTERS[name]) for name in _FILTERS}
-        self.filters |= {"replace": _replace, "join": _join, "round": _round, _COUNTED: _counted, _SPENT: _spent,
-                         _JOINED: _joined, _WEIGHED: _weighed}  # fmt: skip
+        self.filters = {name: measured(name, FILTERS[name]) for name in _FILTERS}
+        ours: dict[str, Callable[..., Any]] = {"replace": _replace, "join": _join, "round": _round}
+        self.filters |= {name: _checked(name, one) for name, one in ours.items()}
+        self.filters |= {_COUNTED: _counted, _SPENT: _spent, _JOINED: _joined, _WEIGHED: _weighed}
         self.globals = {"range": _range}
 
     def getattr(self, obj: Any, attribute: str) -> Any:
@@ -58,7 +60,9 @@ class Bounded(ImmutableSandboxedEnvironment):
         return not attr.startswith("_") and isinstance(obj, LoopContext | Macro | TemplateModule | TemplateReference)
 
     def unsafe_undefined(self, obj: Any, attribute: str) -> Undefined:
-        return self.undefined(f"'{attribute}' may not be used here", name=attribute, obj=obj, exc=SecurityError)
+        return self.undefined(
+            f"'{attribute}' may not be used here; remove it", name=attribute, obj=obj, exc=SecurityError
+        )
 
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
         spend(1 + _size([args, kwargs]))
@@ -68,7 +72,9 @@ class Bounded(ImmutableSandboxedEnvironment):
         spend(1)
         numbers = all(isinstance(one, int | float) and abs(one) <= NUMBER_MOST for one in (left, right))
         texts = isinstance(left, str) and isinstance(right, str)
-        if operator == "**" or not (numbers or (texts and operator == "+")):
+        if operator == "**":
+            raise SecurityError("'**' is not used here; write the number out")
+        if not (numbers or (texts and operator == "+")):
             raise SecurityError(f"'{operator}' does not work on these; it takes numbers of a usual size")
         return _bounded(super().call_binop(context, operator, left, right))
 
@@ -84,6 +90,22 @@ class Bounded(ImmutableSandboxedEnvironment):
         return str(super()._generate(source, name, filename, defer_init))
 
 
+class Refused(TemplateAssertionError):
+    """Where a template is read. `word` is what stands in it."""
+
+    def __init__(self, text: str, line: int, name: str | None, word: str = "") -> None:
+        super().__init__(text, line, name)
+        self.word = word
+
+
+class WrongUse(ValueError):
+    """Of a filter, `word`, by a value that it does not take; `str` is for people who write templates."""
+
+    def __init__(self, text: str, word: str = "") -> None:
+        super().__init__(text)
+        self.word = word
+
+
 class Missing(StrictUndefined):
     """Its message is for people who write templates."""
 
@@ -92,6 +114,8 @@ class Missing(StrictUndefined):
         if self._undefined_hint:
             return self._undefined_hint
         message = f"there is no '{self._undefined_name}'"
+        if isinstance(self._undefined_obj, TemplateReference):
+            return f"there is no block '{self._undefined_name}'; name one that the template or its base has"
         if not isinstance(self._undefined_obj, Mapping):
             return message
         hint = near(str(self._undefined_name), self._undefined_obj)
@@ -101,6 +125,10 @@ class Missing(StrictUndefined):
 def near(word: str, known: Iterable[str]) -> str:
     found = difflib.get_close_matches(word, [str(one) for one in known], n=1)
     return f"; did you mean '{found[0]}'?" if found else ""
+
+
+def no_block(name: str, blocks: Iterable[str]) -> str:
+    return f"there is no block '{name}'{near(name, sorted(blocks)) or f'; write {{% block {name} %}}…{{% endblock %}}'}"
 
 
 @contextmanager
@@ -145,16 +173,28 @@ _REFUSED: dict[type[nodes.Node], str] = {
     nodes.NSRef: "a namespace",
 }  # fmt: skip
 
+_INSTEAD: dict[type[nodes.Node], str] = {
+    nodes.Include: "write a macro, and {% from … import … %}", nodes.CallBlock: "write {{ name(…) }}",
+    nodes.FilterBlock: "write |name behind each value", nodes.AssignBlock: 'write {% set name = "…" %}',
+    nodes.ScopedEvalContextModifier: "remove it: all is escaped for the provider anyway",
+    nodes.NSRef: "write a name of its own",
+}  # fmt: skip
+
 
 def _refuse_what_is_not_used_here(source: nodes.Template, name: str | None) -> None:
     for node in source.find_all(tuple(_REFUSED)):
-        raise TemplateAssertionError(f"{_REFUSED[type(node)]} is not used here", node.lineno, name)
+        what = _REFUSED[type(node)]
+        named = re.match(r"{% (\w+)", what)
+        raise Refused(f"{what} is not used here; {_INSTEAD[type(node)]}", node.lineno, name, named[1] if named else "")
     for loop in source.find_all(nodes.For):
         if loop.recursive:
-            raise TemplateAssertionError("a recursive loop is not used here", loop.lineno, name)
+            why = "a recursive loop is not used here; write the word recursive away"
+            raise Refused(why, loop.lineno, name, "recursive")
     for reference in references(source):
         if not isinstance(reference.template, nodes.Const):
-            raise TemplateAssertionError("write the name of the file itself here", reference.lineno, name)
+            tag = {nodes.Extends: "extends", nodes.Import: "import"}.get(type(reference), "from")
+            why = 'write the name of the file itself here, in quotes: "base.ru.j2"'
+            raise Refused(why, reference.lineno, name, tag)
 
 
 Reference = nodes.Extends | nodes.Import | nodes.FromImport
@@ -218,15 +258,38 @@ def _bounded(value: Any) -> Any:
     return value
 
 
-def measured(filter: Callable[..., Any]) -> Callable[..., Any]:
+def measured(name: str, filter: Callable[..., Any]) -> Callable[..., Any]:
     """The filter, spending steps for all that it is given."""
+    checked = _checked(name, filter)
 
     @wraps(filter)
     def counted(*args: Any, **kwargs: Any) -> Any:
         spend(1 + sum(len(one) for one in args if isinstance(one, str | list | tuple)) // CHARACTERS_A_STEP)
-        return _bounded(filter(*args, **kwargs))
+        return _bounded(checked(*args, **kwargs))
 
     return counted
+
+
+def _checked(name: str, filter: Callable[..., Any]) -> Callable[..., Any]:
+    """Raises WrongUse for values that it does not take."""
+
+    @wraps(filter)
+    def checked(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return filter(*args, **kwargs)
+        except WrongUse as wrong:
+            raise WrongUse(str(wrong), name) from wrong
+        except TemplateError as error:
+            if not isinstance(error, FilterArgumentError):
+                raise
+            raise WrongUse(_DOES_NOT_TAKE.format(name), name) from error
+        except (TypeError, ValueError, ArithmeticError, AttributeError, LookupError) as error:
+            raise WrongUse(_DOES_NOT_TAKE.format(name), name) from error
+
+    return checked
+
+
+_DOES_NOT_TAKE = "|{} does not take what stands before it, or in its brackets"
 
 
 # with the context, so that it is not worked out once and for all when the template is compiled

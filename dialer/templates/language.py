@@ -13,11 +13,12 @@ from typing import Any
 
 from babel import Locale
 from babel.dates import format_date
-from babel.numbers import format_decimal, get_currency_name, is_currency
+from babel.numbers import format_decimal, get_currency_name
+from babel.numbers import is_currency as is_currency
 from jinja2 import pass_context
 from jinja2.runtime import Context, Undefined
 
-from dialer.templates.bounded import NUMBER_MOST, spend
+from dialer.templates.bounded import NUMBER_MOST, WrongUse, spend
 
 DATES = {"ru": "d MMMM y 'года'", "en": "MMMM d, y", "es": "d 'de' MMMM 'de' y"}
 DAYS = {"ru": "d MMMM", "en": "MMMM d", "es": "d 'de' MMMM"}
@@ -60,7 +61,7 @@ def _when_rendered(name: str, filter: Callable[..., str]) -> Callable[..., str]:
             if isinstance(one, Undefined):
                 str(one)  # says what there is not
         if not all(isinstance(one, str) for one in args[1:]) or (len(args) > 1 and name in TAKE_NOTHING):
-            raise ValueError(f"{name} does not take what stands in its brackets")
+            raise WrongUse(f"{name} does not take what stands in its brackets")
         return filter(*args)
 
     return rendered
@@ -89,7 +90,9 @@ def say_money(language: str, value: Any, currency: str | None = None) -> str:
     amount, _, own = str(value).partition("|") if isinstance(value, str) else (value, "", "")
     code = (currency or own).strip().upper()
     if not is_currency(code):
-        raise ValueError(f"'{str(value)[:40]}' says no currency that exists; write for example |money('RUB')")
+        said = currency or own
+        why = f"'{said[:40]}' is no currency that exists" if said else f"'{str(value)[:40]}' says no currency"
+        raise WrongUse(f"{why}; write for example |money('RUB')")
     number = _number(amount)
     whole = number == number.to_integral_value()
     name = AT_HOME.get((language, code), {}).get(_form(language, number))
@@ -101,7 +104,7 @@ def plural(language: str, count: Any, *forms: str) -> str:
     """The form of the word that goes with the count; the count itself is not said."""
     wanted = FORMS[language]
     if len(forms) != len(wanted):
-        raise ValueError(f"plural takes {len(wanted)} forms here, for example |plural({LIKE[language]})")
+        raise WrongUse(f"plural takes {len(wanted)} forms here, for example |plural({LIKE[language]})")
     form = _form(language, _number(count))
     return str(forms[wanted.index(SAME_AS[language].get(form, form))])
 
@@ -120,17 +123,17 @@ def _day(value: Any) -> date:
             return date.fromisoformat(found[0])
     except ValueError:
         pass
-    raise ValueError(f"'{str(value)[:40]}' is not a date")
+    raise WrongUse(f"'{str(value)[:40]}' is not a date")
 
 
 def _number(value: Any) -> Decimal:
     text = str(value).strip() if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
     plain = re.sub(r"(?<=\d)[ \u00a0\u202f](?=\d{3})", "", text)
     if re.fullmatch(r"-?\d{1,15}([.,]\d{1,9})?", plain, re.ASCII) is None:
-        raise ValueError(f"'{str(value)[:40]}' is not a number")
+        raise WrongUse(f"'{str(value)[:40]}' is not a number")
     number = Decimal(plain.replace(",", "."))
     if abs(number) > NUMBER_MOST:
-        raise ValueError(f"'{str(value)[:40]}' is not a number of a usual size")
+        raise WrongUse(f"'{str(value)[:40]}' is not a number of a usual size")
     return number
 
 

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from jinja2 import nodes
+from jinja2.filters import FILTERS
 
 from dialer.templates.bounded import near
+from dialer.templates.pieces import Role
 
+FILTERS_MEANT = {
+    "дата": "date", "день": "day", "день_недели": "weekday", "число": "number", "деньги": "money", "сумма": "money",
+    "валюта": "money", "множественное": "plural", "pluralize": "plural", "currency": "money", "fecha": "date",
+}  # fmt: skip
+_MEANT = {
+    "контакт": "contact", "клиент": "contact", "client": "contact", "customer": "contact", "contacto": "contact",
+    "имя": "contact.first_name", "фамилия": "contact.last_name", "nombre": "contact.first_name", "поля": "facts",
+    "договор": "contract_end", "клавиши": "keys", "кампания": "campaign", "дней": "days_left",
+}  # fmt: skip
+"""Words of other languages."""
 LISTED = ("contact", "keys", "attempt")
 """Maps that are the same for everybody, so that a name in them is there or a mistake."""
 
@@ -18,22 +30,49 @@ _OF_ITSELF = frozenset({"self", "super", "loop", "caller", "varargs", "kwargs"})
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
+    """`word` is what stands in the template; `of`: before its dot."""
+
     text: str
     template: str
     line: int
+    word: str
+    role: Role
+    of: str = ""
 
 
 def unknown_filters(parsed: nodes.Template, template: str, known: Collection[str]) -> Iterator[Unknown]:
     for node in parsed.find_all(nodes.Filter):
         if node.name not in known:
-            yield Unknown(f"there is no filter '{node.name}'{_rather(node.name, known)}", template, node.lineno)
+            yield Unknown(
+                f"there is no filter '{node.name}'{_rather(node.name, known)}",
+                template,
+                node.lineno,
+                node.name,
+                Role.filter,
+            )
 
 
 def unknown_tests(parsed: nodes.Template, template: str, known: Collection[str]) -> Iterator[Unknown]:
     for node in parsed.find_all(nodes.Test):
         if node.name not in known:
             why = f"there is no test '{node.name}' to write behind 'is'{_rather(node.name, known)}"
-            yield Unknown(why, template, node.lineno)
+            yield Unknown(why, template, node.lineno, node.name, Role.test)
+
+
+def unknown_imports(
+    parsed: nodes.Template, template: str, parsed_of: Callable[[str], nodes.Template]
+) -> Iterator[Unknown]:
+    for node in parsed.find_all(nodes.FromImport):
+        source = str(node.template.as_const())
+        body = parsed_of(source).body
+        there = [one.name for one in body if isinstance(one, nodes.Macro)]
+        there += [
+            one.target.name for one in body if isinstance(one, nodes.Assign) and isinstance(one.target, nodes.Name)
+        ]
+        for name in (one if isinstance(one, str) else one[0] for one in node.names):
+            if name not in there:
+                hint = near(name, there) or f"; there are: {', '.join(there) or 'none'}"
+                yield Unknown(f"'{source}' has no macro '{name}'{hint}", template, node.lineno, name, Role.any)
 
 
 def unknown_names(
@@ -62,8 +101,10 @@ class _Walk:
         template, block = self._blocks[name][nth]
         inside = list(_inside(block))
         made = frozenset(_made(inside)) | around
-        for why, line in _unknown(inside, context, made | self._always):
-            yield Unknown(f"the block '{name}': {why}", template, line)
+        for why, line, named in _unknown(inside, context, made | self._always):
+            owner, word = named if len(named) == 2 else ("", named[0])
+            role = Role.attribute if owner else Role.name
+            yield Unknown(f"the block '{name}': {why}", template, line, word, role, owner)
         for node in inside:
             if isinstance(node, nodes.Block):
                 yield from self.block(node.name, context, made)
@@ -107,14 +148,17 @@ def _made(inside: list[nodes.Node]) -> Iterator[str]:
             yield from (one if isinstance(one, str) else one[1] for one in node.names)
 
 
-def _unknown(inside: list[nodes.Node], context: Mapping[str, Any], made: frozenset[str]) -> Iterator[tuple[str, int]]:
+def _unknown(
+    inside: list[nodes.Node], context: Mapping[str, Any], made: frozenset[str]
+) -> Iterator[tuple[str, int, tuple[str, ...]]]:
+    """Why, the line, and what is written there: (x,) of x; (x, y) of x.y and x["y"]."""
     asked = set(_asked(inside))
     # whoever asks which campaign it is may write the keys of another one
     several = any(isinstance(node, nodes.Name) and node.name == "campaign" for node in inside)
     for node in inside:
         if isinstance(node, nodes.Name) and node.ctx == "load" and (node.name,) not in asked:
             if node.name not in context and node.name not in made:
-                yield f"there is no '{node.name}'{near(node.name, context)}", node.lineno
+                yield no_value(node.name, context), node.lineno, (node.name,)
             continue
         named = _named(node)
         if named is None or len(named) == 1 or named in asked:
@@ -123,10 +167,21 @@ def _unknown(inside: list[nodes.Node], context: Mapping[str, Any], made: frozens
         if name not in LISTED or name in made or name not in context or (name == "keys" and several):
             continue
         if key not in context[name] and not (isinstance(node, nodes.Getattr) and key in _OF_A_MAP):
-            yield no_name(key, context[name], what=name), node.lineno
+            yield no_name(key, context[name], what=name), node.lineno, named
 
 
 _OF_A_MAP = ("get", "items", "keys", "values")
+
+
+def no_value(name: str, known: Mapping[str, Any]) -> str:
+    """Of a name that stands alone."""
+    hint = f"; did you mean '{_MEANT[name.casefold()]}'?" if name.casefold() in _MEANT else near(name, known)
+    if name in FILTERS_MEANT.values():
+        hint = f"; it is a filter: write it behind a value and |, for example {{{{ contract_end|{name} }}}}"
+    if not hint:
+        owner = next((one for one in LISTED if isinstance(known.get(one), Mapping) and name in known[one]), None)
+        hint = f"; did you mean '{owner}.{name}'?" if owner else f"; there are: {', '.join(sorted(known))}"
+    return f"there is no '{name}'{hint}"
 
 
 def no_name(key: str, known: Mapping[str, Any], *, what: str) -> str:
@@ -163,4 +218,9 @@ def _named(node: nodes.Node) -> tuple[str, ...] | None:
 
 def _rather(word: str, known: Collection[str]) -> str:
     usual = sorted(one for one in known if one.isidentifier())
-    return near(word, usual) or f"; there are: {', '.join(usual)}"
+    meant = FILTERS_MEANT.get(word.casefold())
+    if meant in usual:
+        return f"; did you mean '{meant}'?"
+    # what Jinja2 has, and is not used here, is no slip of the pen
+    guess = "" if word in FILTERS else near(word, usual)
+    return guess or f"; there are: {', '.join(usual)}"

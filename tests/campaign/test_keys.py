@@ -73,8 +73,9 @@ def test_a_menu_that_does_not_name_the_repeating_key_is_a_doubt(tmp_path: Path) 
         ("    0: {answer: x, connect: responsible, or_else: '123'}", "script.keys.0.or_else: '123' is not a number"),
         ("    0: {answer: x, connect: responsible, or_else: +74950000000}", "script.keys.0.or_else: is the caller_id"),
         ("    0: {answer: x, connect: responsible, or_else: +79999999999999}", "script.keys.0.or_else: "),
-        ("    0: {answer: x, connect: manager}", "'manager' is not a number in international form; write for example "
+        ("    0: {answer: x, connect: boss}", "'boss' is not a number in international form; write for example "
          "+74951234567, or responsible"),
+        ("    0: {answer: x, connect: manager}", "'manager' is nobody; did you mean responsible?"),
         ("    0: {answer: x, connect: +74950000001, nobody: sorry}", "there is no block 'sorry'"),
         ("    0: {answer: repeat}\n    3: {repeat: yes}", "script.keys.0.answer: is what the key that repeats"),
     ],

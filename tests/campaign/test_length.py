@@ -51,7 +51,7 @@ def greeting(text: str) -> str:
 
 def test_a_greeting_that_takes_over_a_minute_is_a_mistake_at_its_line(tmp_path: Path) -> None:
     (line,) = told(read(tmp_path, STARTER, renewal=greeting(LONG)))
-    assert line.startswith("renewal.ru.j2:5:1: 'greeting' and 'menu' take about ")
+    assert line.startswith("renewal.ru.j2:5:10: 'greeting' and 'menu' take about ")
     assert line.endswith(" seconds to say, and nobody listens for over 60: say less")
 
 
@@ -61,7 +61,7 @@ def test_so_is_any_other_page(tmp_path: Path, block: str) -> None:
     said = kept + f"{{% block {block} %}}{LONG}{{% endblock %}}"
     (line,) = told(read(tmp_path, changed("voicemail:", "voicemail: leave_message"), renewal=said))
     assert f"'{block}' take about" in line
-    assert line.startswith(f"renewal.ru.j2:{kept.count(chr(10)) + 1}:1: ")
+    assert line.startswith(f"renewal.ru.j2:{kept.count(chr(10)) + 1}:10: ")
 
 
 def test_what_another_block_says_for_a_key_is_told_at_that_block(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_what_another_block_says_for_a_key_is_told_at_that_block(tmp_path: Path)
     said = kept + f"\n{{% block thanks %}}{LONG}{{% endblock %}}"
     (line,) = told(read(tmp_path, changed("    1:", "    1: {answer: renew, say: thanks}"), renewal=said))
     assert "'thanks' take about" in line
-    assert line.startswith(f"renewal.ru.j2:{kept.count(chr(10)) + 2}:1: ")
+    assert line.startswith(f"renewal.ru.j2:{kept.count(chr(10)) + 2}:10: ")
 
 
 def test_the_longest_greeting_counts_whoever_hears_it(tmp_path: Path) -> None:

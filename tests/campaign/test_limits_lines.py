@@ -33,7 +33,7 @@ def money_of(**more: str) -> str:
         (money_of(a_day="1e9"), "limits.money.a_day: '1e9' is not an amount of money"),
         (money_of(a_day="99999999"), "limits.money.a_day: '99999999' is not an amount of money"),
         (money_of(currency=""), "limits.money.currency: is missing; write it"),
-        (money_of(currency="usd"), "limits.money.currency: 'usd' is not a currency; write three capital letters"),
+        (money_of(currency="usd"), "limits.money.currency: 'usd' is not a currency; write USD"),
         (money_of(a_minute=""), "limits.money.a_minute: is missing; write it"),
         (money_of(a_minute="51"), "limits.money.a_minute: one minute costs more than may be spent"),
         (money_of(currencies="USD"), "limits.money.currencies: unknown key; did you mean 'currency'?"),

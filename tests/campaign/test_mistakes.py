@@ -67,7 +67,7 @@ def at(text: str, beginning: str) -> int:
         ("  at_most:", "  at_most: 11", "attempts.at_most: must be at most 10"),
         ("  at_most:", "  at_most: three", "attempts.at_most: 'three' is not a whole number"),
         ("    busy:", "    busy: 0 minutes", "attempts.wait.busy: must be 1 second to 30 days, or never"),
-        ("    busy:", "    busi: 1 day", "attempts.wait.busi: is no outcome that is tried again; name some of: busy"),
+        ("    busy:", "    busi: 1 day", "attempts.wait.busi: is no outcome that is tried again; did you mean 'busy'?"),
         ("  per_person:", "  per_person: 3", "limits.per_person: must hold days and calls, for example {1 day: 1"),
         ("template:", "template: renwal.ru.j2", "template: there is no 'renwal.ru.j2' in the templates folder; "
          "did you mean 'renewal.ru.j2'?"),
@@ -142,10 +142,10 @@ def test_all_mistakes_are_told_at_once_whatever_kind_they_are(tmp_path: Path) ->
         "call_days_before.2: 30 stands there twice", "call_days_before.3: must be 0 to 365",
         "template: there is no 'renwal.ru.j2'", "script.ask: must be at most 5", "script.wait: must be 1 second",
         "script.keys.12: '12' is not a key", "script.keys.12.answer: 'A'", "script.keys.1.answr: unknown key",
-        "script.keys.1.answer: is missing", "script.keys.2.connect: '+7' is not", "foo: unknown key",
+        "script.keys.2.connect: '+7' is not", "foo: unknown key",
     ):  # fmt: skip
         assert sum(f": {says}" in line for line in lines) == 1, (says, lines)
-    assert len(lines) == 31
+    assert len(lines) == 30
     assert lines == sorted(lines, key=lambda line: [int(part) for part in line.split(":")[1:3]])
     assert not [line for line in lines if JARGON.search(line)]
 
@@ -162,10 +162,10 @@ def test_mistakes_of_the_file_do_not_hide_those_of_its_words(tmp_path: Path) -> 
     broken = "{% extends 'base.ru.j2' %}\n{% block greeting %}\n{{ contact.nmae }}{% endblock %}{% block menu %}1 2 9"
     lines = told(read(tmp_path, starter(purpose="x", ends="y"), renewal=broken + "{% endblock %}"))
     assert [line.split(": ", 1)[1] for line in lines] == [
-        "purpose: 'x' is none of: service, advertising, collections",
         "ends: 'y' is not a date; write for example 2026-12-31",
+        "purpose: 'x' is none of: service, advertising, collections",
         "the block 'greeting': there is no 'nmae'; did you mean 'name'?",
-    ] or lines[-1].startswith("renewal.ru.j2:3:1: the block 'greeting'"), lines
+    ]
 
 
 def test_what_looks_like_a_number_a_date_or_a_yes_stays_text(tmp_path: Path) -> None:
@@ -240,8 +240,8 @@ def test_a_file_with_very_many_mistakes_shows_the_first_and_how_many_there_are(t
 def test_a_telephone_key_that_yaml_takes_for_a_comment_is_told(tmp_path: Path, line: str) -> None:
     text = changed("    1:", line + "\n    1: {answer: renew}")
     loaded = read(tmp_path, text)
-    assert [(one.line, one.column) for one in loaded.warnings] == [(text.splitlines().index(line) + 1, 5)]
-    assert 'the key # of the telephone is written in quotes:  "#": …' in loaded.warnings[0].text
+    assert [(one.line, one.column) for one in loaded.mistakes] == [(text.splitlines().index(line) + 1, 5)]
+    assert 'the key # of the telephone is written in quotes:  "#": …' in loaded.mistakes[0].text
     quoted = changed("    1:", '    "#": {answer: repeat}\n    1: {answer: renew}')
     assert "#" in read(tmp_path, quoted).campaigns["renewal"].campaign.keys
     assert not [one for one in read(tmp_path, quoted).warnings if "comment" in one.text]

@@ -61,7 +61,7 @@ def test_everything_that_outcomes_may_say_is_read(tmp_path: Path) -> None:
          "what is to be filled in into a block of the template"),
         ("{renew: [{stage: X}]}", "outcomes.renew.0.stage: a contact has no stages; name a field, or call deals"),
         ("{renew: [{field: X}]}", "outcomes.renew.0.field: must hold fields and values, for example"),
-        ("{renew: [{field: {X: [1]}}]}", "outcomes.renew.0.field: must be one value, not a list or a map"),
+        ("{renew: [{field: {X: [1]}}]}", "outcomes.renew.0.field.X: must be one value, not a list or a map"),
         ("{renew: [{item: {title: x}}]}", "outcomes.renew.0.item.create: is missing; write it"),
         ("none", "outcomes: must hold keys and values"),
         ("{renew: [{task: {title: tittle_of_task}}]}", "there is no block 'tittle_of_task'; write {% block"),

@@ -117,9 +117,9 @@ NOT_SEEN = (
     "is the answer of another key", "is what an outcome", "no key says do_not_call", "is the caller_id itself",
     "whoever opts out",
     "is not a number that exists", "is a toll free", "advertising by an automatic call", "there is no 'renwal",
-    "holidays of 'XX'", "ring_for: must be", "heard_after: must be", "ends before it begins", "'0 minutes", "0 minutes",
+    "holidays of 'XX'", "ends before it begins",
     "is not a time zone", "is none of: contact, deal, lead, company", "did you mean 'deal'",
-    "write the name of the smart process", "'00349123456789'", "must be 1 second",
+    "write the name of the smart process", "'00349123456789'",
 )  # fmt: skip
 
 

@@ -25,24 +25,24 @@ def words(greeting: str = "Здравствуйте!", more: str = MENU) -> str:
 @pytest.mark.parametrize(
     ("greeting", "says"),
     [
-        ("{{ contact.nmae }}", "renewal.ru.j2:3:1: the block 'greeting': there is no 'nmae'; did you mean 'name'?"),
+        ("{{ contact.nmae }}", "renewal.ru.j2:3:12: the block 'greeting': there is no 'nmae'; did you mean 'name'?"),
         ("{{ contcat.name }}", "there is no 'contcat'; did you mean 'contact'?"),
         ("{{ facts.UF_CRM_1 }}", "there is no 'UF_CRM_1' here; write |default('…') behind it where a card may lack it"),
-        ("{{ contract_end|dat }}", "renewal.ru.j2:3:1: there is no filter 'dat'; did you mean 'date'?"),
+        ("{{ contract_end|dat }}", "renewal.ru.j2:3:17: there is no filter 'dat'; did you mean 'date'?"),
         ("{{ contact.name|date }}", "it cannot be worked out: 'Александра Константинопольская' is not a date"),
         ("{{ 1 / 0 }}", "the block 'greeting': it cannot be worked out: division by zero"),
-        ("{{ contract_end", "renewal.ru.j2:4:1: expected token 'end of print statement', got '{'"),
-        ("{% if contact.name %}", "renewal.ru.j2:4:1: "),
-        ("{% if days_left == 14 %}{{ typo }}{% endif %}!", "renewal.ru.j2:3:1: the block 'greeting': there is no"),
-        ("{% if not contact.name %}{{ typo }}{% endif %}!", "renewal.ru.j2:3:1: the block 'greeting': there is no"),
-        ("{% if days_left == 0 %}{{ typo }}{% endif %}!", "renewal.ru.j2:3:1: the block 'greeting': there is no"),
+        ("{{ contract_end", "renewal.ru.j2:3:1: this {{ is not closed; write }}"),
+        ("{% if contact.name %}", "renewal.ru.j2:3:1: this {% if contact … %} is not closed before line 4"),
+        ("{% if days_left == 14 %}{{ typo }}{% endif %}!", "renewal.ru.j2:3:28: the block 'greeting': there is no"),
+        ("{% if not contact.name %}{{ typo }}{% endif %}!", "renewal.ru.j2:3:29: the block 'greeting': there is no"),
+        ("{% if days_left == 0 %}{{ typo }}{% endif %}!", "renewal.ru.j2:3:27: the block 'greeting': there is no"),
         ("{{ 'да ' }}" * 2_000, "the block 'greeting' says more than 4000 characters"),
-        ("", "template: nothing is said in 'greeting'; write {% block greeting %}…{% endblock %}"),
-        ("{{ contact.name }}", "template: nothing is said in 'greeting'"),
-        ("{% from 'word.ru.j2' import became %}", "renewal.ru.j2:3:1: there is no 'word.ru.j2' in the templates "
+        ("", "renewal.ru.j2:2:10: nothing is said in 'greeting'; write {% block greeting %}…{% endblock %}"),
+        ("{{ contact.name }}", "renewal.ru.j2:2:10: nothing is said in 'greeting'"),
+        ("{% from 'word.ru.j2' import became %}", "renewal.ru.j2:3:9: there is no 'word.ru.j2' in the templates "
          "folder; did you mean 'words.ru.j2'?"),
-        ("{% include 'base.ru.j2' %}", "renewal.ru.j2:3:1: {% include %} is not used here"),
-        ("{% from 'renewal.ru.j2' import x %}", "renewal.ru.j2:3:1: 'renewal.ru.j2' leads back to itself"),
+        ("{% include 'base.ru.j2' %}", "renewal.ru.j2:3:4: {% include %} is not used here"),
+        ("{% from 'renewal.ru.j2' import x %}", "renewal.ru.j2:3:9: 'renewal.ru.j2' leads back to itself"),
     ],
 )  # fmt: skip
 def test_a_mistake_of_the_words_is_told_at_its_line(tmp_path: Path, greeting: str, says: str) -> None:
@@ -58,7 +58,8 @@ def test_mistakes_of_all_blocks_are_told_at_once(tmp_path: Path) -> None:
         "{% block timeline %}{% if disposition == 'declined' %}{{ d }}{% endif %}{% endblock %}\nне в блоке"
     )
     lines = told(read(tmp_path, STARTER, renewal=words("{{ e }}", more)))
-    assert [line.partition(": ")[0] for line in lines] == [f"renewal.ru.j2:{n}:1" for n in (3, 5, 6, 7, 8, 9, 10)]
+    places = [(3, 4), (5, 25), (6, 27), (7, 28), (8, 25), (9, 58), (10, 1)]
+    assert [line.partition(": ")[0] for line in lines] == [f"renewal.ru.j2:{line}:{column}" for line, column in places]
     assert lines[-1].endswith("stands outside every block and is never said; put it into a block")
 
 
@@ -66,9 +67,9 @@ def test_the_first_mistake_of_syntax_of_each_template_is_told(tmp_path: Path) ->
     lines = told(
         read(tmp_path, STARTER, renewal=words("{{ a b }}"), base="{% block x %}\n{{ ) }}", words="{% macro %}")
     )
-    assert [line.partition(": ")[0] for line in lines] == ["renewal.ru.j2:3:1"]
+    assert [line.partition(": ")[0] for line in lines] == ["renewal.ru.j2:3:6"]
     lines = told(read(tmp_path, STARTER, renewal=words(), base="{% block x %}\n{{ ) }}"))
-    assert [line.partition(": ")[0] for line in lines] == ["base.ru.j2:2:1"]
+    assert [line.partition(": ")[0] for line in lines] == ["base.ru.j2:2:4"]
 
 
 def test_a_mistake_in_the_base_is_told_where_it_stands(tmp_path: Path) -> None:
@@ -146,16 +147,20 @@ def test_a_template_that_extends_nothing_is_told_so_once(tmp_path: Path) -> None
 def test_a_base_of_another_language_and_a_brace_that_is_said_are_doubts(tmp_path: Path) -> None:
     english = words("Осталось { days_left }} дней").replace("base.ru", "base.en")
     loaded = read(tmp_path, STARTER, renewal=english)
-    assert [(one.line, one.text) for one in loaded.warnings] == [
-        (1, 'the words are ru, but extend base.en.j2; write {% extends "base.ru.j2" %}'),
-        (2, "the block 'greeting' says a brace aloud; a value is written {{ between two of them }}"),
+    assert [(one.line, one.column, one.text) for one in loaded.warnings] == [
+        (1, 12, 'the words are ru, but extend base.en.j2; write {% extends "base.ru.j2" %}'),
+        (3, 10, "the block 'greeting' says a brace aloud; a value is written {{ between two of them }}"),
     ]
 
 
 def test_what_stands_outside_the_blocks_is_a_mistake(tmp_path: Path) -> None:
     more = MENU + "\n\n  Добрый день\n{% set x = 1 %}\n{% from 'words.ru.j2' import became %}"
     lines = told(read(tmp_path, STARTER, renewal=words(more=more)))
-    assert [line.partition(": ")[0] for line in lines] == [f"renewal.ru.j2:{n}:1" for n in (7, 8, 9)]
+    assert [line.partition(": ")[0] for line in lines] == [
+        "renewal.ru.j2:7:3",
+        "renewal.ru.j2:8:1",
+        "renewal.ru.j2:9:1",
+    ]
 
 
 def test_a_block_that_is_never_said_is_a_doubt_with_a_guess(tmp_path: Path) -> None:
@@ -230,7 +235,7 @@ def test_a_template_that_cannot_be_read_and_one_that_is_not_there_are_told(tmp_p
     (tmp_path / "templates" / "other.ru.j2").write_bytes(b"\xff")
     lines = told(read(tmp_path, changed("template:", "template: other.ru.j2")))
     assert "other.ru.j2:1:1: is not UTF-8 from here on, it seems to be Windows-1252; save it as UTF-8" in lines
-    assert any("template: there is no 'other.ru.j2'" in line for line in lines)
+    assert any("template: 'other.ru.j2' cannot be read; what is wrong" in line for line in lines)
 
 
 def test_only_templates_that_a_campaign_uses_change_its_version(tmp_path: Path) -> None:
@@ -246,8 +251,9 @@ def test_each_name_that_is_not_there_is_told_and_each_mistake_once(tmp_path: Pat
     (line,) = told(read(tmp_path, file, renewal=words("{{ 1 / 0 }}Да")))
     assert "the block 'greeting': it cannot be worked out" in line
     lines = told(read(tmp_path, file, renewal=words("{{ one_name }}{{ other_name }}Да")))
+    there = "there are: campaign, contact, contract_end, days_left, facts, keys"
     assert [line.partition(": the block 'greeting': ")[2] for line in lines] == [
-        "there is no 'one_name'", "there is no 'other_name'",
+        f"there is no 'one_name'; {there}", f"there is no 'other_name'; {there}",
     ]  # fmt: skip
 
 
@@ -261,11 +267,12 @@ def test_what_nobody_knows_is_found_on_branches_that_nobody_comes_by(tmp_path: P
     )
     lines = told(read(tmp_path, STARTER, renewal=words(greeting, f"{MENU}\n{note}")))
     assert [line.replace("the block ", "") for line in lines] == [
-        "renewal.ru.j2:4:1: 'greeting': there is no 'nmae'; did you mean 'name'?",
-        "renewal.ru.j2:5:1: 'greeting': there is no 'later'; the keys of the menu answer: renew, talk, do_not_call",
-        "renewal.ru.j2:6:1: 'greeting': there is no 'contract_ends'; did you mean 'contract_end'?",
-        "renewal.ru.j2:9:1: 'call_text': there is no 'numbr'; did you mean 'number'?",
-        "renewal.ru.j2:9:1: 'call_text': there is no 'typo'",
+        "renewal.ru.j2:4:12: 'greeting': there is no 'nmae'; did you mean 'name'?",
+        "renewal.ru.j2:5:9: 'greeting': there is no 'later'; the keys of the menu answer: renew, talk, do_not_call",
+        "renewal.ru.j2:6:4: 'greeting': there is no 'contract_ends'; did you mean 'contract_end'?",
+        "renewal.ru.j2:9:66: 'call_text': there is no 'numbr'; did you mean 'number'?",
+        "renewal.ru.j2:9:77: 'call_text': there is no 'typo'; there are: answer, attempt, attempts, campaign, contact, "
+        "contract_end, disposition, facts, keys, keys_unheard, next_at, transfer",
     ]
     lines = told(
         read(
@@ -275,8 +282,8 @@ def test_what_nobody_knows_is_found_on_branches_that_nobody_comes_by(tmp_path: P
         )
     )
     assert [line.partition(";")[0] for line in lines] == [
-        "renewal.ru.j2:4:1: there is no filter 'dat_e'",
-        "renewal.ru.j2:4:1: there is no test 'od' to write behind 'is'",
+        "renewal.ru.j2:4:6: there is no filter 'dat_e'",
+        "renewal.ru.j2:4:25: there is no test 'od' to write behind 'is'",
     ]
 
 

@@ -66,6 +66,7 @@ class Dies:
     def __init__(self, bitrix: Bitrix24, place: int, *, sent: bool) -> None:
         self._bitrix, self._left, self._sent = bitrix, place, sent
         self.batch, self.send_within = bitrix.batch, bitrix.send_within
+        self.at_once, self.room = bitrix.at_once, bitrix.room
 
     def write(self, entries: Sequence[Entry], *, now: datetime) -> dict[int, Result]:
         self._left -= 1

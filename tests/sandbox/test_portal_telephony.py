@@ -39,7 +39,7 @@ class Asker:
 
 @pytest.fixture
 def ask() -> Iterator[Asker]:
-    with OnLoopback(people(2)) as on:
+    with OnLoopback(people(2), strict=False) as on:
         on.portal.scopes.append("telephony")
         yield Asker(on)
 

@@ -109,7 +109,7 @@ def test_what_another_campaign_has_shown_is_shown_again(scene: Scene) -> None:
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("caller_ids: {KZ: +77272345678}", "caller_ids.KZ: numbers of KZ are not rung; add `countries: [KZ]`"),
+        ("caller_ids: {KZ: +77272345678}", "caller_ids.KZ: numbers of KZ are not rung; write `countries: [KZ]`"),
         ("caller_ids: {'+34': +34912345678}", "caller_ids.+34: no number that begins so is rung (countries: RU)"),
         ("caller_ids: {Moscow: +74951234567}", "caller_ids.Moscow: 'Moscow' is neither a country nor the beginning"),
         ("caller_ids: {RU: [+74951234567, +74951234567]}", "caller_ids.RU.1: stands there twice"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,11 +14,15 @@ from dialer.audience import CardType
 from dialer.call import Hangup, Phase, Progress
 from dialer.claiming import put_off
 from dialer.commands import explain
+from dialer.commands.erase import erase as erase_by_command
+from dialer.commands.last_plan import forget, keep
 from dialer.crm.base import Contact
 from dialer.erasing import StillBusy, erase, erase_old
 from dialer.errors import SettingsError
+from dialer.foresight.seen import Planned
 from dialer.intake import take_in_people
 from dialer.person import Person, read_person
+from dialer.script import Say, Script, to_json
 from dialer.settings import read_settings
 from dialer.stages.write_back import owe_entries
 from dialer.tables import attempts, decisions, do_not_call, entries, news, numbers, targets
@@ -219,3 +225,51 @@ def test_explain_of_somebody_unknown_asks_the_crm_and_fails(scene: Scene, capsys
     assert "No reading has ever brought" in capsys.readouterr().out
     assert explain.explain(settings, ["contact", "15"], region="RU", json=False) == 1
     assert "cannot be asked: DIALER_BITRIX24_WEBHOOK_URL is not set" in " ".join(capsys.readouterr().out.split())
+
+
+def test_so_do_the_lines_of_the_last_plans_and_the_sounds_that_say_their_name(
+    scene: Scene, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def sound(name: str, text: str) -> None:
+        for end, said in ((".txt", text), (".wav", "")):
+            (folder / f"{name * 40}{end}").write_text(said, encoding="utf-8")
+
+    folder = tmp_path / "sounds"
+    folder.mkdir()
+    contact = '{"first_name": "Анна", "last_name": "Ким", "facts": {"ufCrmContract": "Д-4711", "ufCrmNo": "7"}}'
+    script = to_json(Script("ru-RU", None, (Say("Договор Д-4711 кончается."), Say("Нажмите 7."))))
+    target = rung(scene, contact=contact)
+    scene.set(targets, target, script=script)
+    sound("a", "Здравствуйте,  анна ким!")
+    sound("b", "Договор Д-4711 кончается.")
+    sound("c", "Нажмите 7.")
+    sound("d", "Здравствуйте, Анна Кимова!")
+    (folder / "ours.txt").write_text("Анна Ким")
+    url = scene.database.url.render_as_string(hide_password=False)
+    settings = read_settings(tmp_path, {"DIALER_DATABASE_URL": url, "DIALER_ASTERISK_SOUNDS": str(folder)})
+    plans = tmp_path / "kept.json"
+    card = f"contact {scene.owed(target).card_id}"
+    people = [
+        Planned("renewal", one, "Анна Ким", NUMBER, CONTRACT_END, 30, None, None, "", False, "", 0, "full", None)
+        for one in (card, f"{card}0")
+    ]
+    keep(plans, "renewal 2026-11-24", people, now=NOON)
+    assert forget(plans, {card}) == 1
+    assert [one.split("|")[1] for one in json.loads(plans.read_text())["renewal 2026-11-24"]["people"]] == [f"{card}0"]
+    assert forget(plans, {card}) == 0
+    assert forget(tmp_path / "none.json", {card}) == 0
+    assert erase_by_command(settings, [NUMBER], region="RU", reason="", forget_number=False, sure=lambda _: None) == 0
+    assert "2 sound files that say their name" in capsys.readouterr().out
+    assert sorted(one.name for one in folder.iterdir()) == sorted(
+        [*(f"{name * 40}{end}" for name in "cd" for end in (".txt", ".wav")), "ours.txt"]
+    )
+
+
+def test_no_sound_is_gone_while_a_call_is_live(scene: Scene, tmp_path: Path) -> None:
+    (tmp_path / f"{'a' * 40}.txt").write_text("Petrov")
+    scene.live(NUMBER)
+    url = scene.database.url.render_as_string(hide_password=False)
+    settings = read_settings(tmp_path, {"DIALER_DATABASE_URL": url, "DIALER_ASTERISK_SOUNDS": str(tmp_path)})
+    with pytest.raises(StillBusy):
+        erase_by_command(settings, [NUMBER], region="RU", reason="", forget_number=False, sure=lambda _: None)
+    assert (tmp_path / f"{'a' * 40}.txt").exists()

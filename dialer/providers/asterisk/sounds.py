@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
 import shlex
 import subprocess
 import wave
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from dialer.errors import ProviderError
 from dialer.providers.asterisk.resampling import make_8_khz
-from dialer.script import Play, Say, Script
+from dialer.script import Play, Say, Script, says_of
 
 SPEAK_WITHIN = 20.0
 TEXT_MOST = 4_000
+_OURS = re.compile("[0-9a-f]{40}")
 COMMAND = "espeak-ng -v {lang} -s 150 --stdin -w {file}"
 
 Speak = Callable[[str, str, str, Path], None]
@@ -36,11 +38,10 @@ class Sounds:
 
     def __init__(self, folder: Path, known_as: str, speak: Speak, *, way: str = "", voice: str = "") -> None:
         self._folder, self._known_as, self._speak, self._way, self._voice = folder, known_as, speak, way, voice
-        self._there: set[str] = set()
 
     def lacking(self, script: Script) -> list[Say]:
         """What has not been rendered yet."""
-        return [say for say in dict.fromkeys(_all_says(script)) if not self._is_there(self._name(script, say))]
+        return [say for say in dict.fromkeys(says_of(script)) if not self._is_there(self._name(script, say))]
 
     def render(self, script: Script) -> None:
         """All that is lacking. Takes as long as the command. Raises SpeechFailed."""
@@ -56,6 +57,18 @@ class Sounds:
             if isinstance(part, Play) or part.text.strip()
         ]  # fmt: skip
 
+    def forget(self, names: Collection[str]) -> int:
+        """Whatever says one of these is deleted; who shares it has it rendered anew. Returns how many texts are gone.
+        Raises OSError."""
+        gone, plain = 0, [" ".join(name.split()).casefold() for name in names if name.strip()]
+        for text in self._folder.glob("*.txt"):
+            said = " ".join(text.read_text(encoding="utf-8", errors="replace").split()).casefold()
+            if _OURS.fullmatch(text.stem) is not None and any(_says(said, name) for name in plain):
+                text.with_suffix(".wav").unlink(missing_ok=True)
+                text.unlink(missing_ok=True)
+                gone += 1
+        return gone
+
     def try_out(self) -> None:
         """Can the command speak, and may its files stand in the folder? Raises SpeechFailed."""
         self._render(Script("en-US", None, ()), Say("test"))
@@ -68,9 +81,8 @@ class Sounds:
         return script.voice or self._voice
 
     def _is_there(self, name: str) -> bool:
-        if name not in self._there and (self._folder / f"{name}.wav").is_file():
-            self._there.add(name)
-        return name in self._there
+        # it may have been forgotten meanwhile, by another process
+        return (self._folder / f"{name}.wav").is_file()
 
     def _render(self, script: Script, say: Say) -> None:
         name = self._name(script, say)
@@ -88,7 +100,11 @@ class Sounds:
         finally:
             with suppress(OSError):
                 draft.unlink(missing_ok=True)
-        self._there.add(name)
+
+
+def _says(text: str, name: str) -> bool:
+    """As a word of its own; both are plain."""
+    return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text) is not None
 
 
 def by_command(command: str) -> Speak:
@@ -126,16 +142,6 @@ def _filled(part: str, known: dict[str, str]) -> str:
         if f"{{{name}}}" in part:
             return part.replace(f"{{{name}}}", value)
     return part
-
-
-def _all_says(script: Script) -> Iterator[Say]:
-    ask = script.ask
-    parts: list[Say | Play] = [*script.greeting, *(script.voicemail or ()), *script.apology]
-    if ask is not None:
-        parts += [*ask.menu, *ask.not_understood, *ask.silent]
-        for choice in ask.choices:
-            parts += [*choice.then, *(choice.connect.nobody if choice.connect is not None else ())]
-    return (part for part in parts if isinstance(part, Say) and part.text.strip())
 
 
 def _why(error: Exception) -> str:

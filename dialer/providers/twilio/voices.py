@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
+
 PRESETS = {"ru-RU": "Polly.Tatyana", "en-US": "Polly.Joanna", "es-ES": "Polly.Lucia"}
 
 _POLLY = {
@@ -30,6 +32,20 @@ def wrong_voice(language: str, voice: str) -> str:
     if spoken is None or spoken[:2] == language[:2]:
         return ""
     return f"{voice} speaks {spoken}, and the words are {language}; leave voice: out, or take {PRESETS.get(language)}"
+
+
+def unknown_voice(voice: str) -> str:
+    """What to write instead of something that is no voice of Twilio; empty where it may be one."""
+    vendor, _, name = voice.rpartition(".")
+    if (vendor and vendor not in ("Polly", "polly")) or voice in ("man", "woman", "alice"):
+        return ""
+    plain = {one.casefold(): one for one in _LANGUAGE}
+    first, dash, engine = name.partition("-")
+    if vendor == "Polly" and (first in _LANGUAGE or not get_close_matches(first.casefold(), plain, n=1, cutoff=0.8)):
+        return ""  # there may be new ones
+    near = get_close_matches(first.casefold(), plain, n=1)
+    hint = f"did you mean Polly.{plain[near[0]]}{dash}{engine}?" if near else "write for example Polly.Tatyana"
+    return f"'{voice[:40]}' is no voice of Twilio; {hint}"
 
 
 def spoken_by(voice: str) -> str | None:
