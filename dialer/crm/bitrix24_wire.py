@@ -19,6 +19,10 @@ CONNECT_WITHIN, ANSWER_WITHIN = 5.0, 65.0  # the portal cuts a request at 60 s: 
 ANSWER_MOST = 48 * 1024 * 1024
 
 
+def nothing() -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """`moved_to` is the address that a redirection names; it is never followed here."""
@@ -43,17 +47,22 @@ class Wire:
             trust_env=False,
         )
 
-    def post(self, url: str, body: Mapping[str, Any], *, until: datetime | None) -> Answer:
-        """Raises Later where it has certainly not left, Doubt, Refused."""
-        return self._send("POST", url, until, json=body)
+    def post(
+        self, url: str, body: Mapping[str, Any], *, until: datetime | None, before_body: Callable[[], None] = nothing
+    ) -> Answer:
+        """`before_body` is called when an answer has begun; what it waits for, the portal waits for. Raises Later where
+        it has certainly not left, Doubt, Refused."""
+        return self._send("POST", url, until, before_body, json=body)
 
     def get(self, url: str, parameters: Mapping[str, str]) -> Answer:
-        return self._send("GET", url, None, params=parameters)
+        return self._send("GET", url, None, nothing, params=parameters)
 
     def close(self) -> None:
         self._http.close()
 
-    def _send(self, method: str, url: str, until: datetime | None, **what: Any) -> Answer:
+    def _send(
+        self, method: str, url: str, until: datetime | None, before_body: Callable[[], None], **what: Any
+    ) -> Answer:
         left: list[datetime] = []
 
         def gate(event: str, _: Any) -> None:
@@ -65,6 +74,7 @@ class Wire:
 
         try:
             with self._http.stream(method, url, extensions={"trace": gate}, **what) as answer:
+                before_body()
                 content = self._whole(answer, left[0])
         except (httpx.InvalidURL, httpx.UnsupportedProtocol):
             raise Refused(f"{self._named} is not an address") from None
