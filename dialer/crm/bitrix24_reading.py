@@ -135,12 +135,16 @@ def read_pages(source: Source, audience: Audience, first: date, last: date) -> I
     end, day = resolved.contract_end.code, timedelta(days=1)
     window = {f">={end}": (first - day).isoformat(), f"<={end}": (last + day).isoformat()}
     listing = Listing(resolved.card, resolved.select, window, resolved.keeps)
+    missing = asked = 0
     for items, people in sweep(source.rest, listing, partial(_people, source.rest, resolved)):
         resolved = _sure(source, resolved, items, resolved.codes)
         if not any(end in item for item in items):
             raise Doubt(f"Bitrix24 filters by the field '{audience.contract_end}' and answers without it")
         found = _contacts(source, resolved, items, people, talked)
+        wanted = _wanted(resolved, items)
+        missing, asked = missing + len(wanted - people.keys()), asked + len(wanted)
         yield [one for one in found if one.contract_end is not None and first <= one.contract_end <= last]
+    _say_missing(source.rest, resolved, missing, asked)
 
 
 def read_by_id(source: Source, audience: Audience, ids: Sequence[int]) -> dict[int, tuple[Contact, ...]]:
@@ -150,6 +154,8 @@ def read_by_id(source: Source, audience: Audience, ids: Sequence[int]) -> dict[i
     items = list(by_id(source.rest, listing, ids).values())
     resolved = _sure(source, resolved, items, resolved.codes)
     people = _people(source.rest, resolved, items)
+    wanted = _wanted(resolved, items)
+    _say_missing(source.rest, resolved, len(wanted - people.keys()), len(wanted))
     by_card = groupby(_contacts(source, resolved, items, people, talked), key=lambda one: one.card_id)
     return {card: tuple(people) for card, people in by_card}
 
@@ -180,11 +186,23 @@ def _sure(source: Source, resolved: Resolved, items: Sequence[Mapping[str, Any]]
 
 def _people(rest: Rest, resolved: Resolved, items: Sequence[Row], turns: Turns | None = None) -> dict[int, Row]:
     """The contacts of these cards, by id; of contacts none."""
-    if resolved.card is CardType.contact:
-        return {}
-    wanted = {id for item in items for id in _called(item, every=resolved.audience.every_contact)}
+    wanted = _wanted(resolved, items)
     listing = Listing(CardType.contact, ["*"], keeps=resolved.keeps_of_contact)
     return by_id(rest, listing, sorted(wanted), turns=turns) if wanted else {}
+
+
+def _wanted(resolved: Resolved, items: Sequence[Row]) -> set[int]:
+    if resolved.card is CardType.contact:
+        return set()
+    return {id for item in items for id in _called(item, every=resolved.audience.every_contact)}
+
+
+def _say_missing(rest: Rest, resolved: Resolved, missing: int, asked: int) -> None:
+    if are_many(missing, asked):
+        rest.say(
+            f"{missing} of {asked} contacts of {_plural(resolved.card)} cannot be read: they are gone, or the webhook's"
+            f" user has lost the right to read them; nobody is rung for those cards"
+        )
 
 
 def _contacts(
@@ -197,12 +215,6 @@ def _contacts(
     if resolved.card is CardType.contact:
         return [_contact(resolved, item, item, talked) for item in items]
     called = {item["id"]: _called(item, every=resolved.audience.every_contact) for item in items}
-    wanted = {id for ids in called.values() for id in ids}
-    if are_many(len(wanted) - len(people), len(wanted)):
-        source.rest.say(
-            f"{len(wanted) - len(people)} of {len(wanted)} contacts of {_plural(resolved.card)} cannot be read: they"
-            f" are gone, or the webhook's user has lost the right to read them; nobody is rung for those cards"
-        )
     resolved = _sure(source, resolved, list(people.values()), resolved.contact_codes)
     found = []
     for item in items:

@@ -8,18 +8,18 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from math import ceil, sqrt
-from statistics import median
+from itertools import accumulate, pairwise
+from math import ceil
 
 from dialer.crm.bitrix24_listing import PAGE, REQUEST
 
 FILLED = 0.93
 """Of a request: ids that are missing at random hardly ever make a range overflow then."""
-PLACES = 12
-ZOOMS = 3
+PLACES, ZOOMS = 12, 3
 LARGE = 2 * REQUEST
 ALIKE = 0.6
+UNSURE = 4
+"""Where neighbours differ, a range is meant to take so many requests: of several only the last one is not full."""
 
 Ask = Callable[[Sequence[tuple[int, int]]], Sequence[Sequence[int]]]
 """Ranges (after, until) → the first page of ids in each."""
@@ -33,6 +33,10 @@ class Cell:
     until: int
     rows: float
 
+    @property
+    def density(self) -> float:
+        return self.rows / (self.until - self.after)
+
 
 def survey(ask: Ask, after: int, until: int) -> list[Cell]:
     """Where most rows seem to lie in a small part of the space, that part is looked at more closely."""
@@ -42,67 +46,75 @@ def survey(ask: Ask, after: int, until: int) -> list[Cell]:
         dense = [cell for cell in cells if cell.rows > max(total / 4, LARGE)]
         if not dense:
             break
-        closer = {cell.after: cell for cell in _looked_at(ask, dense)}
-        parts = [cell for cell in cells if cell not in dense]
-        cells = sorted([*parts, *closer.values()], key=lambda cell: cell.after)
+        others = [cell for cell in cells if cell not in dense]
+        cells = sorted([*others, *_looked_at(ask, dense)], key=lambda cell: cell.after)
     return cells
 
 
 def cut(cells: Sequence[Cell]) -> list[int]:
     """Where each range ends, but for the last one."""
+    cells = _as_sure_as_they_are(cells)
     total = sum(cell.rows for cell in cells)
     if total <= REQUEST * FILLED:
         return []
     most = total / ceil(total / (REQUEST * FILLED))
-    ends = [0.0]
-    for cell in cells:
-        ends.append(ends[-1] + cell.rows)
-    found: list[int] = []
-    at, last = cells[0].after, cells[-1].until
+    begins, before = [cell.after for cell in cells], [0.0, *accumulate(cell.rows for cell in cells)]
+    at, found = cells[0].after, list[int]()
     while True:
+        cell = cells[place := bisect_right(begins, at) - 1]
+        wanted = before[place] + cell.density * (at - cell.after) + most
+        place = bisect_right(before, wanted) - 1
         # so few ids are certainly not more rows
-        at = max(_reached(cells, ends, at, most), at + REQUEST)
-        if at >= last:
+        at = max(_id_at(cells, before, place, wanted), at + REQUEST)
+        if at >= cells[-1].until:
             return found
         found.append(at)
 
 
 def about(ids: Sequence[int], after: int, until: int) -> float:
-    """Rows in a range whose first page this is: between what it would be if the rest were like the beginning, with the
-    hole before it and without."""
-    if len(ids) < PAGE:
-        return len(ids)
-    first, last = ids[0], ids[-1]
-    holed = PAGE * (until - after) / (last - after)
-    dense = PAGE + (PAGE - 1) / (last - first) * (until - last)
-    return min(sqrt(holed * dense), float(until - after))
+    """Rows in a range whose first page this is, if all of it is like its beginning."""
+    return len(ids) if len(ids) < PAGE else PAGE * (until - after) / (ids[-1] - after)
 
 
 def _looked_at(ask: Ask, cells: Sequence[Cell]) -> list[Cell]:
     places = [place for cell in cells for place in _parts(cell.after, cell.until)]
     pages = ask(places)
-    own = [Cell(after, until, about(ids, after, until)) for (after, until), ids in zip(places, pages, strict=True)]
-    spans = [ids[-1] - after for (after, _), ids in zip(places, pages, strict=True) if len(ids) == PAGE]
-    if len(spans) < len(own) or max(spans) * ALIKE > median(spans) or median(spans) * ALIKE > min(spans):
-        return own
-    # everywhere alike: together they tell better than each for itself
-    density = (PAGE * len(spans) - 1) / sum(spans)
-    return [Cell(cell.after, cell.until, density * (cell.until - cell.after)) for cell in own]
+    return [Cell(*place, about(ids, *place)) for place, ids in zip(places, pages, strict=True)]
 
 
 def _parts(after: int, until: int) -> list[tuple[int, int]]:
     wide = until - after
-    edges = sorted({after + wide * place // PLACES for place in range(PLACES + 1)})
-    return list(pairwise(edges))
+    return list(pairwise(sorted({after + wide * place // PLACES for place in range(PLACES + 1)})))
 
 
-def _reached(cells: Sequence[Cell], ends: Sequence[float], at: int, most: float) -> int:
-    """The id up to which there are about so many rows more."""
-    place = max(bisect_right([cell.after for cell in cells], at) - 1, 0)
-    cell = cells[place]
-    before = ends[place] + cell.rows * (at - cell.after) / (cell.until - cell.after)
-    place = bisect_right(ends, before + most) - 1
+def _as_sure_as_they_are(cells: Sequence[Cell]) -> list[Cell]:
+    if all(cell.rows >= PAGE for cell in cells):
+        density = (PAGE * len(cells) - 1) / sum(PAGE / cell.density for cell in cells)
+    else:
+        density = 0.0
+    if density and all(_are_alike(cell.density, density) for cell in cells):
+        # everywhere alike: together they tell better than each for itself
+        return [Cell(cell.after, cell.until, density * (cell.until - cell.after)) for cell in cells]
+    sure = []
+    for place, cell in enumerate(cells):
+        beside = [other for other in (*cells[max(place - 1, 0) : place], *cells[place + 1 : place + 2])]
+        known = [other for other in beside if other.rows >= PAGE]
+        rows = cell.rows
+        if rows >= PAGE and not (known and all(_are_alike(cell.density, other.density) for other in known)):
+            rows /= UNSURE
+        elif rows >= PAGE and beside[-1] in known and beside[-1].after == cell.until:
+            # it was looked at where it begins, and this is what it becomes
+            rows = (rows + beside[-1].density * (cell.until - cell.after)) / 2
+        sure.append(Cell(cell.after, cell.until, rows))
+    return sure
+
+
+def _are_alike(density: float, other: float) -> bool:
+    return ALIKE < density / other < 1 / ALIKE
+
+
+def _id_at(cells: Sequence[Cell], before: Sequence[float], place: int, rows: float) -> int:
+    """The id up to which there are about so many rows."""
     if place >= len(cells):
         return cells[-1].until
-    cell = cells[place]
-    return cell.after + int((before + most - ends[place]) / max(cell.rows, 1e-9) * (cell.until - cell.after))
+    return cells[place].after + int((rows - before[place]) / cells[place].density)

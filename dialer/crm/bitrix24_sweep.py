@@ -17,11 +17,12 @@ from typing import Any
 from dialer.crm.bitrix24_errors import Doubt, Later, Refused
 from dialer.crm.bitrix24_listing import PAGE, REQUEST, Chain, Listing, Row, Turns, chain, rows_of
 from dialer.crm.bitrix24_rest import COMMANDS_MOST, Rest, may_be_read_again
-from dialer.crm.bitrix24_survey import FILLED, LARGE, Cell, about, cut, survey
+from dialer.crm.bitrix24_survey import FILLED, Cell, cut, survey
 
 AT_ONCE = 45
 HELD_MOST = 48 * 1024 * 1024
 """Bytes of rows that have come and whose place has not."""
+MUCH = 4 * REQUEST
 AWAY_MOST = 2
 WAITED_MOST, WAITED_AT_ONCE = timedelta(minutes=20), 5.0
 
@@ -32,21 +33,21 @@ Beside = Callable[[list[Row], Turns], Any]
 def sweep(rest: Rest, listing: Listing, beside: Beside = lambda rows, turns: None) -> Iterator[tuple[list[Row], Any]]:
     """Rows, at most 2,500 at a time, with what stands beside them. Raises Later, Refused, Doubt."""
     turns = Turns()
-    rows, top = _opening(rest, listing, turns)
+    rows, highest = _opening(rest, listing, turns)
     if rows:
         yield rows, beside(rows, turns)
-    if len(rows) < PAGE or top == rows[-1]["id"]:
+    if len(rows) < PAGE or (highest and highest[0] <= rows[-1]["id"]):
         return
     crew = _Crew(rest, listing, turns, beside)
     try:
-        crew.begin(rows, top)
+        crew.begin(rows, highest)
         yield from crew.in_order()
     finally:
         crew.stop()
 
 
-def _opening(rest: Rest, listing: Listing, turns: Turns) -> tuple[list[Row], int | None]:
-    """The first page, and the highest id, where the portal tells it."""
+def _opening(rest: Rest, listing: Listing, turns: Turns) -> tuple[list[Row], list[int]]:
+    """The first page, and the last page of ids from the highest down, where the portal tells it."""
     failed = 0
     while True:
         failed += 1
@@ -64,8 +65,13 @@ def _opening(rest: Rest, listing: Listing, turns: Turns) -> tuple[list[Row], int
                     highest = [row["id"] for row in rows_of(answer.results.get("top"))]
                 except Doubt:
                     highest = []
-                return rows, max(highest, default=None)
+                return rows, sorted(highest, reverse=True)
         rest.sleep(min(failed, 5))
+
+
+def _thick(ids: Sequence[int]) -> float:
+    """Rows an id, in a page of ids upwards."""
+    return len(ids) / (ids[-1] - ids[0] + 1)
 
 
 class _Range:
@@ -88,14 +94,14 @@ class _Crew:
         self._is_stopped = False
         self._threads = self._running = self._held = self._largest = 0
 
-    def begin(self, rows: Sequence[Row], top: int | None) -> None:
+    def begin(self, rows: Sequence[Row], highest: Sequence[int]) -> None:
         """Behind the first page."""
-        after = rows[-1]["id"]
-        self._top = top
-        self._at = first = _Range(after, None)
+        ids = [row["id"] for row in rows]
+        self._top = max(highest, default=None)
+        self._at = first = _Range(ids[-1], None)
         self._largest = len(marshal.dumps(list(rows))) * COMMANDS_MOST
-        if top is not None and about([row["id"] for row in rows], rows[0]["id"] - 1, top) > REQUEST * FILLED:
-            self._divide(first, after)
+        if highest and max(_thick(ids), _thick(highest[::-1])) * (highest[0] - ids[-1]) > REQUEST * FILLED:
+            self._divide(first, ids[-1])
         self._hire()
 
     def in_order(self) -> Iterator[tuple[list[Row], Any]]:
@@ -176,8 +182,8 @@ class _Crew:
             if came.is_last:
                 return
             if came.error is None:
-                if pages == COMMANDS_MOST:
-                    self._divide(one, since, density=REQUEST / (since - began))
+                if pages == COMMANDS_MOST and self._is_worth_dividing(one, since, REQUEST / (since - began)):
+                    self._divide(one, since)
             elif isinstance(came.error, Later) and came.error.at is not None:
                 waited += self._wait_until(came.error, came.error.at, WAITED_MOST - waited)
             else:
@@ -192,7 +198,7 @@ class _Crew:
     def _request(self, one: _Range, since: int, pages: int) -> Chain:
         try:
             came = chain(self._rest, self._listing, self._turns, after=since, until=one.until, pages=pages)
-            if came.rows:
+            if came.rows and not self._is_stopped:
                 self._put(one, (came.rows, self._beside(came.rows, self._turns)))
         except Later as error:
             return Chain([], False, error)
@@ -223,10 +229,19 @@ class _Crew:
             self._largest = max(self._largest, len(chunk))
             self._changed.notify_all()
 
-    def _divide(self, one: _Range, after: int, density: float | None = None) -> None:
-        """What is left of it above `after`, where that is worth several requests. Ranges made here are free for all."""
+    def _is_worth_dividing(self, one: _Range, after: int, density: float) -> bool:
+        """Where so much seems to be left that it takes long, and somebody has nothing to do."""
         until = one.until if one.until is not None else self._top
-        if until is None or until - after <= REQUEST or (density is not None and density * (until - after) < LARGE):
+        with self._changed:
+            other: _Range | None = self._at
+            while other is not None and other.is_begun:
+                other = other.next
+        return other is None and until is not None and density * (until - after) > MUCH
+
+    def _divide(self, one: _Range, after: int) -> None:
+        """What is left of it above `after`. Ranges made here are free for all."""
+        until = one.until if one.until is not None else self._top
+        if until is None or until - after <= REQUEST:
             return
         try:
             ends = [end for end in cut(self._survey(after, until)) if after < end < until]
