@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from dialer.audience import CardType
@@ -112,6 +113,7 @@ class Fields:
         return f"; did you mean {' or '.join(repr(by_folded[one]) for one in near)}?"
 
 
+@lru_cache(maxsize=4_096)
 def is_fact(code: str) -> bool:
     """A field of the portal's own, or one of the few others that templates may say."""
     return code.startswith(("ufCrm", "UF_CRM")) or code in ("title", "stageId")

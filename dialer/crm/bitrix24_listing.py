@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from queue import SimpleQueue
 from typing import Any
 
 from dialer.audience import CardType
 from dialer.crm.bitrix24_errors import Doubt, Later, Refused
-from dialer.crm.bitrix24_rest import COMMANDS_MOST, Command, Reference, Rest
+from dialer.crm.bitrix24_rest import COMMANDS_MOST, Command, Reference, Rest, Turn
 from dialer.crm.bitrix24_types import entity_of
 
 PAGE = 50
 REQUEST = PAGE * COMMANDS_MOST
 """Rows that one request carries."""
-TURNS = 3
+TURNS = 2
 
 Row = dict[str, Any]
 
@@ -60,26 +62,46 @@ class Listing:
 
 
 class Turns:
-    """Of many answers that come at once only a few are taken in together; the others stay on their way meanwhile."""
+    """Of many answers that come at once only a few are taken in together, by a few threads; the others stay on their
+    way meanwhile. What forty threads take in, the allocator keeps forty times."""
 
     def __init__(self) -> None:
         self._free = threading.BoundedSemaphore(TURNS)
+        self._work: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
+        for _ in range(TURNS):
+            threading.Thread(target=self._take_in, name="taking in", daemon=True).start()
 
     @contextmanager
-    def one(self) -> Iterator[Callable[[], None]]:
-        """What it gives is called when the answer has begun; the turn ends with the block."""
+    def one(self) -> Iterator[Turn]:
+        """It begins with the answer, and ends with the block."""
         had: list[bool] = []
 
-        def come() -> None:
+        def turn(work: Callable[[], Any]) -> Any:
             if not had:
                 self._free.acquire()
                 had.append(True)
+            future: Future[Any] = Future()
+            self._work.put((future, work))
+            return future.result()
 
         try:
-            yield come
+            yield turn
         finally:
             if had:
                 self._free.release()
+
+    def end(self) -> None:
+        for _ in range(TURNS):
+            self._work.put(None)
+
+    def _take_in(self) -> None:
+        while (item := self._work.get()) is not None:
+            future, work = item
+            try:
+                future.set_result(work())
+            except BaseException as error:
+                future.set_exception(error)
+            del item, future, work
 
 
 @dataclass(frozen=True, slots=True)

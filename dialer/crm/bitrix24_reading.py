@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import partial
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any
 
 from dialer.audience import Audience, CardType
@@ -275,6 +275,8 @@ def _contact(
 
 
 def _talked_at(talked: Mapping[Whom, datetime], card: CardType, id: int, contact: int) -> datetime | None:
+    if not talked:
+        return None
     whom = {(entity_of(card), id), (entity_of(CardType.contact), contact)}
     return max((talked[one] for one in whom if one in talked), default=None)
 
@@ -295,10 +297,9 @@ def _phones(person: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _facts(card: Mapping[str, Any]) -> dict[str, str]:
     """Own fields and the title, as text: what templates may say."""
-    facts = {}
-    for code, value in card.items():
-        if is_fact(code) and isinstance(value, str | int | float):
-            facts[code] = str(value)[:FACT_LENGTH_MOST]
-        if len(facts) == FACTS_MOST:
-            break
-    return facts
+    said = (
+        (code, str(value)[:FACT_LENGTH_MOST])
+        for code, value in card.items()
+        if is_fact(code) and isinstance(value, str | int | float)
+    )
+    return dict(islice(said, FACTS_MOST))

@@ -19,7 +19,7 @@ from urllib.parse import quote_plus
 from dialer.crm.bitrix24_access import Access
 from dialer.crm.bitrix24_errors import Doubt, Later, Refused, TooFast, meaning
 from dialer.crm.bitrix24_pace import Bucket, Operating
-from dialer.crm.bitrix24_wire import ANSWER_WITHIN, Wire, nothing
+from dialer.crm.bitrix24_wire import ANSWER_WITHIN, Wire, at_once
 from dialer.secrecy import without_secrets
 
 WEBHOOK_URL = "DIALER_BITRIX24_WEBHOOK_URL"
@@ -29,6 +29,8 @@ RATE_TRIES, READ_TRIES = 12, 5
 WAITED_FOR = timedelta(seconds=20)
 
 Command = tuple[str, Mapping[str, Any]]
+Turn = Callable[[Callable[[], Any]], Any]
+"""Does what it is given, when its time has come, and returns what that returned."""
 
 
 class Reference(str):
@@ -96,12 +98,12 @@ class Rest:
         *,
         halt: bool,
         until: datetime | None = None,
-        turn: Callable[[], None] | None = None,
+        turn: Turn | None = None,
     ) -> Batch:
         """At most 50 commands by name, in order. Raises Later, Refused, Doubt for the whole.
 
         With a `turn` it is one of many that read at once: it takes from the bucket when those before it have, so that
-        everybody else waits for one of them at most, and its answer is taken in when `turn` returns.
+        everybody else waits for one of them at most, and `turn` takes its answer in.
         """
         text = {name: f"{method}?{query(parameters)}" for name, (method, parameters) in commands.items()}
         methods = Counter(method for method, _ in commands.values())
@@ -119,7 +121,7 @@ class Rest:
         }
         return Batch(_map(whole.get("result")), errors, sent_at)
 
-    def read(self, commands: Mapping[str, Command], *, turn: Callable[[], None] | None = None) -> Batch:
+    def read(self, commands: Mapping[str, Command], *, turn: Turn | None = None) -> Batch:
         """Commands that only read: what failed is asked for again, a few times. Raises as `batch` does."""
         results: dict[str, Any] = {}
         failed = 0
@@ -148,7 +150,7 @@ class Rest:
         parameters: Mapping[str, Any],
         counted: Mapping[str, int],
         until: datetime | None,
-        turn: Callable[[], None] | None = None,
+        turn: Turn | None = None,
     ) -> tuple[dict[str, Any], datetime]:
         for trial in range(RATE_TRIES):
             with self._many if turn is not None else nullcontext():
@@ -160,7 +162,7 @@ class Rest:
                 self.sleep(wait)
                 self._operating.begin(counted)
             try:
-                return self._ask_once(method, parameters, until, turn or nothing)
+                return self._ask_once(method, parameters, until, turn or at_once)
             except TooFast:
                 # the bucket is shared with everything behind this address: what we thought was left is not
                 self._bucket.drain()
@@ -183,12 +185,13 @@ class Rest:
             self.sleep(max(wait.total_seconds(), 0.0))
 
     def _ask_once(
-        self, method: str, parameters: Mapping[str, Any], until: datetime | None, turn: Callable[[], None]
+        self, method: str, parameters: Mapping[str, Any], until: datetime | None, turn: Turn
     ) -> tuple[dict[str, Any], datetime]:
         for _ in range(ADDRESSES_MOST):
             address = self._access.now()
             body = parameters if address.token is None else {**parameters, "auth": address.token}
-            answer = self._wire.post(f"{address.base}/{method}.json", body, until=until, before_body=turn)
+            url = f"{address.base}/{method}.json"
+            answer = self._wire.post(url, body, until=until, take=lambda whole: turn(lambda: _parsed(whole())))
             if answer.moved_to:
                 self._access.moved(address, answer.moved_to)
                 continue
@@ -200,11 +203,7 @@ class Rest:
                     raise
         raise Later("Bitrix24: the portal sends from address to address, or calls every token expired")
 
-    def _read(self, status: int, content: bytes, method: str, sent_at: datetime) -> dict[str, Any]:
-        try:
-            body = json.loads(content)
-        except (ValueError, RecursionError):
-            body = None
+    def _read(self, status: int, body: Any, method: str, sent_at: datetime) -> dict[str, Any]:
         if not isinstance(body, dict):
             hint = f"; is the address of the {self._access.way} right?" if 400 <= status < 500 else ""
             raise Doubt(f"Bitrix24 answered {status} with what is not JSON{hint}", sent_at)
@@ -225,6 +224,13 @@ class Rest:
         if not isinstance(error, Later):
             error.sent_at = sent_at
         return error
+
+
+def _parsed(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None
 
 
 def may_be_read_again(error: Later | Refused | Doubt, failed: int) -> bool:

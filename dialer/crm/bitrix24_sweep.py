@@ -20,7 +20,7 @@ from dialer.crm.bitrix24_rest import COMMANDS_MOST, Rest, may_be_read_again
 from dialer.crm.bitrix24_survey import FILLED, Cell, cut, survey
 
 AT_ONCE = 45
-HELD_MOST = 48 * 1024 * 1024
+HELD_MOST = 32 * 1024 * 1024
 """Bytes of rows that have come and whose place has not."""
 MUCH = 4 * REQUEST
 AWAY_MOST = 2
@@ -33,13 +33,13 @@ Beside = Callable[[list[Row], Turns], Any]
 def sweep(rest: Rest, listing: Listing, beside: Beside = lambda rows, turns: None) -> Iterator[tuple[list[Row], Any]]:
     """Rows, at most 2,500 at a time, with what stands beside them. Raises Later, Refused, Doubt."""
     turns = Turns()
-    rows, highest = _opening(rest, listing, turns)
-    if rows:
-        yield rows, beside(rows, turns)
-    if len(rows) < PAGE or (highest and highest[0] <= rows[-1]["id"]):
-        return
     crew = _Crew(rest, listing, turns, beside)
     try:
+        rows, highest = _opening(rest, listing, turns)
+        if rows:
+            yield rows, beside(rows, turns)
+        if len(rows) < PAGE or (highest and highest[0] <= rows[-1]["id"]):
+            return
         crew.begin(rows, highest)
         yield from crew.in_order()
     finally:
@@ -127,6 +127,12 @@ class _Crew:
         with self._changed:
             self._is_stopped = True
             self._changed.notify_all()
+            self._end_turns()
+
+    def _end_turns(self) -> None:
+        """What is on its way is still taken in."""
+        if self._is_stopped and not self._threads:
+            self._turns.end()
 
     def _hire(self) -> None:
         with self._changed:
@@ -166,6 +172,7 @@ class _Crew:
                     break
                 self._changed.wait()
             self._threads -= 1
+            self._end_turns()
             return None
 
     def _has_room(self, *, but: int = 0) -> bool:
