@@ -13,7 +13,7 @@ from itertools import groupby, islice
 from typing import Any
 
 from dialer.audience import Audience, CardType
-from dialer.crm.base import Contact, are_many
+from dialer.crm.base import Contact, are_many, too_many_gone
 from dialer.crm.bitrix24_conditions import Asked, resolve_conditions, values_of
 from dialer.crm.bitrix24_errors import Doubt, Refused
 from dialer.crm.bitrix24_fields import LISTS, TEXTS, CardField, Fields, day_of, is_fact, is_yes, text_of
@@ -216,8 +216,12 @@ def _contacts(
         return [_contact(resolved, item, item, talked) for item in items]
     called = {item["id"]: _called(item, every=resolved.audience.every_contact) for item in items}
     resolved = _sure(source, resolved, list(people.values()), resolved.contact_codes)
+    unread = {id for ids in called.values() for id in ids} - people.keys()
+    lost = too_many_gone(len(unread), len(unread) + len(people))
     found = []
     for item in items:
+        if lost and not unread.isdisjoint(called[item["id"]]):
+            continue  # not somebody without a telephone: somebody who is not shown any more
         for id in called[item["id"]]:
             found.append(_contact(resolved, item, people.get(id), talked, person=id))
         if not called[item["id"]]:
