@@ -6,8 +6,8 @@ from datetime import date
 
 import pytest
 import sqlalchemy as sa
-from structlog.testing import capture_logs
 
+from dialer import log
 from dialer.commands.doctor.database import _missing as doctor_says
 from dialer.commands.status import look
 from dialer.errors import CrmUnavailable
@@ -39,16 +39,22 @@ def again(scene: Scene, portal: Portal, now: object) -> int:
     return read_again(scene.database, portal, scene.running["renewal"], now=now, fresh_for=30 * MINUTE)  # type: ignore[arg-type]
 
 
-def test_a_reading_tells_how_many_it_misses_and_cancels_nobody(scene: Scene) -> None:
+def test_a_reading_tells_how_many_it_misses_and_cancels_nobody(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
     portal = Portal()
     many(portal)
     read(scene, portal)
     assert missing(scene) == Missing(0, 0), "there was no reading before"
     hide(portal, range(1, 31))
     add(portal, 99, "+79169999999")
-    with capture_logs() as said:
+    log.set_up(level="warning")
+    try:
         assert read(scene, portal, NOON + DAY).people == 31
-    assert any("30 of 60 cards that the last reading showed" in one["event"] for one in said)
+    finally:
+        said = capsys.readouterr().err
+        log.set_up(level="critical")
+    assert "30 of 60 cards that the last reading showed" in said
     assert missing(scene) == Missing(30, 60)
     assert {state for state, _ in states(scene)} == {"open"}
     seen = scene.database.read(lambda c: look(c, now=NOON + DAY))
