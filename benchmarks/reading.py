@@ -29,6 +29,7 @@ from benchmarks.table import Figure, show
 PAGE, COUNTED = 0.0685, 49.9 / 2_390_000
 """Seconds, from the vendor's page about much data: a page without its total, and a row that is counted for it."""
 PER_REQUEST, RATE = 2_500, 2.0
+PATIENCE = 300
 
 OURS = """
 import json, sys, time
@@ -160,7 +161,11 @@ def _installed(python: str) -> Sequence[tuple[str, str]]:
 def _read(code: str, manner: Manner, python: str = sys.executable) -> Read:
     with portal(manner) as address:
         before = _counts(address)
-        ran = subprocess.run([python, "-c", code + TOLD, address], capture_output=True, text=True, check=False)
+        asked = [python, "-c", code + TOLD, address]
+        try:
+            ran = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            ran = subprocess.CompletedProcess(asked, 1, "", f"not ready after {PATIENCE} s")
         counts = _counts(address)
     if ran.returncode:
         error = (ran.stderr.strip().splitlines() or ["it was killed"])[-1][:200]

@@ -130,7 +130,7 @@ def fact_names(fields: Mapping[str, Any]) -> dict[str, str]:
 
 def day_of(value: Any, field: CardField) -> date | None:
     """Of several dates the last. None where there is none."""
-    days = [_day(one, field) for one in (value if isinstance(value, list) else [value])]
+    days = [_day(str(one or ""), field.type) for one in (value if isinstance(value, list) else [value])]
     return max((day for day in days if day is not None), default=None)
 
 
@@ -151,16 +151,16 @@ def text_of(value: Any, field: CardField) -> str | None:
     return field.options.get(str(value), str(value)) if value not in (None, "", False) else None
 
 
-def _day(value: Any, field: CardField) -> date | None:
+@lru_cache(maxsize=4_096)
+def _day(text: str, type: str) -> date | None:
     """A date field's time is service data: exactly 00:00 UTC names the UTC day, anything else the day as written."""
-    text = str(value or "")
     try:
         if len(text) == 10:
             return date.fromisoformat(text)
         moment = datetime.fromisoformat(text)
     except ValueError:
         return None
-    if field.type == "date" and moment.tzinfo is not None:
+    if type == "date" and moment.tzinfo is not None:
         universal = moment.astimezone(UTC)
         if (universal.hour, universal.minute, universal.second) == (0, 0, 0):
             return universal.date()

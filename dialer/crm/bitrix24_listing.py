@@ -49,9 +49,11 @@ class Listing:
         return self._command(self.select, {**self.wanted, "@id": list(ids)}, "ASC")
 
     def kept(self, rows: Sequence[Row]) -> list[Row]:
-        codes = {code for row in rows for code in row}
-        keeps = {code for code in codes if code == "id" or self.keeps(code)}
-        return [{code: value for code, value in row.items() if code in keeps} for row in rows]
+        codes: Row = {}
+        for row in rows:
+            codes.update(row)
+        kept = [code for code in codes if code == "id" or self.keeps(code)]
+        return [{code: row[code] for code in kept if code in row} for row in rows]
 
     def _between(self, after: int | Reference, until: int | None) -> dict[str, Any]:
         return {**self.wanted, ">id": after} | ({} if until is None else {"<=id": until})
