@@ -9,7 +9,7 @@ from __future__ import annotations
 import marshal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -30,7 +30,7 @@ Beside = Callable[[list[Row], Turns], Any]
 """What is read beside the rows of one request, in the same thread."""
 
 
-def sweep(rest: Rest, listing: Listing, beside: Beside = lambda rows, turns: None) -> Iterator[tuple[list[Row], Any]]:
+def sweep(rest: Rest, listing: Listing, beside: Beside = lambda rows, turns: None) -> Generator[tuple[list[Row], Any]]:
     """Rows, at most 2,500 at a time, with what stands beside them. Raises Later, Refused, Doubt."""
     turns = Turns()
     crew = _Crew(rest, listing, turns, beside)
