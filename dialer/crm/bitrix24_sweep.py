@@ -10,9 +10,10 @@ import marshal
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 from dialer.crm.bitrix24_errors import Doubt, Later, Refused
 from dialer.crm.bitrix24_listing import PAGE, REQUEST, Chain, Listing, Row, Turns, chain, rows_of
@@ -26,6 +27,7 @@ MUCH = 4 * REQUEST
 AWAY_MOST = 2
 WAITED_MOST, WAITED_AT_ONCE = timedelta(minutes=20), 5.0
 
+T = TypeVar("T")
 Beside = Callable[[list[Row], Turns], Any]
 """What is read beside the rows of one request, in the same thread."""
 
@@ -266,14 +268,27 @@ class _Crew:
 
     def _survey(self, after: int, until: int) -> list[Cell]:
         def ask(places: Sequence[tuple[int, int]]) -> list[list[int]]:
-            commands = {f"s{nth}": self._listing.ids(*place) for nth, place in enumerate(places)}
-            with self._turns.one() as turn:
-                answer = self._rest.read(commands, turn=turn)
-                pages = []
-                for name, (low, high) in zip(commands, places, strict=True):
-                    if name not in answer.results:
-                        raise answer.failure(name)
-                    pages.append([id for row in rows_of(answer.results[name]) if low < (id := row["id"]) <= high])
-                return pages
+            """In two requests: everything else waits for it."""
+            half, other = len(places) // 2, Future[list[list[int]]]()
+            threading.Thread(target=_do, args=(other, lambda: self._first_ids(places[half:])), daemon=True).start()
+            return [*self._first_ids(places[:half]), *other.result()]
 
         return survey(ask, after, until)
+
+    def _first_ids(self, places: Sequence[tuple[int, int]]) -> list[list[int]]:
+        commands = {f"s{nth}": self._listing.ids(*place) for nth, place in enumerate(places)}
+        with self._turns.one() as turn:
+            answer = self._rest.read(commands, turn=turn)
+            pages = []
+            for name, (low, high) in zip(commands, places, strict=True):
+                if name not in answer.results:
+                    raise answer.failure(name)
+                pages.append([id for row in rows_of(answer.results[name]) if low < (id := row["id"]) <= high])
+            return pages
+
+
+def _do(future: Future[T], work: Callable[[], T]) -> None:
+    try:
+        future.set_result(work())
+    except BaseException as error:
+        future.set_exception(error)
