@@ -44,12 +44,12 @@ MORE: Mapping[str, Any] = {
 @dataclass(frozen=True, slots=True)
 class Manner:
     """`page`: seconds for a page; `counted`: seconds a row more where a total is asked for. `kept`: the share of ids
-    that were not deleted. `full`: there is no request left in the bucket at the start."""
+    that were not deleted. `taken`: requests that others have taken from the bucket of 50 when the first one comes."""
 
     people: int
     page: float = 0.0
     counted: float = 0.0
-    full: bool = False
+    taken: int = 0
     kept: float = 1.0
 
 
@@ -68,16 +68,16 @@ class Quick(Portal):
         made = [json.dumps({**MORE, **one, "id": "@"}, separators=(",", ":")).encode() for one in shown]
         self.rows = [one.replace(b"%", b"%%").replace(b'"@"', b"%d") for one in made]
         self.pages = self.bytes = 0
-        self._is_full = manner.full
+        self._is_first = True
 
     async def handle(self, request: Request) -> Response | None:
         if request.path == "/_sandbox/counts":
             told = {"requests": len(self.log), "refused": sum(not done for _, _, done in self.log),
                     "pages": self.pages, "bytes": self.bytes, "cpu": time.process_time()}  # fmt: skip
             return Response(body=json.dumps(told).encode())
-        if self._is_full:
-            self._is_full = False
-            self.limits._level, self.limits._at = float(self.limits.burst), time.monotonic()
+        if self._is_first:
+            self._is_first = False
+            self.limits._level, self.limits._at = float(self.manner.taken), time.monotonic()
         return await super().handle(request)
 
     async def _answer(self, method: str, parameters: dict[str, Any]) -> Response | None:

@@ -40,7 +40,7 @@ def sweep(rest: Rest, listing: Listing, beside: Beside = lambda rows, turns: Non
         rows, highest = _opening(rest, listing, turns)
         if rows:
             yield rows, beside(rows, turns)
-        if len(rows) < PAGE or (highest and highest[0] <= rows[-1]["id"]):
+        if len(rows) < PAGE or (highest and highest[0] <= max(row["id"] for row in rows)):
             return
         crew.begin(rows, highest)
         yield from crew.in_order()
@@ -73,7 +73,7 @@ def _opening(rest: Rest, listing: Listing, turns: Turns) -> tuple[list[Row], lis
 
 def _thick(ids: Sequence[int]) -> float:
     """Rows an id, in a page of ids upwards."""
-    return len(ids) / (ids[-1] - ids[0] + 1)
+    return len(ids) / (max(ids) - min(ids) + 1)
 
 
 class _Range:
@@ -100,10 +100,10 @@ class _Crew:
         """Behind the first page."""
         ids = [row["id"] for row in rows]
         self._top = max(highest, default=None)
-        self._at = first = _Range(ids[-1], None)
+        self._at = first = _Range(max(ids), None)
         self._largest = len(marshal.dumps(list(rows))) * COMMANDS_MOST
-        if highest and max(_thick(ids), _thick(highest[::-1])) * (highest[0] - ids[-1]) > REQUEST * FILLED:
-            self._divide(first, ids[-1])
+        if highest and max(_thick(ids), _thick(highest)) * (highest[0] - max(ids)) > REQUEST * FILLED:
+            self._divide(first, max(ids))
         self._hire()
 
     def in_order(self) -> Iterator[tuple[list[Row], Any]]:
@@ -187,7 +187,7 @@ class _Crew:
             began = since
             came = self._request(one, since, pages)
             if came.rows:
-                since, failed = came.rows[-1]["id"], 0
+                since, failed = max(row["id"] for row in came.rows), 0
             if came.is_last:
                 return
             if came.error is None:

@@ -43,14 +43,15 @@ def test_whoever_is_there_comes_once_and_in_order_whatever_fails(seed: int) -> N
 
 def test_several_requests_are_on_their_way_at_once() -> None:
     with OnLoopback(people(10_000)) as on:
-        begun, batch = list[int](), on.portal._batch
+        begun, batch, all_here = list[int](), on.portal._batch, asyncio.Event()
 
         async def answer_the_last_four_together(*how: Any) -> Any:
             begun.append(1)
             if len(begun) > 3:
+                if len(begun) == 7:
+                    all_here.set()
                 async with asyncio.timeout(20):
-                    while len(begun) < 7:
-                        await asyncio.sleep(0.01)
+                    await all_here.wait()
             return await batch(*how)
 
         on.portal._batch = answer_the_last_four_together  # type: ignore[method-assign]
