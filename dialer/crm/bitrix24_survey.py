@@ -15,7 +15,9 @@ from dialer.crm.bitrix24_listing import PAGE, REQUEST
 
 FILLED = 0.93
 """Of a request: ids that are missing at random hardly ever make a range overflow then."""
-PLACES, ZOOMS = 12, 3
+PLACES, ZOOMS = 12, 8
+RANGES_MOST = 400
+"""A million people; beyond that each takes several requests."""
 LARGE = 2 * REQUEST
 ALIKE = 0.6
 UNSURE = 4
@@ -57,7 +59,7 @@ def cut(cells: Sequence[Cell]) -> list[int]:
     total = sum(cell.rows for cell in cells)
     if total <= REQUEST * FILLED:
         return []
-    most = total / ceil(total / (REQUEST * FILLED))
+    most = total / min(ceil(total / (REQUEST * FILLED)), RANGES_MOST)
     begins, before = [cell.after for cell in cells], [0.0, *accumulate(cell.rows for cell in cells)]
     at, found = cells[0].after, list[int]()
     while True:
@@ -102,9 +104,11 @@ def _as_sure_as_they_are(cells: Sequence[Cell]) -> list[Cell]:
         rows = cell.rows
         if rows >= PAGE and not (known and all(_are_alike(cell.density, other.density) for other in known)):
             rows /= UNSURE
-        elif rows >= PAGE and beside[-1] in known and beside[-1].after == cell.until:
-            # it was looked at where it begins, and this is what it becomes
-            rows = (rows + beside[-1].density * (cell.until - cell.after)) / 2
+        elif rows >= PAGE:
+            # each was looked at where it begins: its middle lies between two that begin before, and two behind
+            near = [one.density for one in cells[max(place - 1, 0) : place + 3] if one.rows >= PAGE]
+            like = [density for density in near if _are_alike(density, cell.density)]
+            rows = sum(like) / len(like) * (cell.until - cell.after)
         sure.append(Cell(cell.after, cell.until, rows))
     return sure
 
