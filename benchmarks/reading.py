@@ -100,7 +100,7 @@ def measure(people: int, *, peers: bool, python: str = sys.executable) -> list[F
     load = os.getloadavg()[0]
     slow = Manner(people, page=PAGE, counted=COUNTED)
     ours, figures = _read(OURS, slow), []
-    others = {name: _read(code, slow, python) for name, code in _installed(python) if peers}
+    others = {name: _read(code, slow, python) for name, code in (_installed(python) if peers else ())}
     finished = {name: one.seconds for name, one in others.items() if not one.error}
     for name, one in others.items():
         print(f"{name}: {one.error or f'{one.seconds:.1f} s'}, {_said(one)}")
