@@ -179,6 +179,8 @@ def rows_of(result: Any) -> list[Row]:
 
 def whole(value: Any) -> int | None:
     """Ids come as numbers and as text."""
+    if type(value) is int:
+        return value
     try:
         return None if isinstance(value, bool) or value is None else int(str(value))
     except ValueError:
