@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks import checking, dialing, foresight, growth, nodes, planning, webhooks, writing
+from benchmarks import checking, dialing, foresight, growth, nodes, planning, reading, webhooks, writing
 from benchmarks.table import show
 
 
@@ -28,6 +28,7 @@ def main() -> None:
         *dialing.measure([10, 50] if quick else [1, 10, 50, 100], 5.0 if quick else 20.0),
         *writing.measure(200 if quick else 1_000, 10.0 if quick else 40.0),
         *nodes.measure(5.0 if quick else 20.0),
+        *reading.measure(20_000 if quick else 100_000, peers=not quick),
     ]
     show(figures)
     sizes = [1_000, 10_000] if quick else [1_000, 10_000, 100_000]

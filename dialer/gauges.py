@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from dialer.budgets import Budget
 from dialer.call import Disposition
 from dialer.campaign_store import Running
+from dialer.missing import last_missing
 from dialer.schedule import missed_readings
 from dialer.tables import LIVE as IN_A_LIVE_PHASE
 from dialer.tables import attempts, campaigns, entries, nodes, trunks
@@ -44,6 +45,7 @@ def gauges(
         *_rests(c, now=now),
         *_entries(c, now=now),
         _missed(c, running, now=now),
+        _missing(c, running),
         _nodes(c, since=now - dead_after),
     ]
 
@@ -129,6 +131,13 @@ def _missed(c: sa.Connection, running: Mapping[str, Running], *, now: datetime) 
     return Gauge(
         "dialer_readings_missed", "Days of the last week on which the CRM was not read.", ("campaign",), figures
     )
+
+
+def _missing(c: sa.Connection, running: Mapping[str, Running]) -> Gauge:
+    return Gauge(
+        "dialer_cards_missing", "Cards that the newest reading should have shown and did not.", ("campaign",),
+        {(name,): last_missing(c, name).missing for name, one in running.items() if one.stopped is None},
+    )  # fmt: skip
 
 
 def _nodes(c: sa.Connection, *, since: datetime) -> Gauge:

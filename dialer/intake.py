@@ -92,7 +92,7 @@ def _take_in(
     _let_go(c, standing, by_key, now=now)
     talked = talks_since(c, campaign, people, now=now)
     owed: list[_Owed] = []
-    outside = Counter[str]()
+    outside, others = Counter[str](), list[int]()
     for key, person in sorted(by_key.items(), key=lambda one: one[0]):
         one = judge(campaign, person, today, talked)
         current = None
@@ -104,8 +104,12 @@ def _take_in(
                 cancel_targets(c, [row.id], state="cancelled", reason=why, now=now)
         if one.touch is not None:
             owed.append(_Owed(person, one.touch, [] if one.why else one.phones, one.why, current))
-        elif one.outside:
-            outside[one.outside] += 1
+        else:
+            others += [row.id for row in standing[key]]
+            if one.outside:
+                outside[one.outside] += 1
+    if others:
+        c.execute(_seen, {"ids": others, "now": now})
     # who has given a number up first, or its new card would not have it
     known = _refresh(database, c, campaign, [one for one in owed if one.known is not None], now=now)
     return outside + known + _owe_new(database, c, campaign, [one for one in owed if one.known is None], now=now)
@@ -266,6 +270,9 @@ def _refresh(
     return tally
 
 
+_seen = (
+    sa.update(targets).where(among(targets.c.id, "ids"), targets.c.state != ERASED).values(seen_at=sa.bindparam("now"))
+)
 _seen_again = (
     sa.update(targets)
     .where(targets.c.id == sa.bindparam("target"), targets.c.state != ERASED)

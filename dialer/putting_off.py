@@ -40,6 +40,15 @@ def put_off_the_rest(
     return count
 
 
+def hold_back(c: sa.Connection, ids: Sequence[int], *, until: datetime, why: str) -> None:
+    """Of these targets what is planned for before `until`."""
+    held = sa.select(targets.c.id).where(targets.c.id.in_(ids), targets.c.state == "open").order_by(targets.c.id)
+    found = c.execute(held.with_for_update()).scalars().all()
+    mine = (attempts.c.target_id.in_(found), attempts.c.phase == "planned", attempts.c.due_at < until)
+    due = c.execute(sa.select(attempts.c.id).where(*mine).order_by(attempts.c.id).with_for_update()).scalars().all()
+    c.execute(sa.update(attempts).where(attempts.c.id.in_(due)).values(due_at=until, detail=why))
+
+
 def _has_limits(campaign: Campaign) -> bool:
     limits = campaign.limits
     return campaign.first_day_at_most is not None or limits.calls is not None or limits.money is not None

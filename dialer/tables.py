@@ -79,7 +79,10 @@ class CampaignVersion(SQLModel, table=True):
 
 
 class Reading(SQLModel, table=True):
-    """`state`: reading, done, skipped. A failed reading is given back by deleting `node`."""
+    """`state`: reading, done, skipped. A failed reading is given back by deleting `node`.
+
+    `missing` of `known` cards of the reading before were not shown by this one.
+    """
 
     __table_args__ = (UniqueConstraint("campaign", "day"),)
     id: int | None = Field(default=None, primary_key=True)
@@ -92,6 +95,8 @@ class Reading(SQLModel, table=True):
     people: int = 0
     targets: int = 0
     left_out: int = 0
+    known: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    missing: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
 
 
 class Target(SQLModel, table=True):

@@ -26,7 +26,8 @@ NOUNS = {
 SHAPES = {"crm.base", "providers.base"}
 MEMORY = {
     "budgets", "campaign_store", "cancelling", "claiming", "clock", "database", "erasing", "gauges",
-    "given_rows", "group_writer", "history", "leases", "limits", "log", "migrate", "migrations", "pausing", "person",
+    "given_rows", "group_writer", "history", "leases", "limits", "log", "migrate", "migrations", "missing", "pausing",
+    "person",
     "putting_off", "restoring", "schedule", "slack", "speaking_ahead", "tables", "token_store",
 }  # fmt: skip
 INTAKE = {"intake"}

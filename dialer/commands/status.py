@@ -18,10 +18,12 @@ from dialer.cancelling import LIVE
 from dialer.cancelling import suppress as suppress_number
 from dialer.commands.looking import missing_file, open_to_look, refuse_an_unknown
 from dialer.commands.output import data, print_json, print_table, readable, talk
+from dialer.crm.base import too_many_gone
 from dialer.database import Database, sole_service
 from dialer.errors import DatabaseRefused, SettingsError
 from dialer.limits import Limit, call_limits, head, lasting_longest, money_limits, too_dear
 from dialer.migrate import migrate as migrate_database
+from dialer.missing import REMEDY, last_missing
 from dialer.phone_number import mask, read_all
 from dialer.restoring import begin_anew
 from dialer.schedule import missed_readings
@@ -81,6 +83,9 @@ def _show(settings: Settings, *, json: bool, watch: bool) -> None:
         )
         for one in seen["not_in_force"]:
             data.print(f"{one['file']} {one['why']}.")
+        for one in seen["campaigns"]:
+            if one["missing"]:
+                data.print(f"{one['campaign']}: {one['missing']}; {REMEDY}.")
         _print_what_is_for_a_person(seen)
     else:
         talk.print(f"No campaign has ever run on {database.shown}.")
@@ -198,11 +203,18 @@ def _campaign(
         or "; ".join(f"{one['how_many']} of them: {one['why']}" for one in put_off)
         or _too_dear(c, here, now=now),
         "put_off": put_off,
+        "missing": _missing(c, row.name),
         "limits": [
             {"limit": one.name, "used": one.say(one.used), "of": one.say(one.most)} for one in _limits(c, here, now=now)
         ],
         "dispositions": became,
     }
+
+
+def _missing(c: sa.Connection, campaign: str) -> str | None:
+    """What the newest reading should have shown and did not, where that is much."""
+    found = last_missing(c, campaign)
+    return found.said if too_many_gone(found.missing, found.known) else None
 
 
 def _limits(c: sa.Connection, here: Running | None, *, now: datetime) -> list[Limit]:

@@ -129,6 +129,11 @@ def are_many(missing: int, asked: int) -> bool:
     return missing > 20 and missing > asked / 5
 
 
+def too_many_gone(missing: int, asked: int) -> bool:
+    """Many, or of a few nearly all."""
+    return are_many(missing, asked) or (missing >= 5 and missing > asked * 0.8)
+
+
 class Crm(Protocol):
     batch: int
     """How many entries one request carries."""

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from dialer.crm.base import Entry, EntryKind, Outcome, Result
+from dialer.crm.bitrix24_listing import PAGE, whole
 from dialer.crm.bitrix24_marks import ORIGINATOR, mark, short_of
-from dialer.crm.bitrix24_reading import PAGE, whole
 from dialer.crm.bitrix24_rest import Command
 
 ADDED = (EntryKind.task, EntryKind.notify)

@@ -18,8 +18,8 @@ from dialer.audience import CardType
 from dialer.call import Disposition
 from dialer.crm.base import Entry, Outcome, Result
 from dialer.crm.bitrix24_errors import Refused
+from dialer.crm.bitrix24_listing import whole
 from dialer.crm.bitrix24_marks import ORIGINATOR, iso
-from dialer.crm.bitrix24_reading import whole
 from dialer.crm.bitrix24_rest import Command
 from dialer.crm.bitrix24_telephony import Open, Telephony
 from dialer.crm.bitrix24_types import entity_of

@@ -14,8 +14,8 @@ from typing import Any
 from dialer.crm.base import Entry, Outcome, Result
 from dialer.crm.bitrix24_calls import Word, finished, kept
 from dialer.crm.bitrix24_errors import Doubt, Later, Refused
+from dialer.crm.bitrix24_listing import whole
 from dialer.crm.bitrix24_marks import iso
-from dialer.crm.bitrix24_reading import whole
 from dialer.crm.bitrix24_rest import Batch, Command, Rest
 from dialer.crm.bitrix24_telephony import Telephony
 

@@ -15,7 +15,7 @@ from dialer.crm.base import Entry, EntryKind, Outcome, Result
 from dialer.crm.bitrix24_desk import Desk
 from dialer.crm.bitrix24_errors import Doubt, Refused
 from dialer.crm.bitrix24_fields import Fields
-from dialer.crm.bitrix24_reading import whole
+from dialer.crm.bitrix24_listing import whole
 from dialer.crm.bitrix24_rest import Batch, Command
 from dialer.crm.bitrix24_stages import LEAD, Stages
 from dialer.crm.bitrix24_types import entity_of

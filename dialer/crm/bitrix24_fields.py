@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from dialer.audience import CardType
@@ -112,6 +113,7 @@ class Fields:
         return f"; did you mean {' or '.join(repr(by_folded[one]) for one in near)}?"
 
 
+@lru_cache(maxsize=4_096)
 def is_fact(code: str) -> bool:
     """A field of the portal's own, or one of the few others that templates may say."""
     return code.startswith(("ufCrm", "UF_CRM")) or code in ("title", "stageId")
@@ -128,7 +130,7 @@ def fact_names(fields: Mapping[str, Any]) -> dict[str, str]:
 
 def day_of(value: Any, field: CardField) -> date | None:
     """Of several dates the last. None where there is none."""
-    days = [_day(one, field) for one in (value if isinstance(value, list) else [value])]
+    days = [_day(str(one or ""), field.type) for one in (value if isinstance(value, list) else [value])]
     return max((day for day in days if day is not None), default=None)
 
 
@@ -149,16 +151,16 @@ def text_of(value: Any, field: CardField) -> str | None:
     return field.options.get(str(value), str(value)) if value not in (None, "", False) else None
 
 
-def _day(value: Any, field: CardField) -> date | None:
+@lru_cache(maxsize=4_096)
+def _day(text: str, type: str) -> date | None:
     """A date field's time is service data: exactly 00:00 UTC names the UTC day, anything else the day as written."""
-    text = str(value or "")
     try:
         if len(text) == 10:
             return date.fromisoformat(text)
         moment = datetime.fromisoformat(text)
     except ValueError:
         return None
-    if field.type == "date" and moment.tzinfo is not None:
+    if type == "date" and moment.tzinfo is not None:
         universal = moment.astimezone(UTC)
         if (universal.hour, universal.minute, universal.second) == (0, 0, 0):
             return universal.date()

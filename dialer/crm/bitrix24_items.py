@@ -9,8 +9,8 @@ from dialer.audience import CardType
 from dialer.crm.base import Entry, Outcome, Result
 from dialer.crm.bitrix24_desk import Desk
 from dialer.crm.bitrix24_errors import Refused
+from dialer.crm.bitrix24_listing import whole
 from dialer.crm.bitrix24_marks import ORIGINATOR
-from dialer.crm.bitrix24_reading import whole
 from dialer.crm.bitrix24_rest import Command
 from dialer.crm.bitrix24_stages import DEAL, LEAD
 from dialer.crm.bitrix24_types import entity_of

@@ -17,8 +17,8 @@ from dialer.crm.bitrix24_changes import CHANGES, Change, plan_changes
 from dialer.crm.bitrix24_desk import Desk
 from dialer.crm.bitrix24_errors import Doubt, Later
 from dialer.crm.bitrix24_items import items_of, search_item
+from dialer.crm.bitrix24_listing import PAGE, whole
 from dialer.crm.bitrix24_marks import ORIGINATOR, is_marked
-from dialer.crm.bitrix24_reading import PAGE, whole
 from dialer.crm.bitrix24_rest import Batch, Command, Rest
 from dialer.crm.bitrix24_writing import again, ask_for_cards, gone, missing_cards, portions
 from dialer.errors import CrmError

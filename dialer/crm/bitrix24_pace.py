@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 OPERATING_MOST, SLOW_FROM = 480.0, 0.8
 SLOW_MOST = timedelta(seconds=60)
-A_MINUTE = timedelta(minutes=1)
+A_MINUTE, WINDOW, SOON = timedelta(minutes=1), timedelta(minutes=10), timedelta(seconds=0.5)
+CALL_AT_LEAST = 0.005
+"""Seconds."""
 
 
 class Bucket:
@@ -44,37 +48,72 @@ class Operating:
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._free: dict[str, datetime] = {}
-        self._reset: dict[str, datetime] = {}
+        self._told: dict[str, _Told] = {}
+        self._in_flight: Counter[str] = Counter()
+        self._refused_until: dict[str, datetime] = {}
 
     def learn(self, method: str, spent: Any) -> None:
         """`spent` is the `time` block of an answer; any of its fields may be missing."""
         block = spent if isinstance(spent, dict) else {}
         used, reset, now = _number(block.get("operating")), _moment(block.get("operating_reset_at")), self._clock()
-        lasted = _number(block.get("duration"))
         with self._lock:
-            if reset is not None:
-                self._reset[method] = reset
-            if used is None or used < OPERATING_MOST * SLOW_FROM:
-                return
-            took = max(lasted or 0.0, 0.05)
-            calls_left = max((OPERATING_MOST - used) / took, 0.5)
-            wait = max((reset or now + A_MINUTE) - now, timedelta(0)) / calls_left
-            self._free[method] = now + min(wait, SLOW_MOST)
+            before = self._told.get(method)
+            used = used or 0.0
+            took = max(_number(block.get("duration")) or 0.0, CALL_AT_LEAST)
+            if before is not None:
+                reset = reset or before.reset
+                # answers of requests that ran at once come in any order
+                used = max(used, before.used) if reset == before.reset else used
+            self._told[method] = _Told(used, took, reset, now)
 
     def used_up(self, method: str) -> datetime:
         """A refusal has no `time` block: the last one told when the oldest minute is forgiven."""
         now = self._clock()
         with self._lock:
-            said = self._reset.get(method)
-            self._free[method] = said if said is not None and said > now else now + A_MINUTE
-            return self._free[method]
+            told = self._told.get(method)
+            said = None if told is None else told.reset
+            self._refused_until[method] = said if said is not None and said > now else now + A_MINUTE
+            return self._refused_until[method]
 
-    def free_at(self, method: str) -> datetime | None:
-        """None where it may be called now."""
+    def begin(self, calls: Mapping[str, int]) -> None:
+        """So many of each method are on their way: what they will have taken is not told yet."""
         with self._lock:
-            at = self._free.get(method)
-            return at if at is not None and at > self._clock() else None
+            self._in_flight.update(calls)
+
+    def end(self, calls: Mapping[str, int]) -> None:
+        with self._lock:
+            self._in_flight.subtract(calls)
+
+    def free_at(self, method: str, calls: int = 1) -> datetime | None:
+        """None where it may be called so often now."""
+        now = self._clock()
+        with self._lock:
+            refused = self._refused_until.get(method)
+            if refused is not None and refused > now:
+                return refused
+            told, in_flight = self._told.get(method), self._in_flight[method]
+            if told is None or now - told.at > WINDOW:
+                return None
+            expected = told.used + told.took * (in_flight + calls)
+            if expected < OPERATING_MOST * SLOW_FROM:
+                return None
+            if in_flight:
+                return now + SOON
+            calls_left = max((OPERATING_MOST - told.used) / told.took, 0.5)
+            wait = max((told.reset or told.at + A_MINUTE) - told.at, timedelta(0)) * calls / calls_left
+            at = told.at + min(wait, SLOW_MOST)
+            return at if at > now else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """Seconds that the method has used of its ten minutes, and that one call took; when the oldest minute is forgiven,
+    and when all this was so."""
+
+    used: float
+    took: float
+    reset: datetime | None
+    at: datetime
 
 
 def _number(value: Any) -> float | None:

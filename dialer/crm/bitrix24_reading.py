@@ -1,6 +1,6 @@
-"""Cards → contacts, at the portal's speed: no counting, chains of pages in one batch, then everybody again by id.
+"""Cards → contacts, at the portal's speed: all of a window, and shortly before they are rung some of them by id.
 
-What fails is asked for again from where it failed; an incomplete answer never passes for "there is nobody".
+An incomplete answer never passes for "there is nobody".
 """
 
 from __future__ import annotations
@@ -8,21 +8,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from itertools import groupby
+from functools import partial
+from itertools import groupby, islice
 from typing import Any
 
 from dialer.audience import Audience, CardType
-from dialer.crm.base import Contact, are_many
+from dialer.crm.base import Contact, are_many, too_many_gone
 from dialer.crm.bitrix24_conditions import Asked, resolve_conditions, values_of
-from dialer.crm.bitrix24_errors import Doubt, Later, Refused
+from dialer.crm.bitrix24_errors import Doubt, Refused
 from dialer.crm.bitrix24_fields import LISTS, TEXTS, CardField, Fields, day_of, is_fact, is_yes, text_of
-from dialer.crm.bitrix24_rest import COMMANDS_MOST, Command, Reference, Rest, may_be_read_again
+from dialer.crm.bitrix24_listing import Listing, Row, Turns, by_id, whole
+from dialer.crm.bitrix24_rest import Rest
+from dialer.crm.bitrix24_sweep import sweep
 from dialer.crm.bitrix24_talks import Talks, Whom
 from dialer.crm.bitrix24_types import Types, entity_of
 from dialer.templates import near
 
-PAGE = 50
 CONTACTS_MOST, PHONES_MOST, FACTS_MOST, FACT_LENGTH_MOST = 50, 10, 60, 300
+SPOKEN_OF = {"id", "assignedById", "contactId", "contactIds", "name", "lastName", "fm", "phone"}
 NOT_DIALED = {"FAX", "PAGER"}
 DATES = ("date", "datetime")
 FLAGS = ("boolean", "integer", "double", *LISTS, *TEXTS)
@@ -65,6 +68,13 @@ class Resolved:
         """Phones and the like cannot be named."""
         fields = [one.field for one in self.asked.values() if one.on_contact is on_contact]
         return [one.code for one in fields if one.code != "fm"]
+
+    def keeps(self, code: str) -> bool:
+        """Of the card's fields all that a contact is made of."""
+        return code in SPOKEN_OF or code in self.codes or is_fact(code)
+
+    def keeps_of_contact(self, code: str) -> bool:
+        return code in SPOKEN_OF or code in self.contact_codes or is_fact(code)
 
     @property
     def select(self) -> list[str]:
@@ -122,20 +132,55 @@ def read_pages(source: Source, audience: Audience, first: date, last: date) -> I
     resolved = resolve(source, audience)
     talked = _talked(source.talks, audience, anew=True)
     # a day wider at both ends: the portal's idea of a day's edge is its server's
-    for items in _chained(source.rest, resolved, first - timedelta(days=1), last + timedelta(days=1)):
+    end, day = resolved.contract_end.code, timedelta(days=1)
+    window = {f">={end}": (first - day).isoformat(), f"<={end}": (last + day).isoformat()}
+    missing = asked = 0
+    for items, people in _swept(source, resolved, window):
         resolved = _sure(source, resolved, items, resolved.codes)
-        if not any(resolved.contract_end.code in item for item in items):
+        if not any(end in item for item in items):
             raise Doubt(f"Bitrix24 filters by the field '{audience.contract_end}' and answers without it")
-        people = _contacts(source, resolved, items, talked)
-        yield [one for one in people if one.contract_end is not None and first <= one.contract_end <= last]
+        found = _contacts(source, resolved, items, people, talked)
+        wanted = _wanted(resolved, items)
+        missing, asked = missing + len(wanted - people.keys()), asked + len(wanted)
+        yield [one for one in found if one.contract_end is not None and first <= one.contract_end <= last]
+    _say_missing(source.rest, resolved, missing, asked)
+
+
+def _swept(source: Source, resolved: Resolved, window: Mapping[str, str]) -> Iterator[tuple[list[Row], Any]]:
+    """With the fields that count, where they can be named and the portal then shows them: a tenth of the bytes."""
+    beside = partial(_people, source.rest, resolved)
+    named = _named(source.fields.all(resolved.card), resolved)
+    if named is not None:
+        pages = sweep(source.rest, Listing(resolved.card, named, window, resolved.keeps), beside)
+        items, people = next(pages, ([], {}))
+        if all(code in item for item in items for code in named):
+            if items:
+                yield items, people
+            yield from pages
+            return
+        pages.close()
+    yield from sweep(source.rest, Listing(resolved.card, resolved.select, window, resolved.keeps), beside)
+
+
+def _named(fields: Mapping[str, Any], resolved: Resolved) -> list[str] | None:
+    """A person's phones come with `*` alone."""
+    if resolved.card in (CardType.contact, CardType.lead) or any(
+        one.field.code == "fm" and not one.on_contact for one in resolved.asked.values()
+    ):
+        return None
+    return [code for code in fields if resolved.keeps(code) and code not in ("fm", "phone", "name", "lastName")]
 
 
 def read_by_id(source: Source, audience: Audience, ids: Sequence[int]) -> dict[int, tuple[Contact, ...]]:
     resolved = resolve(source, audience)
     talked = _talked(source.talks, audience)
-    items = list(_by_id(source.rest, resolved.card, ids, resolved.select).values())
+    listing = Listing(resolved.card, resolved.select, keeps=resolved.keeps)
+    items = list(by_id(source.rest, listing, ids).values())
     resolved = _sure(source, resolved, items, resolved.codes)
-    by_card = groupby(_contacts(source, resolved, items, talked), key=lambda one: one.card_id)
+    people = _people(source.rest, resolved, items)
+    wanted = _wanted(resolved, items)
+    _say_missing(source.rest, resolved, len(wanted - people.keys()), len(wanted))
+    by_card = groupby(_contacts(source, resolved, items, people, talked), key=lambda one: one.card_id)
     return {card: tuple(people) for card, people in by_card}
 
 
@@ -163,110 +208,44 @@ def _sure(source: Source, resolved: Resolved, items: Sequence[Mapping[str, Any]]
     return resolve(source, resolved.audience)
 
 
-def _chained(rest: Rest, resolved: Resolved, first: date, last: date) -> Iterator[list[dict[str, Any]]]:
-    """Up to 50 pages a request, each beginning where the one before ended."""
-    since, pages, failed = 0, COMMANDS_MOST, 0
-    while True:
-        items, is_last, error = _one_chain(rest, resolved, first, last, since=since, pages=pages)
-        if items:
-            yield items
-            since, failed = items[-1]["id"], 0
-        if is_last:
-            return
-        if error is not None:
-            failed += 1
-            if not items and not may_be_read_again(error, failed):
-                raise error
-            # fifty pages may be more than a slow portal can answer in its sixty seconds
-            pages = max(1, pages // 3)
-            rest.sleep(min(failed, 5))
+def _people(rest: Rest, resolved: Resolved, items: Sequence[Row], turns: Turns | None = None) -> dict[int, Row]:
+    """The contacts of these cards, by id; of contacts none."""
+    wanted = _wanted(resolved, items)
+    listing = Listing(CardType.contact, ["*"], keeps=resolved.keeps_of_contact)
+    return by_id(rest, listing, sorted(wanted), turns=turns) if wanted else {}
 
 
-def _one_chain(
-    rest: Rest, resolved: Resolved, first: date, last: date, *, since: int, pages: int
-) -> tuple[list[dict[str, Any]], bool, Later | Refused | Doubt | None]:
-    """What came, whether it is the end, and what went wrong. Raises Later for the whole."""
-    end, card = resolved.contract_end.code, resolved.card
-    commands: dict[str, Command] = {}
-    for place in range(pages):
-        after = since if place == 0 else Reference(f"$result[p{place - 1}][items][{PAGE - 1}][id]")
-        window = {f">={end}": first.isoformat(), f"<={end}": last.isoformat(), ">id": after}
-        commands[f"p{place}"] = _listing(card, resolved.select, window)
-    try:
-        answer = rest.batch(commands, halt=True)
-    except (Refused, Doubt) as error:
-        return [], False, error
-    items: list[dict[str, Any]] = []
-    for name in commands:
-        if name not in answer.results:
-            # behind a full page the reference to its last row holds: a missing page is never the end
-            return items, False, answer.failure(name)
-        try:
-            rows = _items(answer.results[name])
-        except Doubt as error:
-            return items, False, error
-        fresh = [row for row in rows if row["id"] > since]
-        items += fresh
-        since = max((row["id"] for row in fresh), default=since)
-        if len(rows) < PAGE or not fresh:
-            return items, True, None
-    return items, False, None
+def _wanted(resolved: Resolved, items: Sequence[Row]) -> set[int]:
+    if resolved.card is CardType.contact:
+        return set()
+    return {id for item in items for id in _called(item, every=resolved.audience.every_contact)}
 
 
-def _by_id(rest: Rest, card: CardType, ids: Sequence[int], select: Sequence[str]) -> dict[int, dict[str, Any]]:
-    """Whoever is missing from a complete answer is gone; an incomplete one is completed, or raises."""
-    wanted = sorted(set(ids))
-    found: dict[int, dict[str, Any]] = {}
-    for start in range(0, len(wanted), PAGE * COMMANDS_MOST):
-        some = wanted[start : start + PAGE * COMMANDS_MOST]
-        commands = {
-            f"i{place}": _listing(card, select, {"@id": some[place : place + PAGE]})
-            for place in range(0, len(some), PAGE)
-        }
-        answer = rest.read(commands)
-        for name in commands:
-            if name not in answer.results:
-                raise answer.failure(name)
-            found |= {item["id"]: item for item in _items(answer.results[name])}
-    return {id: found[id] for id in wanted if id in found}
-
-
-def _listing(card: CardType, select: Sequence[str], wanted: Mapping[str, Any]) -> Command:
-    """`*` is the only way to a contact's phones, and to everything that templates may say."""
-    how = {"select": list(select), "filter": dict(wanted), "order": {"id": "ASC"}, "start": -1}
-    return "crm.item.list", {"entityTypeId": entity_of(card), **how}
-
-
-def _items(result: Any) -> list[dict[str, Any]]:
-    """Raises Doubt for rows that are none: dropped, they would make a full page look like the last."""
-    items = result.get("items") if isinstance(result, dict) else None
-    if not isinstance(items, list):
-        raise Doubt("Bitrix24 answered a list without items")
-    kept = []
-    for item in items:
-        id = whole(item.get("id")) if isinstance(item, dict) else None
-        if id is None:
-            raise Doubt("Bitrix24 answered a list with a row without an id")
-        kept.append({**item, "id": id})
-    return kept
+def _say_missing(rest: Rest, resolved: Resolved, missing: int, asked: int) -> None:
+    if are_many(missing, asked):
+        rest.say(
+            f"{missing} of {asked} contacts of {_plural(resolved.card)} cannot be read: they are gone, or the webhook's"
+            f" user has lost the right to read them; nobody is rung for those cards"
+        )
 
 
 def _contacts(
-    source: Source, resolved: Resolved, items: Sequence[dict[str, Any]], talked: Mapping[Whom, datetime]
+    source: Source,
+    resolved: Resolved,
+    items: Sequence[Row],
+    people: Mapping[int, Row],
+    talked: Mapping[Whom, datetime],
 ) -> list[Contact]:
     if resolved.card is CardType.contact:
         return [_contact(resolved, item, item, talked) for item in items]
     called = {item["id"]: _called(item, every=resolved.audience.every_contact) for item in items}
-    wanted = {id for ids in called.values() for id in ids}
-    people = _by_id(source.rest, CardType.contact, sorted(wanted), ["*"]) if wanted else {}
-    if are_many(len(wanted) - len(people), len(wanted)):
-        source.rest.say(
-            f"{len(wanted) - len(people)} of {len(wanted)} contacts of {_plural(resolved.card)} cannot be read: they"
-            f" are gone, or the webhook's user has lost the right to read them; nobody is rung for those cards"
-        )
     resolved = _sure(source, resolved, list(people.values()), resolved.contact_codes)
+    unread = {id for ids in called.values() for id in ids} - people.keys()
+    lost = too_many_gone(len(unread), len(unread) + len(people))
     found = []
     for item in items:
+        if lost and not unread.isdisjoint(called[item["id"]]):
+            continue  # not somebody without a telephone: somebody who is not shown any more
         for id in called[item["id"]]:
             found.append(_contact(resolved, item, people.get(id), talked, person=id))
         if not called[item["id"]]:
@@ -324,6 +303,8 @@ def _contact(
 
 
 def _talked_at(talked: Mapping[Whom, datetime], card: CardType, id: int, contact: int) -> datetime | None:
+    if not talked:
+        return None
     whom = {(entity_of(card), id), (entity_of(CardType.contact), contact)}
     return max((talked[one] for one in whom if one in talked), default=None)
 
@@ -344,18 +325,9 @@ def _phones(person: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _facts(card: Mapping[str, Any]) -> dict[str, str]:
     """Own fields and the title, as text: what templates may say."""
-    facts = {}
-    for code, value in card.items():
-        if is_fact(code) and isinstance(value, str | int | float):
-            facts[code] = str(value)[:FACT_LENGTH_MOST]
-        if len(facts) == FACTS_MOST:
-            break
-    return facts
-
-
-def whole(value: Any) -> int | None:
-    """Ids come as numbers and as text."""
-    try:
-        return None if isinstance(value, bool) or value is None else int(str(value))
-    except ValueError:
-        return None
+    said = (
+        (code, str(value)[:FACT_LENGTH_MOST])
+        for code, value in card.items()
+        if is_fact(code) and isinstance(value, str | int | float)
+    )
+    return dict(islice(said, FACTS_MOST))

@@ -6,8 +6,11 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,7 +20,7 @@ from dialer.crm.bitrix24_access import Access
 from dialer.crm.bitrix24_errors import Doubt, Later, Refused, TooFast, meaning
 from dialer.crm.bitrix24_pace import Bucket, Operating
 from dialer.crm.bitrix24_room import Room
-from dialer.crm.bitrix24_wire import ANSWER_WITHIN, Wire
+from dialer.crm.bitrix24_wire import ANSWER_WITHIN, Wire, at_once
 from dialer.secrecy import without_secrets
 
 WEBHOOK_URL = "DIALER_BITRIX24_WEBHOOK_URL"
@@ -27,6 +30,8 @@ RATE_TRIES, READ_TRIES = 12, 5
 WAITED_FOR = timedelta(seconds=20)
 
 Command = tuple[str, Mapping[str, Any]]
+Turn = Callable[[Callable[[], Any]], Any]
+"""Does what it is given, when its time has come, and returns what that returned."""
 
 
 class Reference(str):
@@ -67,6 +72,7 @@ class Rest:
         self._bucket = Bucket(rate, burst, monotonic)
         self._operating = Operating(clock)
         self._room = Room(clock)
+        self._many = threading.Lock()
 
     def __repr__(self) -> str:
         return f"Rest({self.shown})"
@@ -79,6 +85,9 @@ class Rest:
     def way(self) -> str:
         """webhook, application"""
         return self._access.way
+
+    def now(self) -> datetime:
+        return self._clock()
 
     def took(self, method: str) -> float | None:
         """Seconds that one call of it took of late; None before the first."""
@@ -94,15 +103,26 @@ class Rest:
 
     def call(self, method: str, parameters: Mapping[str, Any] | None = None) -> Any:
         """What stands under `result`. Raises Later, Refused, Doubt."""
-        answer, _ = self._ask(method, parameters or {}, (method,), None)
+        answer, _ = self._ask(method, parameters or {}, {method: 1}, None)
         self._operating.learn(method, answer.get("time"))
         return answer["result"]
 
-    def batch(self, commands: Mapping[str, Command], *, halt: bool, until: datetime | None = None) -> Batch:
-        """At most 50 commands by name, in order. Raises Later, Refused, Doubt for the whole."""
+    def batch(
+        self,
+        commands: Mapping[str, Command],
+        *,
+        halt: bool,
+        until: datetime | None = None,
+        turn: Turn | None = None,
+    ) -> Batch:
+        """At most 50 commands by name, in order. Raises Later, Refused, Doubt for the whole.
+
+        With a `turn` it is one of many that read at once: it takes from the bucket when those before it have, so that
+        everybody else waits for one of them at most, and `turn` takes its answer in.
+        """
         text = {name: f"{method}?{query(parameters)}" for name, (method, parameters) in commands.items()}
-        methods = tuple({method: None for method, _ in commands.values()})
-        answer, sent_at = self._ask("batch", {"halt": int(halt), "cmd": text}, methods, until)
+        methods = Counter(method for method, _ in commands.values())
+        answer, sent_at = self._ask("batch", {"halt": int(halt), "cmd": text}, methods, until, turn)
         whole = answer["result"]
         if not isinstance(whole, dict):
             raise Doubt("Bitrix24: the answer to a batch is not a map", sent_at)
@@ -117,7 +137,7 @@ class Rest:
         }
         return Batch(_map(whole.get("result")), errors, sent_at)
 
-    def read(self, commands: Mapping[str, Command]) -> Batch:
+    def read(self, commands: Mapping[str, Command], *, turn: Turn | None = None) -> Batch:
         """Commands that only read: what failed is asked for again, a few times. Raises as `batch` does."""
         results: dict[str, Any] = {}
         failed = 0
@@ -125,7 +145,7 @@ class Rest:
             failed += 1
             missing = {name: command for name, command in commands.items() if name not in results}
             try:
-                answer = self.batch(missing, halt=False)
+                answer = self.batch(missing, halt=False, turn=turn)
             except (Refused, Doubt) as error:
                 if not may_be_read_again(error, failed):
                     raise
@@ -141,45 +161,53 @@ class Rest:
         self._access.close()
 
     def _ask(
-        self, method: str, parameters: Mapping[str, Any], counted: tuple[str, ...], until: datetime | None
+        self,
+        method: str,
+        parameters: Mapping[str, Any],
+        counted: Mapping[str, int],
+        until: datetime | None,
+        turn: Turn | None = None,
     ) -> tuple[dict[str, Any], datetime]:
         for trial in range(RATE_TRIES):
-            for one in counted:
-                self._wait_for(one, until)
-            wait = self._bucket.take(self._left(until))
-            if wait is None:
-                break
-            self.sleep(wait)
+            with self._many if turn is not None else nullcontext():
+                for one, calls in counted.items():
+                    self._wait_for(one, calls, until)
+                wait = self._bucket.take(self._left(until))
+                if wait is None:
+                    break
+                self.sleep(wait)
+                self._operating.begin(counted)
             try:
-                return self._ask_once(method, parameters, until)
+                return self._ask_once(method, parameters, until, turn or at_once)
             except TooFast:
                 # the bucket is shared with everything behind this address: what we thought was left is not
                 self._bucket.drain()
                 pause = min(0.5 * 2**trial, 10.0)
                 if until is not None and self._clock() + timedelta(seconds=pause) > until:
                     break
-                self.sleep(pause)
+            finally:
+                self._operating.end(counted)
+            self.sleep(pause)
         raise Later("Bitrix24: its requests are used up for now: something else uses them too, or it is slow")
 
     def _left(self, until: datetime | None) -> float | None:
         return None if until is None else (until - self._clock()).total_seconds()
 
-    def _wait_for(self, method: str, until: datetime | None) -> None:
-        moment = self._operating.free_at(method)
-        if moment is None:
-            return
-        wait, left = moment - self._clock(), self._left(until)
-        if wait > WAITED_FOR or (left is not None and wait.total_seconds() > left):
-            raise Later(f"Bitrix24: the time that {method} may run is used up", moment)
-        self.sleep(max(wait.total_seconds(), 0.0))
+    def _wait_for(self, method: str, calls: int, until: datetime | None) -> None:
+        while (moment := self._operating.free_at(method, calls)) is not None:
+            wait, left = moment - self._clock(), self._left(until)
+            if wait > WAITED_FOR or (left is not None and wait.total_seconds() > left):
+                raise Later(f"Bitrix24: the time that {method} may run is used up", moment)
+            self.sleep(max(wait.total_seconds(), 0.0))
 
     def _ask_once(
-        self, method: str, parameters: Mapping[str, Any], until: datetime | None
+        self, method: str, parameters: Mapping[str, Any], until: datetime | None, turn: Turn
     ) -> tuple[dict[str, Any], datetime]:
         for _ in range(ADDRESSES_MOST):
             address = self._access.now()
             body = parameters if address.token is None else {**parameters, "auth": address.token}
-            answer = self._wire.post(f"{address.base}/{method}.json", body, until=until)
+            url = f"{address.base}/{method}.json"
+            answer = self._wire.post(url, body, until=until, take=lambda whole: turn(lambda: _parsed(whole())))
             if answer.moved_to:
                 self._access.moved(address, answer.moved_to)
                 continue
@@ -191,11 +219,7 @@ class Rest:
                     raise
         raise Later("Bitrix24: the portal sends from address to address, or calls every token expired")
 
-    def _read(self, status: int, content: bytes, method: str, sent_at: datetime) -> dict[str, Any]:
-        try:
-            body = json.loads(content)
-        except (ValueError, RecursionError):
-            body = None
+    def _read(self, status: int, body: Any, method: str, sent_at: datetime) -> dict[str, Any]:
         if not isinstance(body, dict):
             hint = f"; is the address of the {self._access.way} right?" if 400 <= status < 500 else ""
             raise Doubt(f"Bitrix24 answered {status} with what is not JSON{hint}", sent_at)
@@ -216,6 +240,13 @@ class Rest:
         if not isinstance(error, Later):
             error.sent_at = sent_at
         return error
+
+
+def _parsed(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None
 
 
 def may_be_read_again(error: Later | Refused | Doubt, failed: int) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from dialer.audience import CardType, SmartProcess
 from dialer.crm.bitrix24_errors import Doubt, Refused
-from dialer.crm.bitrix24_reading import whole
+from dialer.crm.bitrix24_listing import whole
 from dialer.crm.bitrix24_rest import Rest
 from dialer.crm.bitrix24_types import Types
 

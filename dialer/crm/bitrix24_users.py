@@ -12,7 +12,7 @@ from typing import Any
 
 from dialer.crm.base import Contact, Entry
 from dialer.crm.bitrix24_errors import Doubt, Refused
-from dialer.crm.bitrix24_reading import whole
+from dialer.crm.bitrix24_listing import whole
 from dialer.crm.bitrix24_rest import Rest
 
 REMEMBERED = timedelta(minutes=10)

@@ -11,22 +11,28 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from ssl import SSLContext
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import httpx
 
 from dialer.crm.bitrix24_errors import Doubt, Later, Refused
 
+T = TypeVar("T")
+
 CONNECT_WITHIN, ANSWER_WITHIN = 5.0, 65.0  # the portal cuts a request at 60 s: its answer must find us listening
 ANSWER_MOST = 48 * 1024 * 1024
 
 
+def at_once(work: Callable[[], T]) -> T:
+    return work()
+
+
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Generic[T]):
     """`moved_to` is the address that a redirection names; it is never followed here."""
 
     status: int
-    content: bytes = field(repr=False)
+    content: T = field(repr=False)
     moved_to: str
     sent_at: datetime
 
@@ -46,17 +52,22 @@ class Wire:
             trust_env=False,
         )
 
-    def post(self, url: str, body: Mapping[str, Any], *, until: datetime | None) -> Answer:
-        """Raises Later where it has certainly not left, Doubt, Refused."""
-        return self._send("POST", url, until, json=body)
+    def post(
+        self, url: str, body: Mapping[str, Any], *, until: datetime | None, take: Callable[[Callable[[], bytes]], T]
+    ) -> Answer[T]:
+        """`take` is called when an answer has begun, with what reads it to its end; what it waits for, the portal waits
+        for. Raises Later where the request has certainly not left, Doubt, Refused."""
+        return self._send("POST", url, until, take, json=body)
 
-    def get(self, url: str, parameters: Mapping[str, str]) -> Answer:
-        return self._send("GET", url, None, params=parameters)
+    def get(self, url: str, parameters: Mapping[str, str]) -> Answer[bytes]:
+        return self._send("GET", url, None, at_once, params=parameters)
 
     def close(self) -> None:
         self._http.close()
 
-    def _send(self, method: str, url: str, until: datetime | None, **what: Any) -> Answer:
+    def _send(
+        self, method: str, url: str, until: datetime | None, take: Callable[[Callable[[], bytes]], T], **what: Any
+    ) -> Answer[T]:
         left: list[datetime] = []
 
         def gate(event: str, _: Any) -> None:
@@ -68,7 +79,7 @@ class Wire:
 
         try:
             with self._http.stream(method, url, extensions={"trace": gate}, **what) as answer:
-                content = self._whole(answer, left[0])
+                content = take(lambda: self._whole(answer, left[0]))
         except (httpx.InvalidURL, httpx.UnsupportedProtocol):
             raise Refused(f"{self._named} is not an address") from None
         except httpx.HTTPError as error:

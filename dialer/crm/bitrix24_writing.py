@@ -21,8 +21,8 @@ from dialer.crm.bitrix24_changes import CHANGES, Change, changed, plan_changes
 from dialer.crm.bitrix24_desk import Desk
 from dialer.crm.bitrix24_errors import Doubt, Later, Refused
 from dialer.crm.bitrix24_items import made, new_item
+from dialer.crm.bitrix24_listing import whole
 from dialer.crm.bitrix24_marks import mark
-from dialer.crm.bitrix24_reading import whole
 from dialer.crm.bitrix24_rest import COMMANDS_MOST, Batch, Command, Rest
 from dialer.crm.bitrix24_telephony import Open
 from dialer.crm.bitrix24_types import entity_of

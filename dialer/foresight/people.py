@@ -9,12 +9,14 @@ from datetime import date, datetime, timedelta
 
 import sqlalchemy as sa
 
+from dialer import log
 from dialer.audience import CardType
 from dialer.campaign import Campaign
 from dialer.cancelling import cancel_targets
-from dialer.crm.base import Contact, Crm
+from dialer.crm.base import Contact, Crm, too_many_gone
 from dialer.database import Database
 from dialer.intake import usable_phones
+from dialer.missing import REMEDY
 from dialer.tables import targets
 
 
@@ -40,6 +42,12 @@ def read_people(crm: Crm, database: Database, campaign: Campaign, *, first: date
     )
     ids = database.read(lambda c: set(c.execute(waiting).scalars())) - {person.card_id for person in found}
     again = crm.read_again(campaign.audience, sorted(ids)) if ids else {}
+    gone, asked = len(ids - again.keys()), len(ids) + len({person.card_id for person in found})
+    if too_many_gone(gone, asked):
+        log.warn(
+            f"campaign={campaign.name} {gone} of {asked} cards are not shown any more: they were deleted, or the CRM's"
+            f" user has lost the right to read them; {REMEDY}"
+        )
     known = [person for of_card in again.values() for person in of_card]
     return people_of(campaign, [*found, *known], card=card, known=frozenset(ids))
 

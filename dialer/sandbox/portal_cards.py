@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from datetime import date, datetime, timedelta, timezone
@@ -14,6 +14,7 @@ LEAD, DEAL, CONTACT, COMPANY, CONTRACT = 1, 2, 3, 4, 1036
 SMART_PROCESSES = {CONTRACT: "Договоры обслуживания"}
 END, FLAG, CITY = "ufCrm_1700000001", "ufCrm_1700000002", "ufCrm_1700000003"
 PAGE = 50
+BOUNDS = (">id", ">=id", "<id", "<=id")
 MOSCOW = timezone(timedelta(hours=3))
 
 
@@ -172,12 +173,11 @@ class Cards:
     def page(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         entity = self._entity(parameters)
         conditions = dict(mapping(parameters.get("filter")))
-        after = conditions.pop(">id", 0)
-        since = as_int(after)
-        if since is None:
-            raise RestError(400, "INVALID_ARG_VALUE", f"Invalid filter: field 'id' has invalid value ({after})")
+        bounds = {name: _bound(name, conditions.pop(name)) for name in BOUNDS if name in conditions}
         found = self._matching(entity, conditions)
-        found = found[bisect_right(found, since) :]
+        for name, value in bounds.items():
+            place = bisect_right(found, value) if name in (">id", "<=id") else bisect_left(found, value)
+            found = found[place:] if name.startswith(">") else found[:place]
         if self.unreadable or self.hidden:
             found = [id for id in found if self.may_read(entity, id)]
         found = self._ordered(entity, found, mapping(parameters.get("order")))
@@ -231,6 +231,13 @@ class Cards:
         if "fm" in fields and "phone" in select:
             shown["phone"] = next((row["value"] for row in item.get("fm") or [] if row["typeId"] == "PHONE"), None)
         return {**shown, "id": item["id"]}
+
+
+def _bound(name: str, value: Any) -> int:
+    found = as_int(value)
+    if found is None:
+        raise RestError(400, "INVALID_ARG_VALUE", f"Invalid filter: field 'id' has invalid value ({value})")
+    return found
 
 
 def _value(type: str, value: Any) -> Any:

@@ -20,19 +20,19 @@ from tests.portal_on_loopback import OnLoopback
 DAY = timedelta(days=1)
 
 
-@pytest.mark.parametrize(("count", "batches"), [(0, 1), (49, 1), (50, 1), (2499, 1), (2500, 2), (10_000, 5)])
-def test_contacts_cost_one_request_for_2500_and_one_for_their_fields(count: int, batches: int) -> None:
+@pytest.mark.parametrize(("count", "batches"), [(0, 1), (50, 1), (51, 2), (2549, 2), (2551, 5), (10_000, 7)])
+def test_contacts_cost_one_request_for_2500_and_two_or_three_more(count: int, batches: int) -> None:
     with OnLoopback(people(count)) as on:
         found = Office(on.webhook_url).read()
         assert [one.card_id for one in found] == list(range(1, count + 1))
         assert on.requests == ["crm.item.fields", *["batch"] * batches]
 
 
-def test_deals_cost_two_requests_for_2500() -> None:
+def test_deals_cost_two_requests_for_2500_and_a_few_more() -> None:
     with OnLoopback(people(2600)) as on:
         found = Office(on.webhook_url).read(DEALS)
         assert sorted({one.card_id for one in found}) == [*range(1, 2601), 2601, 2602, 2603, 2604]
-        assert on.requests.count("batch") == 4
+        assert on.requests.count("batch") == 8
 
 
 def test_whose_contract_ends_outside_the_days_is_not_read_and_both_ends_are_inside() -> None:
@@ -72,12 +72,56 @@ def test_a_deal_is_its_primary_contacts_and_keeps_its_own_card() -> None:
         assert [(by_id[id].contact_id, by_id[id].phones) for id in (23, 24)] == [(0, ()), (0, ())]
 
 
+def test_of_deals_only_the_fields_are_asked_for_that_count_and_come_out_as_with_all_of_them() -> None:
+    with OnLoopback(people(60)) as on:
+        asked, page = list[set[str]](), Cards.page
+
+        def note(cards: Cards, parameters: Any) -> Any:
+            if parameters["entityTypeId"] == str(DEAL):
+                asked.append(set(parameters["select"].values()))
+            return page(cards, parameters)
+
+        on.portal.cards.page = note.__get__(on.portal.cards)  # type: ignore[method-assign]
+        office = Office(on.webhook_url)
+        found = office.read(DEALS)
+        assert {END, FLAG, CITY, "contactIds", "title", "stageId"} <= asked[0] and "*" not in asked[0]
+        assert found == [one for _, one in sorted(office.again(*range(1, 65), audience=DEALS).items())]
+        assert "*" in asked[-1]
+
+
+def test_where_the_portal_does_not_show_what_was_named_all_fields_are_asked_for() -> None:
+    with OnLoopback(people(60)) as on:
+        page = Cards.page
+
+        def drop(cards: Cards, parameters: Any) -> Any:
+            answer = page(cards, parameters)
+            if "*" not in parameters["select"].values():
+                for item in answer["result"]["items"]:
+                    item.pop("contactIds", None)
+            return answer
+
+        on.portal.cards.page = drop.__get__(on.portal.cards)  # type: ignore[method-assign]
+        found = Office(on.webhook_url).read(DEALS)
+        assert [one.card_id for one in found] == list(range(1, 65))
+        assert [one.contact_id for one in found[:60]] == list(range(1, 61))
+
+
+def test_deals_whose_contacts_are_suddenly_not_shown_are_not_taken_for_people_without_a_telephone() -> None:
+    with OnLoopback(people(60)) as on:
+        on.portal.cards.hidden = {(CONTACT, id) for id in range(1, 59)}
+        office = Office(on.webhook_url)
+        assert [one.card_id for one in office.read(DEALS)] == [59, 60, 64]
+        assert set(office.again(1, 2, 3, 4, 5, 59, audience=DEALS)) == {59}
+        on.portal.cards.hidden = {(CONTACT, 7)}
+        assert office.again(7, 8, audience=DEALS)[7].phones == ()
+
+
 def test_many_contacts_of_deals_that_cannot_be_read_are_said() -> None:
     with OnLoopback(people(100)) as on:
         office = Office(on.webhook_url)
         on.portal.cards.unreadable = {CONTACT}
         assert all(one.phones == () for one in office.read(DEALS))
-        assert any("of 101 contacts of deals cannot be read" in text for text in office.said)
+        assert any("102 of 102 contacts of deals cannot be read" in text for text in office.said)
 
 
 def test_facts_are_the_cards_own_fields_and_the_contacts_beside_them() -> None:

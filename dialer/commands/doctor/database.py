@@ -12,12 +12,15 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from dialer.clock import Clock
 from dialer.commands.looking import missing_file
+from dialer.crm.base import too_many_gone
 from dialer.database import Database, in_one_line
 from dialer.errors import DatabaseRefused
 from dialer.finding import Finding, clock_beside
 from dialer.migrate import installation_key, version_of
+from dialer.missing import REMEDY, last_missing
 from dialer.pausing import ends_it, paused
 from dialer.settings import Settings
+from dialer.tables import campaigns
 
 DISK_LEAST = 500 * 2**20
 POSTGRESQL_LEAST = 15
@@ -60,6 +63,17 @@ def _examine(database: Database) -> Iterator[Finding]:
     if current:
         for what, why in database.read(paused).items():
             yield Finding("pause", False, f"{what} rings nobody: {why}", ends_it(what))
+        yield from database.read(_missing)
+
+
+def _missing(c: sa.Connection) -> list[Finding]:
+    names = c.execute(sa.select(campaigns.c.name).where(campaigns.c.stopped.is_(None)).order_by(campaigns.c.name))
+    found = {name: last_missing(c, name) for name in names.scalars()}
+    return [
+        Finding(f"people of {name}", True, one.said, REMEDY)
+        for name, one in found.items()
+        if too_many_gone(one.missing, one.known)
+    ]
 
 
 def _sqlite(database: Database, installation: str) -> Finding:

@@ -1,0 +1,145 @@
+"""Far fewer people than the last reading showed: it is said, nobody is cancelled for it, and the others go on."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+import sqlalchemy as sa
+
+from dialer import log
+from dialer.commands.doctor.database import _missing as doctor_says
+from dialer.commands.status import look
+from dialer.errors import CrmUnavailable
+from dialer.missing import Missing, last_missing
+from dialer.stages.read import read_again
+from dialer.tables import attempts, targets
+from tests.stages.fakes import Portal
+from tests.stages.scene import DAY, HOUR, MINUTE, NOON, Scene
+from tests.stages.test_read import add, read, states
+
+TODAY = date(2026, 11, 24)
+
+
+def many(portal: Portal, count: int = 60) -> None:
+    for n in range(1, count + 1):
+        add(portal, n, f"+7916{n:07d}")
+
+
+def hide(portal: Portal, ids: range) -> None:
+    for id in ids:
+        del portal.people[id]
+
+
+def missing(scene: Scene) -> Missing:
+    return scene.database.read(lambda c: last_missing(c, "renewal"))
+
+
+def again(scene: Scene, portal: Portal, now: object) -> int:
+    return read_again(scene.database, portal, scene.running["renewal"], now=now, fresh_for=30 * MINUTE)  # type: ignore[arg-type]
+
+
+def test_a_reading_tells_how_many_it_misses_and_cancels_nobody(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    portal = Portal()
+    many(portal)
+    read(scene, portal)
+    assert missing(scene) == Missing(0, 0), "there was no reading before"
+    hide(portal, range(1, 31))
+    add(portal, 99, "+79169999999")
+    log.set_up(level="warning")
+    try:
+        assert read(scene, portal, NOON + DAY).people == 31
+    finally:
+        said = capsys.readouterr().err
+        log.set_up(level="critical")
+    assert "30 of 60 cards that the last reading showed" in said
+    assert missing(scene) == Missing(30, 60)
+    assert {state for state, _ in states(scene)} == {"open"}
+    seen = scene.database.read(lambda c: look(c, now=NOON + DAY))
+    assert "30 of 60" in seen["campaigns"][0]["missing"]
+    [finding] = scene.database.read(doctor_says)
+    assert finding.level == "warning" and "rights" in finding.remedy
+    many(portal)
+    read(scene, portal, NOON + 2 * DAY)
+    assert missing(scene).missing == 0
+    assert scene.database.read(doctor_says) == []
+
+
+def test_whose_contract_has_ended_and_who_is_not_of_the_audience_any_more_is_not_missed(scene: Scene) -> None:
+    portal = Portal()
+    for n in range(1, 41):
+        add(portal, n, f"+7916{n:07d}", left=0 if n <= 20 else 29)
+    read(scene, portal)
+    read(scene, portal, NOON + DAY)
+    assert missing(scene) == Missing(0, 20)
+
+
+def test_another_audience_is_not_compared_and_other_words_are(scene: Scene) -> None:
+    portal = Portal()
+    many(portal)
+    read(scene, portal)
+    hide(portal, range(1, 31))
+    scene.campaign(ends="2027-06-01", now=NOON + HOUR)
+    read(scene, portal, NOON + DAY)
+    assert missing(scene) == Missing(30, 60)
+    scene.campaign(audience="{card: contact, contract_end: UF_OTHER}", now=NOON + DAY + HOUR)
+    read(scene, portal, NOON + 2 * DAY)
+    assert missing(scene) == Missing(0, 0)
+
+
+def test_few_at_a_time_are_not_cancelled_when_most_others_are_gone_too(scene: Scene) -> None:
+    portal = Portal()
+    many(portal)
+    read(scene, portal)
+    scene.plan()
+    ids = scene.rows(sa.select(attempts.c.id).order_by(attempts.c.target_id))
+    for row in ids[3:]:
+        scene.set(attempts, row.id, due_at=NOON + 9 * HOUR)
+    for row in ids[:3]:
+        scene.set(attempts, row.id, due_at=NOON + HOUR)
+    hide(portal, range(1, 55))
+    with pytest.raises(CrmUnavailable, match="54 of 60 cards are gone at once"):
+        again(scene, portal, NOON + HOUR)
+    assert {state for state, _ in states(scene)} == {"open"}
+    held = scene.rows(sa.select(attempts).where(attempts.c.due_at == NOON + HOUR + 30 * MINUTE))
+    assert len(held) == 3 and "does not show many cards" in held[0].detail
+    assert again(scene, portal, NOON + HOUR + MINUTE) == 0, "they do not stand in the way of others"
+    many(portal)
+    assert again(scene, portal, NOON + HOUR + 26 * MINUTE) == 3
+
+
+def test_few_that_are_gone_while_the_others_are_there_are_cancelled(scene: Scene) -> None:
+    portal = Portal()
+    many(portal)
+    read(scene, portal)
+    scene.plan()
+    for row in scene.rows(sa.select(attempts.c.id, attempts.c.target_id)):
+        scene.set(attempts, row.id, due_at=NOON + (HOUR if row.target_id <= 6 else 9 * HOUR))
+    hide(portal, range(1, 7))
+    again(scene, portal, NOON + HOUR)
+    assert [state for state, _ in states(scene)].count("cancelled") == 6
+
+
+def test_those_who_stay_away_are_cancelled_after_days(scene: Scene) -> None:
+    portal = Portal()
+    many(portal)
+    read(scene, portal)
+    scene.plan()
+    hide(portal, range(1, 61))
+    with pytest.raises(CrmUnavailable):
+        again(scene, portal, NOON + 2 * DAY)
+    assert {state for state, _ in states(scene)} == {"open"}
+    again(scene, portal, NOON + 3 * DAY)
+    assert {state for state, _ in states(scene)} == {"cancelled"}
+    assert len(scene.rows(sa.select(targets))) == 60
+
+
+def test_a_window_of_touches_that_shrinks_is_no_loss(scene: Scene) -> None:
+    portal = Portal()
+    many(portal)
+    read(scene, portal)
+    scene.campaign(call_days_before="[14, 3]", now=NOON + HOUR)
+    read(scene, portal, NOON + DAY)
+    assert missing(scene) == Missing(0, 0)
