@@ -27,6 +27,7 @@ AMD = {
     "human": ("HUMAN", "HUMAN-800-800"),
     "machine": ("MACHINE", "MAXWORDS-3-2"),
     "unknown": ("NOTSURE", "TOOLONG-5000"),
+    "silent": ("MACHINE", "INITIALSILENCE-2500-2500"),
 }
 """What is detected → AMDSTATUS and AMDCAUSE."""
 AMD_TAKES = 1.5
@@ -55,7 +56,7 @@ class Channel:
     answered_at: float | None = None
     ended_at: float | None = None
     cause: int | None = None
-    keys: list[str] = field(default_factory=list)
+    _pressed: list[tuple[str, int]] = field(default_factory=list)
     in_stasis: bool = False
     moh: bool = False
     bridge: str | None = None
@@ -82,6 +83,15 @@ class Channel:
         return self.deck.said
 
     @property
+    def keys(self) -> list[str]:
+        return [key for key, _ in self._pressed]
+
+    @property
+    def acknowledged(self) -> list[str]:
+        """The keys after which something was said."""
+        return [key for key, begun in self._pressed if self.deck.begun > begun]
+
+    @property
     def is_over(self) -> bool:
         return self.ended_at is not None
 
@@ -92,6 +102,10 @@ class Channel:
         except HungUp:
             self._destroy_as_hung_up()
 
+    async def wait_undialed(self) -> None:
+        await self._end.wait()
+        self._destroy(16, "Normal Clearing")
+
     def hang_up(self, how: str) -> None:
         """`api`, or `bye`: the other side."""
         if not self._end.is_set():
@@ -99,7 +113,7 @@ class Channel:
             self._end.set()
 
     def press(self, key: str) -> None:
-        self.keys.append(key)
+        self._pressed.append((key, self.deck.begun))
         self.tell("ChannelDtmfReceived", digit=key, duration_ms=160)
 
     def continue_in(self, context: str) -> None:
@@ -142,13 +156,14 @@ class Channel:
         self._dial("")
         longest = float(self.asked.get("timeout", 30))
         does = self.callee.does if self.callee.rings <= longest else "no_answer"
-        if does not in ("bad_number", "failed"):
+        if does not in ("bad_number", "failed", "silent"):
             await self.wait(RINGS_AFTER)
             self.state, self.rang_at = "Ringing", time.time()
             self.tell("ChannelStateChange")
             self._dial("RINGING")
-        await self.wait(longest if does == "no_answer" else min(self.callee.rings, longest))
-        if does == "no_answer":
+        unanswered = does in ("no_answer", "silent")
+        await self.wait(longest if unanswered else min(self.callee.rings, longest))
+        if unanswered:
             self._destroy(*((0, "Unknown") if self.pbx.is_20 else (19, "User alerting, no answer")), sip=480)
             return False
         if does in ENDINGS:
@@ -230,6 +245,7 @@ class Channel:
 
     def _destroy(self, cause: int, text: str, *, sip: int | None = None) -> None:
         self.ended_at, self.cause = time.time(), cause
+        self.pbx.keep_the_end(self)
         self._end.set()
         self.tell("ChannelDestroyed", cause=cause, cause_txt=text, **self._sip(sip))
 

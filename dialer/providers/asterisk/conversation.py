@@ -220,7 +220,7 @@ class Conversation:
             return Transfer.failed
         if placed.status >= 300:
             return Transfer.failed
-        by_us, last_dial = False, ""
+        rang, last_dial = False, ""
         until = time.monotonic() + self._real(connect.ring_seconds) + LOOK_AFTER
         while time.monotonic() < until:
             event = await self._next(LOOK_AFTER)
@@ -230,15 +230,17 @@ class Conversation:
                     return Transfer.no_answer
                 if answer.state == "Up":
                     return Transfer.connected
-            elif words.about(event) != leg:
                 continue
-            elif event.get("type") == "StasisStart":
+            if words.about(event) != leg:
+                continue
+            rang = rang or words.proves(event).phase is Phase.ringing
+            if event.get("type") == "StasisStart":
                 return Transfer.connected
-            elif event.get("type") == "Dial":
+            if event.get("type") == "Dial":
                 last_dial = str(event.get("dialstatus") or last_dial)
             elif event.get("type") == "ChannelDestroyed":
                 cause = words.cause_of(event)
-                ended = words.ended(was_up=False, by_us=by_us, last_dial=last_dial, cause=cause)
+                ended = words.ended(was_up=False, by_us=False, rang=rang, last_dial=last_dial, cause=cause)
                 return words.TRANSFERS.get(ended, Transfer.failed)
         return Transfer.no_answer
 
