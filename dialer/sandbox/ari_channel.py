@@ -156,11 +156,10 @@ class Channel:
         self._dial("")
         longest = float(self.asked.get("timeout", 30))
         does = self.callee.does if self.callee.rings <= longest else "no_answer"
-        if does not in ("bad_number", "failed", "silent"):
+        at_once = does in ENDINGS and self.callee.rings < RINGS_AFTER
+        if does not in ("bad_number", "failed", "silent") and not at_once:
             await self.wait(RINGS_AFTER)
-            self.state, self.rang_at = "Ringing", time.time()
-            self.tell("ChannelStateChange")
-            self._dial("RINGING")
+            self._say_that_it_rings()
         unanswered = does in ("no_answer", "silent")
         await self.wait(longest if unanswered else min(self.callee.rings, longest))
         if unanswered:
@@ -173,6 +172,15 @@ class Channel:
             self._destroy(cause, text, sip=sip)
             return False
         return True
+
+    def _say_that_it_rings(self) -> None:
+        """In either order, as a real one does."""
+        if self.serial % 2:
+            self._dial("RINGING")
+        self.state, self.rang_at = "Ringing", time.time()
+        self.tell("ChannelStateChange")
+        if not self.serial % 2:
+            self._dial("RINGING")
 
     async def _talk(self) -> None:
         self.state, self.answered_at = "Up", time.time()

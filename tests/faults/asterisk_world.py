@@ -48,4 +48,5 @@ class AsteriskWorld(World):
         ]  # fmt: skip
 
     def requests(self) -> list[tuple[float, str, bool]]:
-        return self.sandbox.pbx.log
+        calls = [call for call in list(self.sandbox.pbx.calls) if "originator" not in call.asked]
+        return [(call.created, call.number, True) for call in calls]

@@ -56,8 +56,8 @@ class Asterisk:
         """What is being made into sound, and why it last failed."""
         self._renderers = ThreadPoolExecutor(RENDERERS, thread_name_prefix="speech")
 
-    def listen(self, hear: Hear, *, within: float) -> bool:
-        return self._board.listen(hear, within=within)
+    def listen(self, hear: Hear, *, within: float, now: Callable[[], datetime]) -> bool:
+        return self._board.listen(hear, within=within, now=now)
 
     def close(self) -> None:
         self._board.close()
@@ -90,6 +90,8 @@ class Asterisk:
         call = self._board.calls.get(channel)
         if call is not None and call.is_over:
             return call.whole()
+        if asked.orphaned and call is None:
+            self._part_who_is_alone(channel)
         answer = self._rest.ask("GET", f"/channels/{channel}")
         if answer.status != 404:
             return self._living(channel, answer, asked)
@@ -104,7 +106,7 @@ class Asterisk:
         kept = self._keeping.end_of(asked.ref, channel)
         if kept is not None:
             return News(asked.attempt, f"kept:{kept.state}:{kept.cause}"[:60], _end_of(kept, asked), channel)
-        if asked.call_id is None and self._keeping.never_was(asked.ref, channel, after=asked.sent_after):
+        if asked.call_id is None and self._keeping.never_was(asked.ref, channel, since=asked.claimed_at):
             return None
         raise CallForgotten(f"{ASTERISK} has no such channel, and has not kept how it ended")
 
@@ -201,13 +203,26 @@ class Asterisk:
         if not call.heard_of:
             self._board.calls.pop(call.channel, None)
 
+    def _part_who_is_alone(self, channel: str) -> None:
+        """A customer, or the manager they talked to, when the other has hung up and nobody has told them."""
+        for bridge, members in self._bridges(channel).items():
+            if len(members) < 2:
+                for one in members:
+                    self._rest.ask("DELETE", f"/channels/{one}", {"reason": "normal"})
+                self._rest.ask("DELETE", f"/bridges/{bridge}")
+
     def _is_put_through(self, channel: str) -> bool:
         """To a manager: the two need nobody to lead them."""
-        bridges = self._rest.ask("GET", "/bridges").body
-        return any(
-            isinstance(bridge, dict) and channel in bridge.get("channels", ())
-            for bridge in (bridges if isinstance(bridges, list) else ())
-        )
+        return any(channel in members for members in self._bridges(channel).values())
+
+    def _bridges(self, channel: str) -> dict[str, set[str]]:
+        """Of a call's transfers, and who is in them."""
+        told = self._rest.ask("GET", "/bridges").body
+        known = [one for one in (told if isinstance(told, list) else ()) if isinstance(one, dict)]
+        return {
+            str(one.get("id")): set(map(str, one.get("channels", ())))
+            for one in known if str(one.get("id")).startswith(f"{channel}-m")
+        }  # fmt: skip
 
     def _living(self, channel: str, answer: Answer, asked: Asked) -> News | None:
         state = answer.state

@@ -21,6 +21,8 @@ from dialer.script import Ask, Choice, Connect, Play, Say
 
 LOOK_AFTER = 5.0
 """Seconds without an event after which the channel is looked at: the event may have been missed."""
+TALKING_LOOK_AFTER = 30.0
+HANG_UP_AGAIN_AFTER = 1.0
 DETECT_MOST = 15.0
 SILENT_MS = "2000,256"
 """TALK_DETECT: so long a silence, in milliseconds, is the end of a greeting; above this level somebody speaks."""
@@ -79,7 +81,21 @@ class Conversation:
             self.board.warn(f"attempt={self.call.order.attempt} lasted too long and is hung up on")
         except Exception as error:  # whatever it is, nobody must be left on the line with nobody to lead them
             self.board.warn(f"attempt={self.call.order.attempt} its conversation broke off: {error!r}"[:300])
-        await self._quietly("DELETE", f"/channels/{self.call.channel}", {"reason": "normal"})
+        await self._hang_up()
+
+    async def _hang_up(self) -> None:
+        """Whoever is led by nobody would hear silence for as long as they listen."""
+        said = False
+        while not self.call.is_over:
+            try:
+                await self.board.ask("DELETE", f"/channels/{self.call.channel}", {"reason": "normal"})
+            except ProviderUnavailable as error:
+                if not said:
+                    self.board.warn(f"attempt={self.call.order.attempt} could not be hung up on yet: {error}")
+                said = True
+                await asyncio.sleep(HANG_UP_AGAIN_AFTER)
+            else:
+                return
 
     async def _lead(self) -> None:
         script = self.call.order.script
@@ -252,11 +268,14 @@ class Conversation:
 
     async def _until_somebody_hangs_up(self, leg: str) -> None:
         while True:
-            event = await self._next(LOOK_AFTER * 6)
+            event = await self._next(self._real(TALKING_LOOK_AFTER))
             if event is None:
-                if (await self.board.ask("GET", f"/channels/{leg}")).status == 404:
-                    return
-                await self._look()
+                try:
+                    if (await self.board.ask("GET", f"/channels/{leg}")).status == 404:
+                        return
+                    await self._look()
+                except ProviderUnavailable:
+                    continue  # they go on talking, whether or not we can see it
             elif words.about(event) == leg and event.get("type") in ("ChannelDestroyed", "ChannelLeftBridge"):
                 return
 

@@ -1,8 +1,8 @@
-"""How calls have ended, kept by Asterisk itself for whoever did not hear it: its dialplan's [dialer-ended] writes each end
-into a global variable before the channel is gone.
+"""How calls have ended, kept by Asterisk itself for whoever did not hear it: a hang-up handler in its dialplan writes
+each end into a global variable before the channel is gone.
 
-There are a thousand such variables, used over and over, so that nothing grows and nothing must be removed. They are gone
-when Asterisk starts again or its dialplan clears them; `SINCE` says from when on they are whole.
+There are a thousand such variables, used over and over, so that nothing grows and nothing must be removed. They are
+gone when Asterisk starts again or its dialplan clears them; `SINCE` says from when on they are whole.
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from dialer.providers.asterisk import words
 from dialer.providers.asterisk.rest import Rest
 
 CONTEXT = "dialer-ended"
@@ -22,6 +21,8 @@ SLOTS = 1_000
 SINCE = "DIALER_ENDED_SINCE"
 TRIED_FOR, TRIED_EVERY = 1.0, 0.05
 """Seconds."""
+CLOCKS_DIFFER = timedelta(seconds=2)
+"""Those of two nodes, each set by the database's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,23 +64,23 @@ class Keeping:
         """What a channel must carry."""
         return {} if self.works is False else _carried(_slot(ref))
 
-    def begin(self) -> bool:
+    def begin(self, *, now: datetime) -> bool:
         """Whether it works; where it has not been so before, from now on."""
         self.works = self.try_out()
         if self.works and not self._read(SINCE):
-            self._write(SINCE, str(self._rest.ask("GET", "/asterisk/ping").words.get("timestamp", "")))
+            self._rest.ask("POST", "/asterisk/variable", {"variable": SINCE, "value": now.isoformat()})
         return self.works
 
     def end_of(self, ref: str, channel: str) -> Kept | None:
         kept = _kept(self._read(f"DIALER_ENDED_{_slot(ref)}"))
         return kept if kept is not None and kept.channel == channel else None
 
-    def never_was(self, ref: str, channel: str, *, after: datetime) -> bool:
-        """That a channel which is not there has not been there since `after` either."""
-        since = words.moment(self._read(SINCE))
-        if since is None or since > after or not _is_older(self._read(f"DIALER_ENDED_{_slot(ref)}"), channel):
+    def never_was(self, ref: str, channel: str, *, since: datetime) -> bool:
+        """That a channel which is not there has not been there since then either."""
+        begun = _moment(self._read(SINCE))
+        if begun is None or begun + CLOCKS_DIFFER > since:
             return False
-        return self.try_out()
+        return _is_older(self._read(f"DIALER_ENDED_{_slot(ref)}"), channel) and self.try_out()
 
     def try_out(self) -> bool:
         """With a channel that rings nobody."""
@@ -99,9 +100,6 @@ class Keeping:
     def _read(self, name: str) -> str:
         """Of a global variable; "" where it is not set."""
         return str(self._rest.ask("GET", "/asterisk/variable", {"variable": name}).words.get("value", ""))
-
-    def _write(self, name: str, value: str) -> None:
-        self._rest.ask("POST", "/asterisk/variable", {"variable": name, "value": value})
 
 
 def _carried(slot: str) -> dict[str, str]:
@@ -123,6 +121,15 @@ def _kept(text: str) -> Kept | None:
     except (ValueError, OverflowError, OSError):
         at = None
     return Kept(parts[0], parts[1], int(parts[2]), at)
+
+
+def _moment(text: str) -> datetime | None:
+    """None for what is none, or has no zone."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return None if moment.tzinfo is None else moment
 
 
 def _is_older(text: str, channel: str) -> bool:

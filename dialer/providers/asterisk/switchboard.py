@@ -14,7 +14,7 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -70,6 +70,7 @@ class Switchboard:
         self.calls: dict[str, Call] = {}
         self._legs: dict[str, Call] = {}
         self._hear: Callable[[News], Future[None]] | None = None
+        self._now: Callable[[], datetime]
         self.up, self.replaced = threading.Event(), False
         self.gap = 0
         """How often the events have been interrupted."""
@@ -82,9 +83,9 @@ class Switchboard:
         self._thread = threading.Thread(target=self._run, name="asterisk", daemon=True)
         self._rest: LoopRest | None = None
 
-    def listen(self, hear: Callable[[News], Future[None]], *, within: float) -> bool:
+    def listen(self, hear: Callable[[News], Future[None]], *, within: float, now: Callable[[], datetime]) -> bool:
         """Returns whether it is up by then; where not, it goes on trying."""
-        self._hear = hear
+        self._hear, self._now = hear, now
         if not self._thread.is_alive():
             self._thread.start()
         return self.up.wait(within)
@@ -271,7 +272,7 @@ class Switchboard:
     async def _see_whether_ends_are_kept(self) -> None:
         before = self._keeping.works
         try:
-            works = await asyncio.to_thread(self._keeping.begin)
+            works = await asyncio.to_thread(self._keeping.begin, now=self._now())
         except ProviderUnavailable:
             return  # as before, until it is heard again
         if not works and before is not False:
