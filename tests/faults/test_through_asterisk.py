@@ -29,7 +29,7 @@ def test_killed_in_the_middle_of_conversations_nobody_is_rung_twice_and_nothing_
         world.start()
         verdict = expect_a_good_end(world)
         assert set(IN_A_CONVERSATION) - set(killed) <= {"after request: look_up"}, world.log()[-3000:]
-        assert verdict.unsure <= verdict.calls / 2
+        assert verdict.unsure <= len(killed), "what Asterisk has kept tells how the others have ended"
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)

@@ -25,7 +25,7 @@ RENDERING_AFTER = timedelta(seconds=2)
 RENDERERS = 2
 TROUBLES_MOST = 5
 """Calls in a row that the trunk has failed: the next ones wait."""
-TRUNK_RESTS = timedelta(seconds=30)
+TRUNK_RESTS, TRUNK_RESTS_MOST = timedelta(seconds=30), timedelta(minutes=10)
 ASTERISK = "Asterisk"
 
 
@@ -140,9 +140,14 @@ class Asterisk:
         if not self._board.up.is_set():
             raise TryLater(f"{ASTERISK} is not heard: nobody would lead the call", fault=Fault.busy)
         if self._board.troubles >= TROUBLES_MOST:
-            self._board.troubles = 0
             why = f"the trunk has failed {TROUBLES_MOST} calls in a row (congestion, or it is out of order)"
-            raise TryLater(why, fault=Fault.busy, after=TRUNK_RESTS)
+            raise TryLater(why, fault=Fault.busy, after=self._rest_of_the_trunk())
+
+    def _rest_of_the_trunk(self) -> timedelta:
+        """One more failure makes it rest again, for twice as long."""
+        rests = min(TRUNK_RESTS * 2 ** min(self._board.rests, 10), TRUNK_RESTS_MOST)
+        self._board.troubles, self._board.rests = TROUBLES_MOST - 1, self._board.rests + 1
+        return rests
 
     def _not_ready(self, script: Script) -> TryLater:
         with self._guard:

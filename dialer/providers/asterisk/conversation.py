@@ -109,17 +109,18 @@ class Conversation:
             await self._ask(script.ask)
 
     async def _is_a_machine(self) -> bool:
-        """In the dialplan, where the call is led by nobody until it comes back."""
+        """In the dialplan, where the call is led by nobody until it comes back. No machine presses a key."""
         where = {"context": self.board.amd_context, "extension": "s", "priority": "1"}
         await self._do("POST", f"/channels/{self.call.channel}/continue", where)
         until = time.monotonic() + DETECT_MOST
-        verdict = None
+        verdict, pressed = None, False
         while verdict is None:
             event = await self._next(LOOK_AFTER)
+            pressed = pressed or (event is not None and event.get("type") == "ChannelDtmfReceived")
             verdict = words.detected(await self._came_back() if event is None else event)
             if verdict is None and time.monotonic() > until:
                 raise CannotSpeak(f"it did not come back from the dialplan's [{self.board.amd_context}]")
-        found = words.AMD.get(verdict, AnsweredBy.unknown)
+        found = AnsweredBy.human if pressed else words.AMD.get(verdict, AnsweredBy.unknown)
         await self.board.prove(self.call, "detected", Progress(phase=Phase.answered, answered_by=found))
         return found is AnsweredBy.machine
 

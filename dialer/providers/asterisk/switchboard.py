@@ -74,8 +74,8 @@ class Switchboard:
         self.up, self.replaced = threading.Event(), False
         self.gap = 0
         """How often the events have been interrupted."""
-        self.troubles = 0
-        """How many calls in a row the trunk itself has failed."""
+        self.troubles = self.rests = 0
+        """How many calls in a row the trunk itself has failed, and how often it has rested since it was well."""
         self._startup = ""
         self._loop = asyncio.new_event_loop()
         self._closing = asyncio.Event()
@@ -174,7 +174,10 @@ class Switchboard:
         call.conversation = self._spawn(Conversation(self, call).lead())
 
     def _count_trouble(self, call: Call) -> None:
-        self.troubles = self.troubles + 1 if call.is_the_trunks_fault else 0
+        if call.is_the_trunks_fault:
+            self.troubles += 1
+        else:
+            self.troubles = self.rests = 0
 
     def _told(self, news: News) -> Future[None]:
         assert self._hear is not None
