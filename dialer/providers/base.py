@@ -148,7 +148,7 @@ class Letter:
 @dataclass(frozen=True, slots=True)
 class Reply:
     body: bytes = b""
-    content_type: str = "text/xml"
+    content_type: str = "text/plain"
     code: int = 200
 
 

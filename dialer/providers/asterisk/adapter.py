@@ -14,7 +14,7 @@ from dialer.errors import CallForgotten, Fault, PerhapsPlaced, TryLater
 from dialer.finding import Finding
 from dialer.providers.asterisk import examining, words
 from dialer.providers.asterisk.call import Call
-from dialer.providers.asterisk.keeping import Keeping, Kept
+from dialer.providers.asterisk.keeping import Keeping, Kept, of_a_call
 from dialer.providers.asterisk.rest import Address, Answer, Rest
 from dialer.providers.asterisk.sounds import Sounds, SpeechFailed
 from dialer.providers.asterisk.switchboard import Line, Switchboard
@@ -103,7 +103,7 @@ class Asterisk:
         return self._as_kept(channel, asked)
 
     def _as_kept(self, channel: str, asked: Asked) -> News | None:
-        kept = self._keeping.end_of(asked.ref, channel)
+        kept = self._keeping.end_of(asked.ref, channel, asked.claimed_at)
         if kept is not None:
             return News(asked.attempt, f"kept:{kept.state}:{kept.cause}"[:60], _end_of(kept, asked), channel)
         if asked.call_id is None and self._keeping.never_was(asked.ref, channel, since=asked.claimed_at):
@@ -145,7 +145,7 @@ class Asterisk:
 
     def _rest_of_the_trunk(self) -> timedelta:
         """One more failure makes it rest again, for twice as long."""
-        rests = min(TRUNK_RESTS * 2 ** min(self._board.rests, 10), TRUNK_RESTS_MOST)
+        rests = min(TRUNK_RESTS * (1 << min(self._board.rests, 10)), TRUNK_RESTS_MOST)
         self._board.troubles, self._board.rests = TROUBLES_MOST - 1, self._board.rests + 1
         return rests
 
@@ -182,7 +182,7 @@ class Asterisk:
         }  # fmt: skip
 
     def _variables(self, call: Call) -> dict[str, str]:
-        return {"DIALER_APP": self._line.app, **self._keeping.variables(call.order.ref)}
+        return {"DIALER_APP": self._line.app, **of_a_call(call.order.ref)}
 
     def _verdict(self, call: Call, answer: Answer) -> Placed:
         status, said = answer.status, answer.said

@@ -23,6 +23,8 @@ TRIED_FOR, TRIED_EVERY = 1.0, 0.05
 """Seconds."""
 CLOCKS_DIFFER = timedelta(seconds=2)
 """Those of two nodes, each set by the database's."""
+ITS_CLOCK_DIFFERS = timedelta(minutes=15)
+BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class Kept:
     channel: str
     state: str
     cause: int
-    at: datetime | None
+    at: datetime
 
     @property
     def was_up(self) -> bool:
@@ -45,12 +47,17 @@ class Kept:
 
     def events(self) -> tuple[Mapping[str, Any], ...]:
         """Those that were missed."""
-        at = None if self.at is None else f"{self.at:%Y-%m-%dT%H:%M:%S}.000+0000"
+        at = f"{self.at:%Y-%m-%dT%H:%M:%S}.000+0000"
         channel = {"id": self.channel, "state": self.state}
         was = {"type": "ChannelStateChange", "channel": channel, "timestamp": at}
         ended = {"type": "ChannelDestroyed", "channel": channel, "cause": self.cause, "timestamp": at,
                  "cause_txt": "kept by Asterisk, its end was missed"}  # fmt: skip
         return was, ended
+
+
+def of_a_call(ref: str) -> dict[str, str]:
+    """What its channel must carry, always: another node may have found meanwhile that ends are kept."""
+    return _carried(_slot(ref))
 
 
 class Keeping:
@@ -60,10 +67,6 @@ class Keeping:
         self._rest, self._app = rest, app
         self.works: bool | None = None
 
-    def variables(self, ref: str) -> dict[str, str]:
-        """What a channel must carry."""
-        return {} if self.works is False else _carried(_slot(ref))
-
     def begin(self, *, now: datetime) -> bool:
         """Whether it works; where it has not been so before, from now on."""
         self.works = self.try_out()
@@ -71,9 +74,12 @@ class Keeping:
             self._rest.ask("POST", "/asterisk/variable", {"variable": SINCE, "value": now.isoformat()})
         return self.works
 
-    def end_of(self, ref: str, channel: str) -> Kept | None:
+    def end_of(self, ref: str, channel: str, since: datetime = BEGINNING) -> Kept | None:
+        """Of a call that was claimed then: a database that came out of a backup gives its numbers a second time."""
         kept = _kept(self._read(f"DIALER_ENDED_{_slot(ref)}"))
-        return kept if kept is not None and kept.channel == channel else None
+        if kept is None or kept.channel != channel or kept.at < since - ITS_CLOCK_DIFFERS:
+            return None
+        return kept
 
     def never_was(self, ref: str, channel: str, *, since: datetime) -> bool:
         """That a channel which is not there has not been there since then either."""
@@ -117,10 +123,9 @@ def _kept(text: str) -> Kept | None:
     if len(parts) < 4 or not all(part.isdecimal() for part in parts[2:4]):
         return None
     try:
-        at = datetime.fromtimestamp(int(parts[3]), UTC)
+        return Kept(parts[0], parts[1], int(parts[2]), datetime.fromtimestamp(int(parts[3]), UTC))
     except (ValueError, OverflowError, OSError):
-        at = None
-    return Kept(parts[0], parts[1], int(parts[2]), at)
+        return None
 
 
 def _moment(text: str) -> datetime | None:
@@ -138,4 +143,4 @@ def _is_older(text: str, channel: str) -> bool:
         return True
     before, _, number = text.partition(",")[0].rpartition("-")
     own, _, attempt = channel.rpartition("-")
-    return before == own and number.isdecimal() and int(number) < int(attempt)
+    return before == own and number.isdecimal() and len(number) < 20 and int(number) < int(attempt)
