@@ -103,7 +103,11 @@ class Channel:
             self._destroy_as_hung_up()
 
     async def wait_undialed(self) -> None:
+        """As one that was made, and that nobody tells to dial."""
+        self._enter_stasis()
         await self._end.wait()
+        self.tell("ChannelHangupRequest", cause=32, soft=True)
+        self._leave_stasis()
         self._destroy(16, "Normal Clearing")
 
     def hang_up(self, how: str) -> None:
@@ -175,11 +179,11 @@ class Channel:
 
     def _say_that_it_rings(self) -> None:
         """In either order, as a real one does."""
-        if self.serial % 2:
+        if self.serial % 2 == 0:
             self._dial("RINGING")
         self.state, self.rang_at = "Ringing", time.time()
         self.tell("ChannelStateChange")
-        if not self.serial % 2:
+        if self.serial % 2:
             self._dial("RINGING")
 
     async def _talk(self) -> None:
