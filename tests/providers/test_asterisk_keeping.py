@@ -122,8 +122,11 @@ def test_a_dialplan_that_keeps_no_ends_is_said_once(tmp_path: Path) -> None:
     said: list[str] = []
     with lab_in(tmp_path, ended_context="", warn=said.append) as lab:
         wait(lambda: bool(said))
+        lab.sandbox.pbx.globals[SINCE] = "2026-11-01T00:00:00+00:00"  # it had them once
         lab.sandbox.do(lab.sandbox.pbx.cut)
         wait(lambda: lab.provider._board.up.is_set() and lab.provider._board.gap == 1)
+        wait(lambda: lab.sandbox.pbx.globals[SINCE] == "")
+        assert lab.sandbox.pbx.globals[SINCE] == ""
         found = list(lab.provider.findings({CALLER_ID}, set(), lambda: datetime.now(UTC)))
         assert next(one.remedy for one in found if one.subject == "ends of calls").startswith(f"add [{CONTEXT}]")
         with pytest.raises(CallForgotten):

@@ -72,6 +72,8 @@ class Keeping:
         self.works = self.try_out()
         if self.works and not self._read(SINCE):
             self._rest.ask("POST", "/asterisk/variable", {"variable": SINCE, "value": now.isoformat()})
+        elif not self.works:
+            self._remove(SINCE)
         return self.works
 
     def end_of(self, ref: str, channel: str, since: datetime = BEGINNING) -> Kept | None:
@@ -100,12 +102,16 @@ class Keeping:
         while not (kept := self._read(f"DIALER_ENDED_{slot}")) and time.monotonic() < until:
             time.sleep(TRIED_EVERY)
         if kept:
-            self._rest.ask("POST", "/asterisk/variable", {"variable": f"DIALER_ENDED_{slot}"})
-        return bool(kept)
+            self._remove(f"DIALER_ENDED_{slot}")
+        return _kept(kept) is not None
 
     def _read(self, name: str) -> str:
         """Of a global variable; "" where it is not set."""
-        return str(self._rest.ask("GET", "/asterisk/variable", {"variable": name}).words.get("value", ""))
+        value = self._rest.ask("GET", "/asterisk/variable", {"variable": name}).words.get("value")
+        return value if isinstance(value, str) else ""
+
+    def _remove(self, name: str) -> None:
+        self._rest.ask("POST", "/asterisk/variable", {"variable": name})
 
 
 def _carried(slot: str) -> dict[str, str]:
