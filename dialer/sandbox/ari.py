@@ -99,6 +99,8 @@ class Pbx:
         """Every websocket, as a network does; calls go on."""
         for socket in self._sockets.values():
             socket.cut()
+        for channel in self._channels.values():
+            channel.may_not_have_been_heard()
 
     def restart(self) -> None:
         """All channels are gone, and so is every application."""

@@ -56,7 +56,8 @@ class Channel:
     answered_at: float | None = None
     ended_at: float | None = None
     cause: int | None = None
-    _pressed: list[tuple[str, int]] = field(default_factory=list)
+    _pressed: list[tuple[str, int | None]] = field(default_factory=list)
+    """And how many prompts had begun by then; None: nobody can have heard of it."""
     in_stasis: bool = False
     moh: bool = False
     bridge: str | None = None
@@ -88,8 +89,8 @@ class Channel:
 
     @property
     def acknowledged(self) -> list[str]:
-        """The keys after which something was said."""
-        return [key for key, begun in self._pressed if self.deck.begun > begun]
+        """The keys that were told, and after which something was said."""
+        return [key for key, begun in self._pressed if begun is not None and self.deck.begun > begun]
 
     @property
     def is_over(self) -> bool:
@@ -117,8 +118,14 @@ class Channel:
             self._end.set()
 
     def press(self, key: str) -> None:
-        self._pressed.append((key, self.deck.begun))
+        self._pressed.append((key, self.deck.begun if self.pbx.is_attached(self.app) else None))
         self.tell("ChannelDtmfReceived", digit=key, duration_ms=160)
+
+    def may_not_have_been_heard(self) -> None:
+        """The way to the application was cut just now."""
+        self._pressed = [
+            (key, None if begun is None or begun == self.deck.begun else begun) for key, begun in self._pressed
+        ]
 
     def continue_in(self, context: str) -> None:
         """Leaves Stasis for the dialplan."""

@@ -38,7 +38,7 @@ def test_killed_in_the_middle_of_conversations_nobody_is_rung_twice_and_nothing_
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_one_of_two_is_frozen_both_are_cut_off_and_asterisk_starts_again(tmp_path: Path, database_url: str) -> None:
     """Each listens under a name of its own."""
-    with AsteriskWorld(tmp_path / "world", database_url, people=30, nodes=2, rate=8.0) as world:
+    with AsteriskWorld(tmp_path / "world", database_url, people=16, nodes=2, rate=8.0) as world:
         pbx = world.sandbox.pbx
         world.add_wave()
         frozen = world.start(0, at="after request: place#3", number="STOP")
