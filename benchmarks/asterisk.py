@@ -14,7 +14,7 @@ import tempfile
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,7 @@ def measure(folder: Path, rate: float, calls: int) -> list[tuple[str, str]]:
         return future
 
     provider = asterisk(ours.recv(), folder, timeout=10.0)
-    assert provider.listen(hear, within=10)
+    assert provider.listen(hear, within=10, now=lambda: datetime.now(UTC))
     while not provider.prepare(SCRIPT):
         time.sleep(0.05)
     begun, used = time.monotonic(), time.process_time()

@@ -14,7 +14,7 @@ from dialer.claiming import Claim, Scope
 from dialer.clock import Clock
 from dialer.database import Database
 from dialer.group_writer import GroupWriter
-from dialer.providers.base import Heard, News, TakenBack
+from dialer.providers.base import Heard, Listener, News, TakenBack
 from dialer.speaking_ahead import words_soon_spoken
 from dialer.stages.chase import Chase, ask_about_silent, ask_about_the_dead, end_unwanted
 from dialer.stages.dial import Desk, Dialer
@@ -69,7 +69,7 @@ class TrunkAtWork:
                 c.execute(sa.update(trunks).where(trunks.c.name == self.name).values(paused=standing))
 
         self._database.write(work)
-        if self._listener is not None and not self._listener.listen(self._hear, within=HEARD_WITHIN):
+        if self._listener is not None and not self._is_heard(self._listener):
             log.warn(f"trunk={self.name} is not heard yet; nobody is rung through it until it is")
         self.look_after_the_dead()
 
@@ -123,6 +123,9 @@ class TrunkAtWork:
         """After the last call that is waited for: whoever is still on the line is hung up on."""
         if self._listener is not None:
             self._listener.close()
+
+    def _is_heard(self, listener: Listener) -> bool:
+        return listener.listen(self._hear, within=HEARD_WITHIN, now=self._clock.now)
 
     def _hear(self, news: News) -> Future[None]:
         return self._writer.put(Heard(news))

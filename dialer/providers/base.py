@@ -101,6 +101,8 @@ class TakenBack:
 class Asked:
     """A call that `chase` asks about. Without a `call_id` it is looked for by our reference, or by number and time.
 
+    `claimed_at` is our clock; `sent_after` and `sent_before` leave room for the provider's to be another.
+
     `answered`: that somebody answered is known already. `orphaned`: the node that placed it has died, so that nobody
     leads it any more, where the adapter leads the conversation.
     """
@@ -110,6 +112,7 @@ class Asked:
     number: str
     caller_id: str
     call_id: str | None
+    claimed_at: datetime
     sent_after: datetime
     sent_before: datetime
     has_keys: bool
@@ -145,7 +148,7 @@ class Letter:
 @dataclass(frozen=True, slots=True)
 class Reply:
     body: bytes = b""
-    content_type: str = "text/xml"
+    content_type: str = "text/plain"
     code: int = 200
 
 
@@ -202,7 +205,7 @@ Hear = Callable[[News], "Future[None]"]
 class Listener(Protocol):
     """A provider whose events come over a connection of ours. What was missed while it was interrupted is looked up."""
 
-    def listen(self, hear: Hear, *, within: float) -> bool:
+    def listen(self, hear: Hear, *, within: float, now: Callable[[], datetime]) -> bool:
         """Before anything is placed. False: not connected within so many seconds; it goes on trying."""
 
     def prepare(self, script: Script) -> bool:

@@ -9,7 +9,7 @@ import re
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote
@@ -49,9 +49,11 @@ class Pbx:
         speed: float = 1.0,
         version: str = "22.10.1",
         amd_context: str = "dialer-amd",
+        ended_context: str = "dialer-ended",
     ) -> None:
         self.user, self.password, self.trunk, self.sounds = user, password, trunk, sounds
-        self.speed, self.version, self.amd_context = speed, version, amd_context
+        self.speed, self.version = speed, version
+        self.amd_context, self.ended_context = amd_context, ended_context
         self.callees, self.faults = Callees(seed), Faults(seed)
         self.calls: list[Channel] = []
         self.log: list[tuple[float, str, bool]] = []
@@ -62,6 +64,7 @@ class Pbx:
         self._bridges: dict[str, list[Channel]] = {}
         self._sockets: dict[str, Socket] = {}
         self._unwanted: dict[str, set[str]] = {}
+        self.globals: dict[str, str] = {}
         self._rung: Counter[str] = Counter()
         self._started_at = time.time()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -96,6 +99,8 @@ class Pbx:
         """Every websocket, as a network does; calls go on."""
         for socket in self._sockets.values():
             socket.cut()
+        for channel in self._channels.values():
+            channel.may_not_have_been_heard()
 
     def restart(self) -> None:
         """All channels are gone, and so is every application."""
@@ -110,8 +115,16 @@ class Pbx:
             self._bridges[id].remove(channel)
             channel.tell("ChannelLeftBridge", bridge=self._bridge(id))
 
+    def keep_the_end(self, channel: Channel) -> None:
+        """As the dialplan's context does, in a hang-up handler."""
+        pushed = channel.variables.get("CHANNEL(hangup_handler_push)", "")
+        if pushed.partition(",")[0] == self.ended_context:
+            end = f"{channel.id},{channel.state},{channel.cause},{int(time.time())}"
+            self.globals[f"DIALER_ENDED_{channel.variables.get('DIALER_SLOT', '')}"] = end
+
     def _forget(self) -> None:
         self.cut()
+        self.globals.clear()
         self._channels.clear()
         self._bridges.clear()
         self._sockets.clear()
@@ -160,6 +173,13 @@ class Pbx:
                 started = stamp(self._started_at)
                 return {"system": {"version": self.version, "entity_id": ASTERISK_ID},
                         "status": {"startup_time": started, "last_reload_time": started}}  # fmt: skip
+            case "GET", ["asterisk", "variable"]:
+                return {"value": self.globals.get(known["variable"], "")}
+            case "POST", ["asterisk", "variable"]:
+                self.globals[known["variable"]] = known.get("value", "")
+                return None
+            case "POST", ["channels", "create"]:
+                return self._create(known, body)
             case "GET", ["endpoints", "PJSIP", name]:
                 if name != self.trunk:
                     raise AriError(404, "Endpoint not found")
@@ -255,9 +275,7 @@ class Pbx:
                 self._bridges[id].append(one)
                 one.tell("ChannelEnteredBridge", bridge=self._bridge(id))
         if len(joining) > 1:
-            task = asyncio.create_task(self._talk(joining[0], joining[-1]))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._run(self._talk(joining[0], joining[-1]))
         return None
 
     async def _talk(self, customer: Channel, manager: Channel) -> None:
@@ -310,10 +328,23 @@ class Pbx:
         self.calls.append(channel)
         self._channels[id] = channel
         shown = channel.resource()
-        task = asyncio.create_task(channel.live())
+        self._run(channel.live())
+        return shown
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return shown
+
+    def _create(self, asked: Mapping[str, str], body: Mapping[str, Any]) -> dict[str, Any]:
+        """A channel that dials nobody until it is told to."""
+        if not asked["endpoint"].startswith("Local/"):
+            raise AriError(500, "Allocation failed", word="error")
+        variables = dict(body.get("variables", {}))
+        made = Channel(self, asked["channelId"], dict(asked), variables, Callee(does="silent"), 0)
+        self._channels[made.id] = made
+        self._run(made.wait_undialed())
+        return made.resource()
 
     def _callee(self, number: str, asked: Mapping[str, Any]) -> Callee:
         """A leg of somebody's call does what that person's manager does."""

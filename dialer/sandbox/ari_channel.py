@@ -27,6 +27,7 @@ AMD = {
     "human": ("HUMAN", "HUMAN-800-800"),
     "machine": ("MACHINE", "MAXWORDS-3-2"),
     "unknown": ("NOTSURE", "TOOLONG-5000"),
+    "silent": ("MACHINE", "INITIALSILENCE-2500-2500"),
 }
 """What is detected → AMDSTATUS and AMDCAUSE."""
 AMD_TAKES = 1.5
@@ -55,7 +56,8 @@ class Channel:
     answered_at: float | None = None
     ended_at: float | None = None
     cause: int | None = None
-    keys: list[str] = field(default_factory=list)
+    _pressed: list[tuple[str, int | None]] = field(default_factory=list)
+    """And how many prompts had begun by then; None: nobody can have heard of it."""
     in_stasis: bool = False
     moh: bool = False
     bridge: str | None = None
@@ -82,6 +84,15 @@ class Channel:
         return self.deck.said
 
     @property
+    def keys(self) -> list[str]:
+        return [key for key, _ in self._pressed]
+
+    @property
+    def acknowledged(self) -> list[str]:
+        """The keys that were told, and after which something was said."""
+        return [key for key, begun in self._pressed if begun is not None and self.deck.begun > begun]
+
+    @property
     def is_over(self) -> bool:
         return self.ended_at is not None
 
@@ -92,6 +103,14 @@ class Channel:
         except HungUp:
             self._destroy_as_hung_up()
 
+    async def wait_undialed(self) -> None:
+        """As one that was made, and that nobody tells to dial."""
+        self._enter_stasis()
+        await self._end.wait()
+        self.tell("ChannelHangupRequest", cause=32, soft=True)
+        self._leave_stasis()
+        self._destroy(16, "Normal Clearing")
+
     def hang_up(self, how: str) -> None:
         """`api`, or `bye`: the other side."""
         if not self._end.is_set():
@@ -99,8 +118,14 @@ class Channel:
             self._end.set()
 
     def press(self, key: str) -> None:
-        self.keys.append(key)
+        self._pressed.append((key, self.deck.begun if self.pbx.is_attached(self.app) else None))
         self.tell("ChannelDtmfReceived", digit=key, duration_ms=160)
+
+    def may_not_have_been_heard(self) -> None:
+        """The way to the application was cut just now."""
+        self._pressed = [
+            (key, None if begun is None or begun == self.deck.begun else begun) for key, begun in self._pressed
+        ]
 
     def continue_in(self, context: str) -> None:
         """Leaves Stasis for the dialplan."""
@@ -142,13 +167,13 @@ class Channel:
         self._dial("")
         longest = float(self.asked.get("timeout", 30))
         does = self.callee.does if self.callee.rings <= longest else "no_answer"
-        if does not in ("bad_number", "failed"):
+        at_once = does in ENDINGS and self.callee.rings < RINGS_AFTER
+        if does not in ("bad_number", "failed", "silent") and not at_once:
             await self.wait(RINGS_AFTER)
-            self.state, self.rang_at = "Ringing", time.time()
-            self.tell("ChannelStateChange")
-            self._dial("RINGING")
-        await self.wait(longest if does == "no_answer" else min(self.callee.rings, longest))
-        if does == "no_answer":
+            self._say_that_it_rings()
+        unanswered = does in ("no_answer", "silent")
+        await self.wait(longest if unanswered else min(self.callee.rings, longest))
+        if unanswered:
             self._destroy(*((0, "Unknown") if self.pbx.is_20 else (19, "User alerting, no answer")), sip=480)
             return False
         if does in ENDINGS:
@@ -158,6 +183,15 @@ class Channel:
             self._destroy(cause, text, sip=sip)
             return False
         return True
+
+    def _say_that_it_rings(self) -> None:
+        """In either order, as a real one does."""
+        if self.serial % 2 == 0:
+            self._dial("RINGING")
+        self.state, self.rang_at = "Ringing", time.time()
+        self.tell("ChannelStateChange")
+        if self.serial % 2:
+            self._dial("RINGING")
 
     async def _talk(self) -> None:
         self.state, self.answered_at = "Up", time.time()
@@ -230,6 +264,7 @@ class Channel:
 
     def _destroy(self, cause: int, text: str, *, sip: int | None = None) -> None:
         self.ended_at, self.cause = time.time(), cause
+        self.pbx.keep_the_end(self)
         self._end.set()
         self.tell("ChannelDestroyed", cause=cause, cause_txt=text, **self._sip(sip))
 

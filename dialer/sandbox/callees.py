@@ -15,8 +15,9 @@ ENDINGS = {
     "declined": ("no-answer", "603"),
     "failed": ("failed", "503"),
     "bad_number": ("failed", "404"),
+    "silent": ("failed", "408"),
 }
-"""What becomes of a call → Twilio's status and the SIP code behind it."""
+"""What becomes of a call → Twilio's status and the SIP code behind it. `silent`: the operator does not say a word."""
 
 
 @dataclass(frozen=True, slots=True)

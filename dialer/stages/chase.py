@@ -121,6 +121,7 @@ def _ask(chase: Chase, row: Any, *, now: datetime) -> None:
         number=row.number,
         caller_id=row.caller_id,
         call_id=row.call_id,
+        claimed_at=row.claimed_at,
         sent_after=row.claimed_at - CLOCKS_DIFFER,
         sent_before=row.send_before + CLOCKS_DIFFER,
         has_keys=_has_keys(row.script),

@@ -149,7 +149,7 @@ _EXTRA = {401: [(b"www-authenticate", b"Bearer")]}
 
 
 def _plain(code: int) -> Reply:
-    return Reply(b"", "text/plain", code)
+    return Reply(code=code)
 
 
 async def _read(receive: Any) -> bytes | None:

@@ -30,16 +30,16 @@ class Page:
 
     async def answer(self, method: str, headers: Iterable[tuple[bytes, bytes]]) -> Reply:
         if method not in READING:
-            return Reply(content_type="text/plain", code=405)
+            return Reply(code=405)
         if self._token_hash is not None and not bears_token(headers, self._token_hash):
-            return Reply(content_type="text/plain", code=401)
+            return Reply(code=401)
         try:
             return await asyncio.wait_for(asyncio.shield(self._ask()), ANSWER_WITHIN)
         except TimeoutError:
             return Reply(b"it takes too long to tell", "text/plain", 503)
         except Exception as error:
             log.repeatedly(f"a page could not be made: {type(error).__name__}")
-            return Reply(content_type="text/plain", code=503)
+            return Reply(code=503)
 
     def _ask(self) -> asyncio.Future[Reply]:
         if self._told is None or (self._told.done() and time.monotonic() >= self._old_at):

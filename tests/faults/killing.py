@@ -10,7 +10,6 @@ import sqlalchemy as sa
 
 from dialer.cancelling import LIVE
 from dialer.tables import attempts
-from tests.faults.referee import ref_of
 from tests.faults.world import SHORT, Node, World
 
 SETTLED_WITHIN = 300
@@ -60,8 +59,7 @@ class Held:
         except sa.exc.DBAPIError:
             return
         now, lag = time.time(), float(SHORT["DIALER_TWILIO_LISTS_LAG"])
-        calls = list(world.sandbox.telephone.calls.values())
-        ended_at = {int(ref_of(call).rpartition("-")[2]): call.ended_at for call in calls}
+        ended_at = {int(call.ref.rpartition("-")[2]): call.ended_at for call in world.rung()}
         for id, claimed_at in rows:
             if id not in ended_at:
                 self.empty = max(self.empty, now - claimed_at.timestamp() - lag)

@@ -6,14 +6,12 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
-from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 
 from dialer.sandbox.portal_cards import DEAL
-from dialer.sandbox.telephone_call import Call
 from dialer.tables import attempts, do_not_call, entries, installation
-from tests.faults.world import World
+from tests.faults.world import Rung, World
 
 ANSWERS = {"1": "продлить", "2": "поговорить с менеджером"}
 """By key, as the starter's words put them for a manager."""
@@ -54,7 +52,7 @@ class Verdict:
 
 def judge(world: World) -> Verdict:
     verdict = Verdict()
-    calls = sorted(world.sandbox.telephone.calls.values(), key=lambda call: call.created)
+    calls = sorted(world.rung(), key=lambda call: call.created)
     rows = {row.id: row for row in world.database.read(lambda c: c.execute(sa.select(attempts)).all())}
     verdict.calls = len(calls)
     verdict.unsure = sum(row.disposition == "lost" or row.keys_unheard for row in rows.values())
@@ -76,42 +74,38 @@ def expect_a_good_end(world: World, *, within: float = 180.0) -> Verdict:
     return verdict
 
 
-def ref_of(call: Call) -> str:
-    return urlsplit(str(call.asked["StatusCallback"])).path.split("/")[3]
-
-
-def _rung_twice(verdict: Verdict, calls: list[Call], rows: dict[int, Any]) -> None:
-    for ref, count in Counter(ref_of(call) for call in calls).items():
+def _rung_twice(verdict: Verdict, calls: list[Rung], rows: dict[int, Any]) -> None:
+    for ref, count in Counter(call.ref for call in calls).items():
         if count > 1:
             verdict.rung_twice.append(f"{ref} was placed {count} times")
-    by_number: dict[str, list[Call]] = defaultdict(list)
-    by_reason: dict[Any, list[Call]] = defaultdict(list)
+    by_number: dict[str, list[Rung]] = defaultdict(list)
+    by_reason: dict[Any, list[Rung]] = defaultdict(list)
     for call in calls:
         by_number[call.to].append(call)
-        row = rows.get(int(ref_of(call).rpartition("-")[2]))
+        row = rows.get(int(call.ref.rpartition("-")[2]))
         if row is None:
-            verdict.rung_twice.append(f"{call.to} was rung for an attempt that nobody knows: {ref_of(call)}")
+            verdict.rung_twice.append(f"{call.to} was rung for an attempt that nobody knows: {call.ref}")
         elif call.rang_at is not None:
             by_reason[row.target_id].append(call)
     for number, some in by_number.items():
         for one, other in pairwise(some):
             if one.ended_at is None or other.created < one.ended_at:
-                verdict.rung_twice.append(f"{number} had two calls at once: {ref_of(one)}, {ref_of(other)}")
+                verdict.rung_twice.append(f"{number} had two calls at once: {one.ref}, {other.ref}")
     for target, some in by_reason.items():
         settled = next((place for place, call in enumerate(some) if call.acknowledged), len(some))
         for call in some[settled + 1 :]:
-            verdict.rung_twice.append(f"target {target} was rung again after an answer: {ref_of(call)}")
+            verdict.rung_twice.append(f"target {target} was rung again after an answer: {call.ref}")
         if len(some) > 3:
             verdict.rung_twice.append(f"target {target} was rung {len(some)} times of at most 3")
 
 
-def _lost(verdict: Verdict, calls: list[Call], rows: dict[int, Any], world: World) -> None:
+def _lost(verdict: Verdict, calls: list[Rung], rows: dict[int, Any], world: World) -> None:
     records = {str(one.get("ORIGIN_ID")): str(one) for one in world.sandbox.portal.activities.values()}
     noted = {str(one["COMMENT"]).split()[-1] for one in world.sandbox.portal.comments.values()}
     verdict.records, verdict.notes = len(records), len(noted)
     suppressed = set(world.database.read(lambda c: c.execute(sa.select(do_not_call.c.number)).scalars()))
     for call in calls:
-        ref = ref_of(call)
+        ref = call.ref
         row = rows.get(int(ref.rpartition("-")[2]))
         if row is None or call.rang_at is None:
             continue
@@ -158,7 +152,7 @@ def _done(world: World, target: str) -> set[str]:
     return {ref.removeprefix(f"{target}-") for ref in _acts(world) if ref.startswith(f"{target}-")}
 
 
-def _overrun(verdict: Verdict, calls: list[Call], world: World) -> None:
+def _overrun(verdict: Verdict, calls: list[Rung], world: World) -> None:
     changes = sorted(
         change
         for call in calls

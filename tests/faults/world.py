@@ -6,11 +6,12 @@ import os
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -64,8 +65,23 @@ SHORT = {
 }  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """A call in the telephone company's own books. `acknowledged` are the keys to which the program has answered."""
+
+    ref: str
+    to: str
+    status: str
+    created: float
+    rang_at: float | None
+    ended_at: float | None
+    acknowledged: Sequence[str]
+
+
 class World:
     """Entered, it has a sandbox and no node yet. A wave is a campaign of its own, with people of its own."""
+
+    campaign = CAMPAIGN
 
     def __init__(
         self, folder: Path, database_url: str, *, people: int = 12, nodes: int = 1, lines: int = 12, rate: float = 20.0,
@@ -76,11 +92,7 @@ class World:
         self._people, self._seed = people, seed
         portal = Portal([], secret="p" * 16, seed=seed)
         portal.limits.rate = portal.limits.burst = 10_000
-        telephone = Telephone(
-            account_sid="AC" + "0" * 32, auth_token="t" * 32, caller_ids=[CALLER_ID], seed=seed, speed=speed,
-            answer_after=0.05, lists_lag=0.5,
-        )  # fmt: skip
-        self.sandbox = Sandbox(portal, telephone)
+        self.sandbox = self.companies(portal, seed=seed, speed=speed)
         self._held = [_held_port() for _ in range(nodes)]
         self.ports = [held.getsockname()[1] for held in self._held]
         self.proxy = Proxy(self.ports)
@@ -88,6 +100,29 @@ class World:
         self._settings, self._waves = dict(settings or {}), 0
         self.alive: list[Node] = []
         (folder / "campaigns").mkdir(parents=True)
+
+    def companies(self, portal: Portal, *, seed: int, speed: float) -> Sandbox:
+        telephone = Telephone(
+            account_sid="AC" + "0" * 32, auth_token="t" * 32, caller_ids=[CALLER_ID], seed=seed, speed=speed,
+            answer_after=0.05, lists_lag=0.5,
+        )  # fmt: skip
+        return Sandbox(portal, telephone)
+
+    def environment(self) -> dict[str, str]:
+        """The settings of the telephone company and the portal."""
+        return {
+            "DIALER_TWILIO_LINES": str(self.lines), "DIALER_TWILIO_CALLS_PER_SECOND": str(self.rate),
+            **self.sandbox.environment(),
+        }  # fmt: skip
+
+    def rung(self) -> list[Rung]:
+        return [
+            Rung(
+                urlsplit(str(call.asked["StatusCallback"])).path.split("/")[3], call.to, call.status, call.created,
+                call.rang_at, call.ended_at, call.acknowledged,
+            )
+            for call in list(self.sandbox.telephone.calls.values())
+        ]  # fmt: skip
 
     def __enter__(self) -> Self:
         self.sandbox.__enter__()
@@ -104,13 +139,13 @@ class World:
             held.close()
         self.database.close()
 
-    def add_wave(self, people: Sequence[Person] = (), *, campaign: str = CAMPAIGN) -> str:
+    def add_wave(self, people: Sequence[Person] = (), *, campaign: str = "") -> str:
         """Believable people where none are named."""
         self._waves += 1
         name = f"wave-{self._waves}"
         self.sandbox.do(lambda: self._add_people(people))
         path = self.folder / "campaigns" / f"{name}.yaml"
-        path.with_suffix(".new").write_text(campaign, encoding="utf-8")
+        path.with_suffix(".new").write_text(campaign or self.campaign, encoding="utf-8")
         path.with_suffix(".new").rename(path)
         return name
 
@@ -134,11 +169,9 @@ class World:
             "DIALER_SECRET": "s" * 32,
             "DIALER_LISTEN": f"127.0.0.1:{self.ports[place]}",
             "DIALER_PUBLIC_URL": self.proxy.url,
-            "DIALER_TWILIO_LINES": str(self.lines),
-            "DIALER_TWILIO_CALLS_PER_SECOND": str(self.rate),
             "DIALER_BITRIX24_REQUESTS_PER_SECOND": "50",
             "DIALER_BITRIX24_BURST": "250",
-            **self.sandbox.environment(),
+            **self.environment(),
             **self._settings,
             "FAULT_AT": at,
             "FAULT_SIGNAL": number,
@@ -194,8 +227,12 @@ class World:
     def sent_at(self) -> list[float]:
         """When calls were sent, where all nodes tell it; else when they were read, which under load is later."""
         told = self.sent.read_text().splitlines() if self.sent.exists() else []
-        read = sorted(at for at, _, _ in self.sandbox.telephone.log)
+        read = sorted(at for at, _, _ in self.requests())
         return read if len(told) < len(read) else sorted(float(line.split()[0]) for line in told)
+
+    def requests(self) -> list[tuple[float, str, bool]]:
+        """To place a call: when, whom, and whether it was placed."""
+        return self.sandbox.telephone.log
 
     def log(self) -> str:
         return (self.folder / "nodes.log").read_text(encoding="utf-8", errors="replace")

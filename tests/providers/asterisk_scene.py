@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import time
 import wave
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from datetime import timedelta
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from dialer.providers.asterisk import Address, Asterisk, Line, Sounds
 from dialer.providers.base import News, Order, Placed
 from dialer.sandbox.ari import Pbx
+from dialer.sandbox.callees import Callee
+from dialer.sandbox.faults import Rule
+from dialer.sandbox.portal import Portal
+from dialer.sandbox.server import Sandbox
+from dialer.sandbox.telephone import Telephone
+from tests.providers.scene import ask
 
 USER, PASSWORD, TRUNK = "dialer", "p" * 24, "trunk"
 SPEED = 12.0
+
+
+def clock() -> datetime:
+    return datetime.now(UTC)
 
 
 def hum(text: str, language: str, voice: str, file: Path) -> None:
@@ -62,3 +74,37 @@ def stored(heard: list[News]) -> Callable[[News], Future[None]]:
         return future
 
     return hear
+
+
+@dataclass
+class Lab:
+    """`provider` is listening, and everything it has told is in `heard`."""
+
+    sandbox: Sandbox
+    folder: Path
+    heard: list[News]
+    provider: Asterisk
+
+    def befall(self, do: str) -> None:
+        self.sandbox.pbx.faults.set(Rule("originate", do, times=1))
+
+    def does(self, **more: object) -> None:
+        self.sandbox.pbx.callees.told[None] = Callee(**more)  # type: ignore[arg-type]
+
+    def known(self) -> News | None:
+        return self.provider.look_up(ask())
+
+
+@contextmanager
+def lab_in(folder: Path, **more: object) -> Iterator[Lab]:
+    """`more` is said of the telephone system, or `warn`."""
+    warn = {"warn": more.pop("warn")} if "warn" in more else {}
+    telephone = Telephone(account_sid="AC" + "0" * 32, auth_token="t" * 32, caller_ids=[])
+    with Sandbox(Portal([], secret="p" * 16), telephone, pbx=pbx(folder, **more)) as made:
+        heard: list[News] = []
+        provider = asterisk(made.ari_url, folder, **warn)
+        assert provider.listen(stored(heard), within=5, now=clock)
+        lab = Lab(made, folder, heard, provider)
+        lab.does()
+        yield lab
+        provider.close()

@@ -350,7 +350,8 @@ def place(company: Company, **more: Any) -> Placed:
 def asked(company: Company, started: datetime) -> Asked:
     return Asked(
         attempt=42, ref=f"{KEY}-42", number=NUMBER, caller_id=company.caller_id, call_id=None,
-        sent_after=started - LOST_WITHIN, sent_before=started + LOST_WITHIN, has_keys=True, known=lambda call_id: False,
+        claimed_at=started, sent_after=started - LOST_WITHIN, sent_before=started + LOST_WITHIN, has_keys=True,
+        known=lambda call_id: False,
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from dialer.sandbox.faults import Rule
 from dialer.sandbox.portal import Portal
 from dialer.sandbox.server import Sandbox
 from dialer.sandbox.telephone import Telephone
-from tests.providers.asterisk_scene import asterisk, pbx, words_of
+from tests.providers.asterisk_scene import asterisk, clock, pbx, words_of
 from tests.providers.conversation import Company, EveryProvider, wait
 from tests.providers.scene import CALLER_ID, SID, TOKEN
 
@@ -38,7 +38,7 @@ class AsteriskCompany:
     def __enter__(self) -> AsteriskCompany:
         self.sandbox.__enter__()
         self.provider = asterisk(self.sandbox.ari_url, self.folder)
-        assert self.provider.listen(self._hear, within=5)
+        assert self.provider.listen(self._hear, within=5, now=clock)
         self.callee()
         return self
 

@@ -7,24 +7,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from dialer.call import Hangup, Phase
+from dialer.call import AnsweredBy, Hangup, Phase, Transfer
 from dialer.errors import CallForgotten, CallRefused, Fault, PerhapsPlaced, ProviderUnavailable, TryLater
-from dialer.providers.asterisk import Asterisk
 from dialer.providers.asterisk.rest import Address, Rest
 from dialer.providers.base import News
-from dialer.sandbox.callees import Callee
 from dialer.sandbox.faults import Rule
-from dialer.sandbox.portal import Portal
-from dialer.sandbox.server import Sandbox
-from dialer.sandbox.telephone import Telephone
 from dialer.script import Say
 from tests.peer import Answer, Peer, json_answer
-from tests.providers.asterisk_scene import asterisk, pbx, stored
+from tests.providers.asterisk_scene import Lab, asterisk, clock, lab_in, stored, words_of
 from tests.providers.conversation import wait
 from tests.providers.scene import SCRIPT, ask, order
 
@@ -119,34 +114,10 @@ def test_no_password_is_shown() -> None:
 # Beside the sandbox
 
 
-@dataclass
-class Lab:
-    sandbox: Sandbox
-    folder: Path
-    heard: list[News]
-    provider: Asterisk
-
-    def befall(self, do: str) -> None:
-        self.sandbox.pbx.faults.set(Rule("originate", do, times=1))
-
-    def does(self, **more: object) -> None:
-        self.sandbox.pbx.callees.told[None] = Callee(**more)  # type: ignore[arg-type]
-
-    def known(self) -> News | None:
-        return self.provider.look_up(ask())
-
-
 @pytest.fixture
 def lab(tmp_path: Path) -> Iterator[Lab]:
-    telephone = Telephone(account_sid="AC" + "0" * 32, auth_token="t" * 32, caller_ids=[])
-    with Sandbox(Portal([], secret="p" * 16), telephone, pbx=pbx(tmp_path)) as made:
-        heard: list[News] = []
-        provider = asterisk(made.ari_url, tmp_path)
-        assert provider.listen(stored(heard), within=5)
-        lab = Lab(made, tmp_path, heard, provider)
-        lab.does()
-        yield lab
-        provider.close()
+    with lab_in(tmp_path) as made:
+        yield made
 
 
 @pytest.mark.parametrize("do", ["allocation", "invalid", "401", "403", "spurious_409"])
@@ -193,7 +164,7 @@ def test_nobody_is_dialed_while_no_socket_is_up(lab: Lab) -> None:
 
 def test_a_second_program_under_our_name_stops_the_dialing(lab: Lab) -> None:
     other = asterisk(lab.sandbox.ari_url, lab.folder)
-    assert other.listen(stored([]), within=5)
+    assert other.listen(stored([]), within=5, now=clock)
     wait(lambda: lab.provider._board.replaced)
     with pytest.raises(TryLater) as later:
         lab.provider.place(order())
@@ -201,8 +172,8 @@ def test_a_second_program_under_our_name_stops_the_dialing(lab: Lab) -> None:
     other.close()
 
 
-def test_a_trunk_that_fails_call_after_call_rests(lab: Lab) -> None:
-    lab.does(does="failed")
+def test_a_trunk_that_fails_call_after_call_rests_longer_and_longer(lab: Lab) -> None:
+    lab.does(does="failed", rings=0.0)
     for attempt in range(5):
         lab.provider.place(order(attempt=attempt, ref=f"abcdefgh-{attempt}"))
         wait(lambda: lab.sandbox.pbx.calls[-1].is_over)
@@ -210,7 +181,12 @@ def test_a_trunk_that_fails_call_after_call_rests(lab: Lab) -> None:
     with pytest.raises(TryLater) as later:
         lab.provider.place(order())
     assert later.value.fault is Fault.busy
-    assert later.value.after
+    lab.provider.place(order(attempt=6, ref="abcdefgh-6"))
+    wait(lambda: lab.provider._board.troubles == 5)
+    with pytest.raises(TryLater) as again:
+        lab.provider.place(order())
+    assert None not in (later.value.after, again.value.after)
+    assert again.value.after == later.value.after * 2  # type: ignore[operator]
 
 
 def test_what_this_node_took_back_and_another_placed_is_not_called_not_placed(lab: Lab) -> None:
@@ -263,6 +239,56 @@ def test_an_orphan_that_talks_to_a_manager_goes_on_talking(lab: Lab) -> None:
     assert told.progress.phase is Phase.answered
     time.sleep(0.2)
     assert not any(call.is_over for call in lab.sandbox.pbx.calls)
+
+
+@pytest.mark.parametrize("leaves", ["customer", "manager"])
+def test_whom_a_dead_node_has_left_alone_with_nobody_to_talk_to_is_hung_up_on(lab: Lab, leaves: str) -> None:
+    lab.does(presses=("2",), talks=5_000.0)
+    lab.provider.place(order())
+    wait(lambda: any(news.progress.transfer is Transfer.connected for news in lab.heard))
+    lab.provider.close()
+    customer, manager = lab.sandbox.pbx.calls
+    assert not (customer.is_over or manager.is_over)
+    lab.sandbox.do(lambda: (customer if leaves == "customer" else manager).hang_up("bye"))
+    wait(lambda: customer.is_over or manager.is_over)
+    other = asterisk(lab.sandbox.ari_url, lab.folder, app="dialer-other")
+    told = other.look_up(ask("dial-abcdefgh-42", orphaned=True, answered=True))
+    wait(lambda: customer.is_over and manager.is_over)
+    assert (customer.is_over, manager.is_over) == (True, True)
+    assert told is not None
+    assert told.progress.hangup is Hangup.completed
+
+
+def test_whom_nobody_could_hang_up_on_is_hung_up_on_later(lab: Lab) -> None:
+    lab.does(presses=())
+    lab.provider.place(order(script=replace(SCRIPT, greeting=(Say("раз"),) * 400), machine_detection=False))
+    [call] = lab.sandbox.pbx.calls
+    wait(lambda: bool(call.said))
+    lab.sandbox.pbx.faults.set(Rule("rest", "503"))
+    tried = lab.sandbox.pbx.requests["DELETE channels"]
+    lab.sandbox.do(lambda: call.press("1"))
+    wait(lambda: lab.sandbox.pbx.requests["DELETE channels"] > tried)
+    assert not call.is_over
+    lab.sandbox.pbx.faults.set()
+    wait(lambda: call.is_over)
+    assert call.is_over
+    assert lab.heard[-1].progress.answer == "renew"
+
+
+def test_two_who_talk_go_on_talking_while_asterisk_cannot_be_asked(lab: Lab) -> None:
+    lab.does(presses=("2",), talks=50.0)
+    lab.provider.place(order(machine_detection=False))
+    wait(lambda: any(news.progress.transfer is Transfer.connected for news in lab.heard))
+    lab.sandbox.pbx.faults.set(Rule("rest", "503"))
+    looked = lab.sandbox.pbx.requests["GET channels"]
+    wait(lambda: lab.sandbox.pbx.requests["GET channels"] > looked)
+    time.sleep(0.1)
+    customer, manager = lab.sandbox.pbx.calls
+    assert (customer.is_over, manager.is_over) == (False, False)
+    lab.sandbox.pbx.faults.set()
+    wait(lambda: customer.is_over)
+    assert None not in (customer.ended_at, manager.ended_at)
+    assert manager.ended_at < customer.ended_at, "it was the manager who has hung up"
 
 
 def test_a_stopping_node_hangs_up_whom_it_leads_and_lets_the_others_talk(lab: Lab) -> None:
@@ -332,11 +358,25 @@ def test_a_key_during_the_prompt_ends_it(lab: Lab) -> None:
     assert lab.heard[-1].progress.answer == "renew"
 
 
+@pytest.mark.parametrize("presses", ["", "7"])
+def test_whoever_says_nothing_or_presses_a_key_is_not_taken_for_a_machine(lab: Lab, presses: str) -> None:
+    lab.does(does="machine", taken_for="machine" if presses else "silent")
+    script = replace(SCRIPT, voicemail=(Say("Перезвоните нам"),))
+    lab.provider.place(order(script=script))
+    [call] = lab.sandbox.pbx.calls
+    wait(lambda: call.state == "Up" and not call.in_stasis)
+    for key in presses:
+        lab.sandbox.do(lambda key=key: call.press(key))
+    wait(lambda: bool(call.said))
+    assert words_of(call.said, lab.folder)[0] == "Здравствуйте"
+    assert lab.heard[-1].progress.answered_by is (AnsweredBy.human if presses else AnsweredBy.unknown)
+
+
 def test_a_sound_that_asterisk_does_not_see_ends_the_call_and_says_so(tmp_path: Path, lab: Lab) -> None:
     said: list[str] = []
     own = tmp_path / "elsewhere"
     other = asterisk(lab.sandbox.ari_url, own, app="dialer-other", warn=said.append)
-    assert other.listen(stored(lab.heard), within=5)
+    assert other.listen(stored(lab.heard), within=5, now=clock)
     other.place(order())
     wait(lambda: lab.sandbox.pbx.calls[-1].is_over)
     wait(lambda: any("folder of sounds" in one for one in said))

@@ -53,6 +53,22 @@ def test_why_nobody_answered(dialstatus: str | None, cause: int, hangup: Hangup)
     assert (known.phase, known.hangup, known.talked) == (Phase.ended, hangup, None)
 
 
+@pytest.mark.parametrize(
+    ("last", "cause", "hangup", "fault"),
+    [
+        # nothing came back at all, to 20.6 and to 22.10.1; refused without a sound; switched off
+        (None, 0, Hangup.failed, True), (None, 19, Hangup.failed, True), ("CONGESTION", 34, Hangup.failed, True),
+        ("NOANSWER", 18, Hangup.no_answer, True), ("NOANSWER", 19, Hangup.no_answer, False),
+        ("CANCEL", 23, Hangup.failed, False),
+    ],
+)  # fmt: skip
+def test_what_never_rang_may_be_the_trunks_fault(last: str | None, cause: int, hangup: Hangup, fault: bool) -> None:
+    said = () if last is None else (event("Dial", dialstatus=last),)
+    call = heard(TRIED, *said, event("ChannelDestroyed", cause=cause, cause_txt="x"))
+    assert (call.known.hangup, call.is_the_trunks_fault) == (hangup, fault)
+    assert not heard(*RINGS, *said, event("ChannelDestroyed", cause=cause)).is_the_trunks_fault
+
+
 @pytest.mark.parametrize("cause", [0, 1, 16, 17, 44, 127])
 def test_whoever_was_ever_up_has_answered_whatever_the_cause(cause: int) -> None:
     known = heard(*UP, event("ChannelDestroyed", "Up", 53.5, cause=cause)).known
@@ -78,6 +94,8 @@ def test_a_shutdown_while_it_rings_is_no_cancellation() -> None:
 def test_what_the_dialplan_has_detected(said: str, answered_by: AnsweredBy) -> None:
     back = event("StasisStart", "Up", args=["amd", said, "X-1"])
     assert words.AMD[words.detected(back) or ""] is answered_by
+    silent = event("StasisStart", "Up", args=["amd", "MACHINE", "INITIALSILENCE-2500-2500"])
+    assert words.AMD[words.detected(silent) or ""] is AnsweredBy.unknown
 
 
 @pytest.mark.parametrize(

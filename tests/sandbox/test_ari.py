@@ -1,7 +1,7 @@
 """The sandbox's Asterisk says what a real one said: the order of events and their fields, from captures of 22.10.1.
 
 The expected lines are those of the captured files (human, busy, amd_human, no_answer_timeout, no_answer_we_cancel,
-callee_hangs_up, play_missing), without variables and the dialplan's steps.
+callee_hangs_up, play_missing, busy_after_ringing, no_sip_response), without variables and the dialplan's steps.
 """
 
 from __future__ import annotations
@@ -85,16 +85,44 @@ def test_a_call_that_is_answered_and_hung_up_by_us(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize(
-    ("what", "lines"),
+    ("what", "rings", "lines"),
     [
-        ("busy", ["ChannelHangupRequest 17 Ringing", "Dial BUSY Ringing", "ChannelDestroyed 17 Ringing"]),
-        ("no_answer", ["ChannelDestroyed 19 Ringing"]),
+        (
+            "busy",
+            4.0,
+            [*RINGING, "ChannelHangupRequest 17 Ringing", "Dial BUSY Ringing", "ChannelDestroyed 17 Ringing"],
+        ),
+        ("busy", 0.0, ["Dial Down", "ChannelHangupRequest 17 Down", "Dial BUSY Down", "ChannelDestroyed 17 Down"]),
+        ("no_answer", 4.0, [*RINGING, "ChannelDestroyed 19 Ringing"]),
+        ("silent", 4.0, ["Dial Down", "ChannelDestroyed 19 Down"]),
     ],
 )
-def test_a_call_that_nobody_takes(lab: Lab, what: str, lines: list[str]) -> None:
-    does(lab, does=what)
+def test_a_call_that_nobody_takes(lab: Lab, what: str, rings: float, lines: list[str]) -> None:
+    does(lab, does=what, rings=rings)
     lab.originate()
-    assert told(lab.until("ChannelDestroyed")) == [*RINGING, *lines]
+    assert told(lab.until("ChannelDestroyed")) == lines
+
+
+def test_that_it_rings_is_said_in_either_order(lab: Lab) -> None:
+    does(lab, does="no_answer")
+    lab.originate()
+    lab.until("ChannelDestroyed")
+    lab.originate(channelId="two")
+    assert told(lab.until("ChannelDestroyed"))[1:3] == ["Dial RINGING Down", "ChannelStateChange Ringing"]
+
+
+def test_a_channel_that_is_made_dials_nobody_and_its_end_is_kept(lab: Lab) -> None:
+    variables = {"CHANNEL(hangup_handler_push)": "dialer-ended,s,1", "DIALER_SLOT": "x"}
+    asked = {"endpoint": "Local/s@dialer-ended", "app": "lab", "channelId": "one", "otherChannelId": "two"}
+    made = lab.http.post("/channels/create", params=asked, json={"variables": variables})
+    assert (made.status_code, made.json()["state"]) == (200, "Down")
+    lab.http.delete("/channels/one")
+    assert told(lab.until("ChannelDestroyed")) == [
+        "StasisStart [] Down", "ChannelHangupRequest 32 Down", "StasisEnd Down", "ChannelDestroyed 16 Down",
+    ]  # fmt: skip
+    kept = lab.http.get("/asterisk/variable", params={"variable": "DIALER_ENDED_x"}).json()["value"]
+    assert kept.startswith("one,Down,16,")
+    assert lab.http.get("/asterisk/variable", params={"variable": "other"}).json() == {"value": ""}
 
 
 def test_a_call_that_we_cancel_while_it_rings(lab: Lab) -> None:

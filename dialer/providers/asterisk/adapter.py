@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
-from dialer.call import NOTHING, Hangup, Phase, Progress
+from dialer.call import NOTHING, Dialed, Hangup, Phase, Progress
 from dialer.cost import Price
 from dialer.errors import CallForgotten, Fault, PerhapsPlaced, TryLater
 from dialer.finding import Finding
 from dialer.providers.asterisk import examining, words
 from dialer.providers.asterisk.call import Call
+from dialer.providers.asterisk.keeping import Keeping, Kept, of_a_call
 from dialer.providers.asterisk.rest import Address, Answer, Rest
 from dialer.providers.asterisk.sounds import Sounds, SpeechFailed
 from dialer.providers.asterisk.switchboard import Line, Switchboard
@@ -24,7 +25,7 @@ RENDERING_AFTER = timedelta(seconds=2)
 RENDERERS = 2
 TROUBLES_MOST = 5
 """Calls in a row that the trunk has failed: the next ones wait."""
-TRUNK_RESTS = timedelta(seconds=30)
+TRUNK_RESTS, TRUNK_RESTS_MOST = timedelta(seconds=30), timedelta(minutes=10)
 ASTERISK = "Asterisk"
 
 
@@ -48,14 +49,15 @@ class Asterisk:
         self.request_timeout = timeout
         self._line, self._sounds = line, sounds
         self._rest = Rest(address, timeout=timeout.total_seconds())
-        self._board = Switchboard(address, line, sounds, say=say, warn=warn)
+        self._keeping = Keeping(self._rest, line.app)
+        self._board = Switchboard(address, line, sounds, self._keeping, say=say, warn=warn)
         self._guard = threading.Lock()
         self._rendering: dict[Script, str] = {}
         """What is being made into sound, and why it last failed."""
         self._renderers = ThreadPoolExecutor(RENDERERS, thread_name_prefix="speech")
 
-    def listen(self, hear: Hear, *, within: float) -> bool:
-        return self._board.listen(hear, within=within)
+    def listen(self, hear: Hear, *, within: float, now: Callable[[], datetime]) -> bool:
+        return self._board.listen(hear, within=within, now=now)
 
     def close(self) -> None:
         self._board.close()
@@ -76,7 +78,7 @@ class Asterisk:
             self._board.expect(call)
 
         try:
-            answer = self._rest.place(self._parameters(call), {"variables": {"DIALER_APP": self._line.app}}, gate)
+            answer = self._rest.place(self._parameters(call), {"variables": self._variables(call)}, gate)
             return self._verdict(call, answer)
         except TryLater:
             # another node may place it next: that this one has heard nothing of it must then prove nothing
@@ -88,17 +90,25 @@ class Asterisk:
         call = self._board.calls.get(channel)
         if call is not None and call.is_over:
             return call.whole()
+        if asked.orphaned and call is None:
+            self._part_who_is_alone(channel)
         answer = self._rest.ask("GET", f"/channels/{channel}")
         if answer.status != 404:
             return self._living(channel, answer, asked)
-        if call is None:
-            raise CallForgotten(f"{ASTERISK} has no such channel, and keeps no record of those that have ended")
-        if call.heard_of:
+        if call is not None and call.heard_of:
             self._board.end_unheard(call)  # does nothing where its end has come meanwhile
             return call.whole()
-        if call.gap == self._board.gap:
+        if call is not None and call.gap == self._board.gap:
             return None  # whatever it had done here would have been heard
-        raise CallForgotten("its events may have been missed while they were interrupted")
+        return self._as_kept(channel, asked)
+
+    def _as_kept(self, channel: str, asked: Asked) -> News | None:
+        kept = self._keeping.end_of(asked.ref, channel, asked.claimed_at)
+        if kept is not None:
+            return News(asked.attempt, f"kept:{kept.state}:{kept.cause}"[:60], _end_of(kept, asked), channel)
+        if asked.call_id is None and self._keeping.never_was(asked.ref, channel, since=asked.claimed_at):
+            return None
+        raise CallForgotten(f"{ASTERISK} has no such channel, and has not kept how it ended")
 
     def cancel(self, call_id: str, *, talking_too: bool) -> None:
         if not talking_too:
@@ -121,7 +131,7 @@ class Asterisk:
         return False
 
     def findings(self, caller_ids: set[str], regions: set[str], now: Callable[[], datetime]) -> Iterator[Finding]:
-        return examining.examine(self._rest, self._line, self._sounds, caller_ids, now)
+        return examining.examine(self._rest, self._line, self._sounds, self._keeping, caller_ids, now)
 
     def _refuse_what_nobody_would_lead(self) -> None:
         if self._board.replaced:
@@ -130,9 +140,14 @@ class Asterisk:
         if not self._board.up.is_set():
             raise TryLater(f"{ASTERISK} is not heard: nobody would lead the call", fault=Fault.busy)
         if self._board.troubles >= TROUBLES_MOST:
-            self._board.troubles = 0
             why = f"the trunk has failed {TROUBLES_MOST} calls in a row (congestion, or it is out of order)"
-            raise TryLater(why, fault=Fault.busy, after=TRUNK_RESTS)
+            raise TryLater(why, fault=Fault.busy, after=self._rest_of_the_trunk())
+
+    def _rest_of_the_trunk(self) -> timedelta:
+        """One more failure makes it rest again, for twice as long."""
+        rests = min(TRUNK_RESTS * (1 << min(self._board.rests, 10)), TRUNK_RESTS_MOST)
+        self._board.troubles, self._board.rests = TROUBLES_MOST - 1, self._board.rests + 1
+        return rests
 
     def _not_ready(self, script: Script) -> TryLater:
         with self._guard:
@@ -166,6 +181,9 @@ class Asterisk:
             "channelId": call.channel,
         }  # fmt: skip
 
+    def _variables(self, call: Call) -> dict[str, str]:
+        return {"DIALER_APP": self._line.app, **of_a_call(call.order.ref)}
+
     def _verdict(self, call: Call, answer: Answer) -> Placed:
         status, said = answer.status, answer.said
         if status == 200 and answer.words.get("id") == call.channel:
@@ -190,18 +208,33 @@ class Asterisk:
         if not call.heard_of:
             self._board.calls.pop(call.channel, None)
 
+    def _part_who_is_alone(self, channel: str) -> None:
+        """A customer, or the manager they talked to, when the other has hung up and nobody has told them."""
+        for bridge, members in self._bridges(channel).items():
+            if len(members) < 2:
+                for one in members:
+                    self._rest.ask("DELETE", f"/channels/{one}", {"reason": "normal"})
+                self._rest.ask("DELETE", f"/bridges/{bridge}")
+
     def _is_put_through(self, channel: str) -> bool:
         """To a manager: the two need nobody to lead them."""
-        bridges = self._rest.ask("GET", "/bridges").body
-        return any(
-            isinstance(bridge, dict) and channel in bridge.get("channels", ())
-            for bridge in (bridges if isinstance(bridges, list) else ())
-        )
+        return any(channel in members for members in self._bridges(channel).values())
+
+    def _bridges(self, channel: str) -> dict[str, set[str]]:
+        """Of a call's transfers, and who is in them."""
+        told = self._rest.ask("GET", "/bridges").body
+        known = [one for one in (told if isinstance(told, list) else ()) if isinstance(one, dict)]
+        return {
+            str(one.get("id")): set(map(str, one.get("channels", ())))
+            for one in known if str(one.get("id")).startswith(f"{channel}-m")
+        }  # fmt: skip
 
     def _living(self, channel: str, answer: Answer, asked: Asked) -> News | None:
         state = answer.state
         if asked.orphaned and channel not in self._board.calls and not self._is_put_through(channel):
-            self._rest.ask("DELETE", f"/channels/{channel}", {"reason": "normal"})
+            gone = self._rest.ask("DELETE", f"/channels/{channel}", {"reason": "normal"}).status == 404
+            if gone:
+                return self._as_kept(channel, asked)
             was_up = asked.answered or state == "Up"
             ended = Progress(
                 phase=Phase.ended, hangup=Hangup.completed if was_up else Hangup.cancelled,
@@ -211,6 +244,16 @@ class Asterisk:
         phase = words.STATES.get(state, Phase.planned)
         known = Progress(phase=phase) if phase is not Phase.planned else NOTHING
         return News(asked.attempt, f"look_up:{state}"[:60], known, channel, unknown="" if known != NOTHING else state)
+
+
+def _end_of(kept: Kept, asked: Asked) -> Progress:
+    """Who answered when nobody led the call was hung up on at once, and has heard nothing."""
+    hangup = words.ended(was_up=kept.was_up, by_us=False, rang=kept.rang, last_dial="", cause=kept.cause)
+    return Progress(
+        phase=Phase.ended, hangup=hangup, dialed=Dialed.yes, ended_at=kept.at,
+        keys_unheard=asked.answered and asked.has_keys,
+        detail="" if kept.was_up else f"kept by {ASTERISK} ({kept.cause})",
+    )  # fmt: skip
 
 
 _REMEDIES = {

@@ -27,6 +27,8 @@ class Call:
     known: Progress = NOTHING
     heard_of: bool = False
     by_us: bool = False
+    rang: bool = False
+    """The trunk has said that it rings, or anything at all."""
     last_dial: str = ""
     cause: int = 0
     ended_at: float | None = None
@@ -38,6 +40,17 @@ class Call:
     def is_over(self) -> bool:
         return self.known.phase is Phase.ended
 
+    @property
+    def is_the_trunks_fault(self) -> bool:
+        """It never rang, and any other number would have fared the same."""
+        if self.rang or self.known.answered_at is not None:
+            return False
+        return self._trunk_was_silent or self.cause in words.OF_THE_TRUNK
+
+    @property
+    def _trunk_was_silent(self) -> bool:
+        return not (self.rang or self.by_us or self.last_dial in words.FINAL) and self.cause in words.OUR_TIMER
+
     def take(self, event: Mapping[str, Any]) -> News | None:
         """None where it proves nothing new."""
         self.heard_of = True
@@ -46,6 +59,7 @@ class Call:
             self.last_dial = str(event.get("dialstatus") or self.last_dial)
         elif kind == "ChannelHangupRequest" and words.cause_of(event) == words.REQUESTED and event.get("soft") is True:
             self.by_us = True
+        self.rang = self.rang or words.proves(event).phase.rank >= Phase.ringing.rank
         if kind == "ChannelDestroyed":
             self.cause = words.cause_of(event)
             return self._learn(str(kind), self._end(event), unknown=words.unknown(event))
@@ -71,12 +85,16 @@ class Call:
 
     def _end(self, event: Mapping[str, Any]) -> Progress:
         was_up = self.known.phase is Phase.answered or self.known.answered_at is not None
-        hangup = words.ended(was_up=was_up, by_us=self.by_us, last_dial=self.last_dial, cause=self.cause)
+        hangup = words.ended(
+            was_up=was_up, by_us=self.by_us, rang=self.rang, last_dial=self.last_dial, cause=self.cause
+        )
         at, talked = words.moment(event.get("timestamp")), None
         if was_up and at is not None and self.known.answered_at is not None:
             talked = max(at - self.known.answered_at, timedelta(0)) * self.speed
         sip = event.get("tech_cause")
         detail = f"{event.get('cause_txt', '')} ({self.cause}{f', SIP {sip}' if isinstance(sip, int) else ''})"
+        if hangup is Hangup.failed and self._trunk_was_silent:
+            detail = "the trunk has not said a word"
         return Progress(
             phase=Phase.ended, hangup=hangup, talked=talked, ended_at=at,
             detail="" if hangup is Hangup.completed else detail[:200],

@@ -21,6 +21,8 @@ from dialer.script import Ask, Choice, Connect, Play, Say
 
 LOOK_AFTER = 5.0
 """Seconds without an event after which the channel is looked at: the event may have been missed."""
+TALKING_LOOK_AFTER = 30.0
+HANG_UP_AGAIN_AFTER = 1.0
 DETECT_MOST = 15.0
 SILENT_MS = "2000,256"
 """TALK_DETECT: so long a silence, in milliseconds, is the end of a greeting; above this level somebody speaks."""
@@ -79,7 +81,21 @@ class Conversation:
             self.board.warn(f"attempt={self.call.order.attempt} lasted too long and is hung up on")
         except Exception as error:  # whatever it is, nobody must be left on the line with nobody to lead them
             self.board.warn(f"attempt={self.call.order.attempt} its conversation broke off: {error!r}"[:300])
-        await self._quietly("DELETE", f"/channels/{self.call.channel}", {"reason": "normal"})
+        await self._hang_up()
+
+    async def _hang_up(self) -> None:
+        """Whoever is led by nobody would hear silence for as long as they listen."""
+        said = False
+        while not self.call.is_over:
+            try:
+                await self.board.ask("DELETE", f"/channels/{self.call.channel}", {"reason": "normal"})
+            except ProviderUnavailable as error:
+                if not said:
+                    self.board.warn(f"attempt={self.call.order.attempt} could not be hung up on yet: {error}")
+                said = True
+                await asyncio.sleep(HANG_UP_AGAIN_AFTER)
+            else:
+                return
 
     async def _lead(self) -> None:
         script = self.call.order.script
@@ -93,17 +109,18 @@ class Conversation:
             await self._ask(script.ask)
 
     async def _is_a_machine(self) -> bool:
-        """In the dialplan, where the call is led by nobody until it comes back."""
+        """In the dialplan, where the call is led by nobody until it comes back. No machine presses a key."""
         where = {"context": self.board.amd_context, "extension": "s", "priority": "1"}
         await self._do("POST", f"/channels/{self.call.channel}/continue", where)
         until = time.monotonic() + DETECT_MOST
-        verdict = None
+        verdict, pressed = None, False
         while verdict is None:
             event = await self._next(LOOK_AFTER)
+            pressed = pressed or (event is not None and event.get("type") == "ChannelDtmfReceived")
             verdict = words.detected(await self._came_back() if event is None else event)
             if verdict is None and time.monotonic() > until:
                 raise CannotSpeak(f"it did not come back from the dialplan's [{self.board.amd_context}]")
-        found = words.AMD.get(verdict, AnsweredBy.unknown)
+        found = AnsweredBy.human if pressed else words.AMD.get(verdict, AnsweredBy.unknown)
         await self.board.prove(self.call, "detected", Progress(phase=Phase.answered, answered_by=found))
         return found is AnsweredBy.machine
 
@@ -220,7 +237,7 @@ class Conversation:
             return Transfer.failed
         if placed.status >= 300:
             return Transfer.failed
-        by_us, last_dial = False, ""
+        rang, last_dial = False, ""
         until = time.monotonic() + self._real(connect.ring_seconds) + LOOK_AFTER
         while time.monotonic() < until:
             event = await self._next(LOOK_AFTER)
@@ -230,15 +247,17 @@ class Conversation:
                     return Transfer.no_answer
                 if answer.state == "Up":
                     return Transfer.connected
-            elif words.about(event) != leg:
                 continue
-            elif event.get("type") == "StasisStart":
+            if words.about(event) != leg:
+                continue
+            rang = rang or words.proves(event).phase is Phase.ringing
+            if event.get("type") == "StasisStart":
                 return Transfer.connected
-            elif event.get("type") == "Dial":
+            if event.get("type") == "Dial":
                 last_dial = str(event.get("dialstatus") or last_dial)
             elif event.get("type") == "ChannelDestroyed":
                 cause = words.cause_of(event)
-                ended = words.ended(was_up=False, by_us=by_us, last_dial=last_dial, cause=cause)
+                ended = words.ended(was_up=False, by_us=False, rang=rang, last_dial=last_dial, cause=cause)
                 return words.TRANSFERS.get(ended, Transfer.failed)
         return Transfer.no_answer
 
@@ -250,11 +269,14 @@ class Conversation:
 
     async def _until_somebody_hangs_up(self, leg: str) -> None:
         while True:
-            event = await self._next(LOOK_AFTER * 6)
+            event = await self._next(self._real(TALKING_LOOK_AFTER))
             if event is None:
-                if (await self.board.ask("GET", f"/channels/{leg}")).status == 404:
-                    return
-                await self._look()
+                try:
+                    if (await self.board.ask("GET", f"/channels/{leg}")).status == 404:
+                        return
+                    await self._look()
+                except ProviderUnavailable:
+                    continue  # they go on talking, whether or not we can see it
             elif words.about(event) == leg and event.get("type") in ("ChannelDestroyed", "ChannelLeftBridge"):
                 return
 

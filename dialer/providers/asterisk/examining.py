@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from dialer.errors import ProviderUnavailable
 from dialer.finding import Finding, clock_beside
 from dialer.providers.asterisk import words
+from dialer.providers.asterisk.keeping import CONTEXT, Keeping
 from dialer.providers.asterisk.rest import Rest
 from dialer.providers.asterisk.sounds import Sounds, SpeechFailed
 from dialer.providers.asterisk.switchboard import Line
@@ -17,7 +18,7 @@ LEAST = 20
 
 
 def examine(
-    rest: Rest, line: Line, sounds: Sounds, caller_ids: set[str], now: Callable[[], datetime]
+    rest: Rest, line: Line, sounds: Sounds, keeping: Keeping, caller_ids: set[str], now: Callable[[], datetime]
 ) -> Iterator[Finding]:
     asked = now()
     try:
@@ -31,6 +32,7 @@ def examine(
     if told is not None:
         yield clock_beside("Asterisk clock", told, asked=asked, answered=answered, rounded=timedelta(seconds=1))
     yield _trunk(rest, line)
+    yield _ends(keeping)
     yield _speech(sounds)
     for number in sorted(caller_ids):
         yield Finding(
@@ -59,6 +61,19 @@ def _trunk(rest: Rest, line: Line) -> Finding:
         return Finding(subject, False, "is not known there", remedy)
     # one that is not qualified is offline or unknown, and works
     return Finding(subject, True, answer.state or "is known")
+
+
+def _ends(keeping: Keeping) -> Finding:
+    subject = "ends of calls"
+    try:
+        if keeping.try_out():
+            return Finding(subject, True, "are kept by Asterisk for a node that was killed or cut off")
+    except ProviderUnavailable as error:
+        return Finding(subject, False, str(error), "try again later")
+    return Finding(
+        subject, True, "are not kept: what a node that was killed or cut off did not hear is lost",
+        f"add [{CONTEXT}] of docs/asterisk/extensions.conf to yours",
+    )  # fmt: skip
 
 
 def _speech(sounds: Sounds) -> Finding:

@@ -102,10 +102,12 @@ class Rest:
         except ProviderUnavailable:
             return  # only to save time: the next request will complain
 
-    def ask(self, method: str, path: str, params: Mapping[str, str] | None = None) -> Answer:
+    def ask(
+        self, method: str, path: str, params: Mapping[str, str] | None = None, body: Mapping[str, Any] | None = None
+    ) -> Answer:
         departure = self._departure(lambda: None)
         try:
-            answer = _answer(self._send(departure, method, path, params, None))
+            answer = _answer(self._send(departure, method, path, params, body))
         except httpx.HTTPError as error:
             raise ProviderUnavailable(f"Asterisk cannot be asked: {type(error).__name__}") from error
         _believe(answer)

@@ -14,7 +14,7 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -26,6 +26,7 @@ from dialer.errors import ProviderUnavailable
 from dialer.providers.asterisk import words
 from dialer.providers.asterisk.call import Call
 from dialer.providers.asterisk.conversation import Conversation
+from dialer.providers.asterisk.keeping import CONTEXT, Keeping
 from dialer.providers.asterisk.rest import Address, Answer, LoopRest
 from dialer.providers.asterisk.sounds import Sounds
 from dialer.providers.base import News
@@ -55,18 +56,26 @@ class Switchboard:
     """`calls` by channel id: those in flight, and those that ended lately."""
 
     def __init__(
-        self, address: Address, line: Line, sounds: Sounds, *, say: Callable[[str], None], warn: Callable[[str], None]
+        self,
+        address: Address,
+        line: Line,
+        sounds: Sounds,
+        keeping: Keeping,
+        *,
+        say: Callable[[str], None],
+        warn: Callable[[str], None],
     ) -> None:
-        self._address, self._line, self._sounds, self._say = address, line, sounds, say
+        self._address, self._line, self._sounds, self._say, self._keeping = address, line, sounds, say, keeping
         self.app, self.amd_context, self.warn = line.app, line.amd_context, warn
         self.calls: dict[str, Call] = {}
         self._legs: dict[str, Call] = {}
         self._hear: Callable[[News], Future[None]] | None = None
+        self._now: Callable[[], datetime]
         self.up, self.replaced = threading.Event(), False
         self.gap = 0
         """How often the events have been interrupted."""
-        self.troubles = 0
-        """How many calls in a row the trunk itself has failed."""
+        self.troubles = self.rests = 0
+        """How many calls in a row the trunk itself has failed, and how often it has rested since it was well."""
         self._startup = ""
         self._loop = asyncio.new_event_loop()
         self._closing = asyncio.Event()
@@ -74,9 +83,9 @@ class Switchboard:
         self._thread = threading.Thread(target=self._run, name="asterisk", daemon=True)
         self._rest: LoopRest | None = None
 
-    def listen(self, hear: Callable[[News], Future[None]], *, within: float) -> bool:
+    def listen(self, hear: Callable[[News], Future[None]], *, within: float, now: Callable[[], datetime]) -> bool:
         """Returns whether it is up by then; where not, it goes on trying."""
-        self._hear = hear
+        self._hear, self._now = hear, now
         if not self._thread.is_alive():
             self._thread.start()
         return self.up.wait(within)
@@ -165,8 +174,10 @@ class Switchboard:
         call.conversation = self._spawn(Conversation(self, call).lead())
 
     def _count_trouble(self, call: Call) -> None:
-        of_the_trunk = call.cause in words.OF_THE_TRUNK and call.known.answered_at is None
-        self.troubles = self.troubles + 1 if of_the_trunk else 0
+        if call.is_the_trunks_fault:
+            self.troubles += 1
+        else:
+            self.troubles = self.rests = 0
 
     def _told(self, news: News) -> Future[None]:
         assert self._hear is not None
@@ -238,6 +249,7 @@ class Switchboard:
         restarted, self._startup = self._startup not in ("", started), started
         if self.gap:
             self._spawn(self._reconcile(restarted=restarted))
+        self._spawn(self._see_whether_ends_are_kept())
         self.up.set()
 
     async def _reconcile(self, *, restarted: bool) -> None:
@@ -260,7 +272,23 @@ class Switchboard:
         if call.conversation is None and answer.app_and_data[0] == "Stasis":
             self._lead(call)
 
+    async def _see_whether_ends_are_kept(self) -> None:
+        before = self._keeping.works
+        try:
+            works = await asyncio.to_thread(self._keeping.begin, now=self._now())
+        except ProviderUnavailable:
+            return  # as before, until it is heard again
+        if not works and before is not False:
+            self.warn(f"Asterisk does not keep how calls end: its extensions.conf lacks [{CONTEXT}]")
+
     async def _end_unheard(self, call: Call, *, restarted: bool) -> None:
+        kept = None if restarted else await asyncio.to_thread(self._keeping.end_of, call.order.ref, call.channel)
+        if call.is_over:
+            return  # its end has come meanwhile
+        if kept is not None:
+            for event in kept.events() if kept.was_up else kept.events()[1:]:
+                self._of_call(call, event)
+            return
         news = call.end_unheard(restarted=restarted)
         call.ended_at = self._loop.time()
         call.inbox.put_nowait({"type": "ChannelDestroyed"})

@@ -44,21 +44,16 @@ CAUSES = {
     19: Hangup.no_answer,
     20: Hangup.no_answer,
     21: Hangup.declined,
-    0: Hangup.failed,
-    27: Hangup.failed,
-    29: Hangup.failed,
-    34: Hangup.failed,
-    38: Hangup.failed,
-    41: Hangup.failed,
-    42: Hangup.failed,
-    44: Hangup.failed,
-    58: Hangup.failed,
-    102: Hangup.failed,
-    127: Hangup.failed,
-}
+    **dict.fromkeys(
+        (0, 2, 3, 5, 6, 23, 26, 27, 29, 30, 31, 34, 38, 41, 42, 43, 44, 50, 52, 54, 57, 58, 65, 66, 69, 81, 88, 95, 96,
+         97, 98, 99, 100, 101, 102, 103, 111, 127),
+        Hangup.failed,
+    ),
+}  # fmt: skip
+"""All that a SIP answer becomes, and all of Asterisk's list that an operator may send in a `Reason`."""
 NORMAL = 16
 """Before anybody has answered only we clear a call."""
-OF_THE_TRUNK = {27, 34, 38, 42}
+OF_THE_TRUNK = {18, 27, 34, 38, 42}
 """Everybody's trouble, not this number's."""
 
 AMD = {
@@ -75,6 +70,9 @@ TRANSFERS = {
     Hangup.cancelled: Transfer.no_answer,
 }
 """How the other leg has ended, unanswered."""
+
+OUR_TIMER = {0, 19}
+"""The causes of a call that has rung for as long as it was told to: on Asterisk 20, and on 22."""
 
 REQUESTED = 32
 """The cause of a `ChannelHangupRequest` that came over ARI."""
@@ -96,13 +94,14 @@ def proves(event: Mapping[str, Any]) -> Progress:
     return Progress(phase=phase, answered_at=at, dialed=Dialed.yes)
 
 
-def ended(*, was_up: bool, by_us: bool, last_dial: str, cause: int) -> Hangup:
+def ended(*, was_up: bool, by_us: bool, rang: bool, last_dial: str, cause: int) -> Hangup:
     if was_up:
         return Hangup.completed
     if by_us or cause == NORMAL:
         return Hangup.cancelled
-    if cause == 0 and last_dial not in FINAL:
-        return Hangup.no_answer  # Asterisk 20, when it has rung for as long as it was told to
+    if cause in OUR_TIMER and last_dial not in FINAL:
+        # it has rung for as long as it was told to; where the trunk has not said a word in that time, nothing rang
+        return Hangup.no_answer if rang else Hangup.failed
     return Hangup.busy if last_dial == "BUSY" else CAUSES.get(cause, Hangup.failed)
 
 
@@ -121,11 +120,15 @@ def unknown(event: Mapping[str, Any]) -> str:
 
 
 def detected(event: Mapping[str, Any]) -> str | None:
-    """AMDSTATUS of a channel that comes back from the dialplan; None for every other event."""
+    """AMDSTATUS of a channel that comes back from the dialplan; None for every other event.
+
+    Who says nothing at first is a MACHINE to Asterisk, and to us one of whom nothing is known.
+    """
     args = event.get("args")
     if event.get("type") != "StasisStart" or not isinstance(args, list) or len(args) < 2 or args[0] != "amd":
         return None
-    return str(args[1])
+    silent = len(args) > 2 and str(args[2]).startswith("INITIALSILENCE")
+    return "NOTSURE" if silent else str(args[1])
 
 
 def about(event: Mapping[str, Any]) -> str:

@@ -93,7 +93,7 @@ class Webhooks:
         # a page that fails is asked for again, and then the fallback, which is the last to speak
         if letter.wants_script and not (again and letter.kind != "fallback"):
             return _spoken(twiml.sorry(script))
-        return Reply(code=503, content_type="text/plain")
+        return Reply(code=503)
 
     def _page_that_failed(self, letter: Letter) -> Letter:
         """The letter which that page would have got; the fallback's own where nothing but an apology is left."""
@@ -230,4 +230,4 @@ def _clean(text: str) -> str:
 
 
 def _spoken(text: str) -> Reply:
-    return Reply(body=text.encode())
+    return Reply(text.encode(), "text/xml")
