@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -36,7 +37,7 @@ def claim_reading(
     late = [] if again else database.read(lambda c: _missed(c, campaign, now=now))
     if not again and database.read(lambda c: _state(c, campaign, day)) in ("done", "skipped"):
         return False
-    state = "skipped" if day in late and campaign.if_missed == "skip" else "reading"
+    state = "skipped" if _is_skipped(campaign, day, late) else "reading"
 
     def work(c: sa.Connection) -> bool:
         row = {"campaign": campaign.name, "day": day, "state": state, "node": node, "claimed_at": now}
@@ -58,6 +59,31 @@ def claim_reading(
         return taken.rowcount == 1
 
     return database.write(work)
+
+
+class Today(StrEnum):
+    """What becomes of today's reading, as a service sees it that starts now."""
+
+    now = "now"
+    later = "later"
+    skipped = "skipped"
+
+
+def todays_reading(c: sa.Connection | None, campaign: Campaign, *, now: datetime) -> Today:
+    """Nothing is claimed. A reading that is done is looked at as if it were again, for cards change. `c` is None where
+    nothing has ever run."""
+    day = reading_due(campaign, now=now)
+    if day is None:
+        return Today.later
+    if c is None:
+        return Today.now
+    state = _state(c, campaign, day)
+    is_skipped = state == "skipped" or (state is None and _is_skipped(campaign, day, _missed(c, campaign, now=now)))
+    return Today.skipped if is_skipped else Today.now
+
+
+def _is_skipped(campaign: Campaign, day: date, missed: Collection[date]) -> bool:
+    return day in missed and campaign.if_missed == "skip"
 
 
 def _state(c: sa.Connection, campaign: Campaign, day: date) -> str | None:

@@ -46,10 +46,12 @@ class Contact:
 
 @dataclass(frozen=True, slots=True)
 class Wrong:
-    """What a portal cannot do of a campaign's file, with its remedy; `path` is the key in the file."""
+    """What a portal cannot do of a campaign's file, with its remedy; `path` is the key in the file. `is_doubt`: it may
+    be meant so, and stops nothing."""
 
     path: tuple[str | int, ...]
     text: str
+    is_doubt: bool = False
 
     def __str__(self) -> str:
         return self.text
@@ -110,13 +112,14 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """`sent_at` is when a doubtful entry left."""
+    """`sent_at` is when a doubtful entry left. `to_mend`: it is `later` until somebody has mended something."""
 
     outcome: Outcome
     remote_id: int | None = None
     why: str = ""
     again_at: datetime | None = None
     sent_at: datetime | None = None
+    to_mend: bool = False
 
 
 def are_many(missing: int, asked: int) -> bool:
@@ -136,6 +139,9 @@ class Crm(Protocol):
 
     def examine(self, audience: Audience) -> list[Wrong]:
         """Everything that is wrong with the audience on this portal. Raises CrmError."""
+
+    def sees_cards(self, audience: Audience) -> bool:
+        """Whether there is any card of the audience's kind that may be read. Raises CrmError."""
 
     def fact_names(self, audience: Audience) -> Mapping[str, str]:
         """What `facts` may hold: the label people see, by the name a template says. Raises CrmError."""
