@@ -49,6 +49,23 @@ class How(StrEnum):
     empty = "empty"
 
 
+MEANING = {
+    How.is_: ("[Москва, Казань]", "it is this, or one of several; `Город: [Москва, Казань]` says the same shortly"),
+    How.not_: ("[Проиграна, Архив]", "it is none of these; an empty field is none of them, too"),
+    How.contains: ("VIP", "this text stands in it; of several one"),
+    How.does_not_contain: ("тест", "this text does not stand in it; an empty field holds it not, either"),
+    How.at_least: ("10000", "a number or a day, or more, or later"),
+    How.at_most: ("50000", "a number or a day, or less, or earlier"),
+    How.more_than: ("10000", "above this number, or after this day"),
+    How.less_than: ("50000", "below this number, or before this day"),
+    How.before: ("2026-12-31", "an earlier day"),
+    How.after: ("30 days ago", "a later day"),
+    How.on: ("today", "this day"),
+    How.filled: ("", "anything stands there; written as the value: `E-mail: filled`"),
+    How.empty: ("", "nothing stands there; written as the value: `E-mail: empty`"),
+}
+"""An example of what is wanted, and when it holds. Of a field with several values one that meets it is enough."""
+
 ITEMS = (How.is_, How.not_)
 BOUNDS = (How.at_least, How.at_most, How.more_than, How.less_than)
 DAYS = (How.before, How.after, How.on)

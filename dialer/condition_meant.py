@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 from dialer import words
-from dialer.condition import Condition, How, Line, Path, SkipWhen, Test, amount
+from dialer.condition import BOUNDS, Condition, How, Line, Path, SkipWhen, Test, amount
 from dialer.spelling import plainly
 
 Said = tuple[Path, str]
@@ -61,7 +61,7 @@ def misread(condition: Condition | SkipWhen | None) -> Iterator[Said]:
         span = _talk(line, skips=skips)
         if span:
             here = "write" if skips and len(line.path) == 1 else "it belongs below skip_when:"
-            yield line.path, f"is taken as a field's name; did you mean '{TALKED_TO}'? {here} {TALKED_TO}: {span}"
+            yield line.path, f"unknown key; did you mean '{TALKED_TO}'? {here} {TALKED_TO}: {span}"
             continue
         for test in line.tests:
             yield from (((*line.path, *place), why) for place, why in _texts(test))
@@ -85,7 +85,7 @@ def meant_by(text: str) -> str | None:
         return state.value
     signed = re.fullmatch(r"([<>=!≥≤≠]{1,2}) *(\S.*)", bare)
     if signed is not None and signed[1] in _SIGNS:
-        return _one(_SIGNS[signed[1]], signed[2])
+        return _signed(_SIGNS[signed[1]], signed[2])
     span = _RANGE.fullmatch(bare)
     if span is not None and _are_alike(span[1], span[2]):
         return f"{{at_least: {_bare(span[1])}, at_most: {_bare(span[2])}}}"
@@ -93,6 +93,13 @@ def meant_by(text: str) -> str | None:
     if more is not None:
         return _one(How.at_least, _bare(more[1]))
     return _by_words(bare)
+
+
+def _signed(how: How, rest: str) -> str | None:
+    if how not in BOUNDS or _is_day(rest):
+        return _one(how, rest)
+    number = re.match(_AMOUNT, rest)
+    return None if number is None else _one(how, _bare(number[0]))
 
 
 def _by_words(bare: str) -> str | None:
@@ -153,7 +160,7 @@ def _is_day(text: str) -> bool:
 
 def _talk(line: Line, *, skips: bool) -> str:
     """Of a line that seems to mean `talked_to` its length of time; empty for all others."""
-    if len(line.tests) != 1 or line.tests[0].how is not How.is_ or len(line.tests[0].wanted) != 1:
+    if len(line.tests) != 1 or line.tests[0].how is not How.is_ or line.tests[0].places != ((),):
         return ""
     said, named = line.tests[0].wanted[0], plainly(line.field)
     try:

@@ -101,8 +101,7 @@ def relative_day(text: str) -> RelativeDay:
     try:
         return RelativeDay(day(said))
     except ValueError:
-        hint = "write for example 2026-12-31, today, 30 days ago, in 2 weeks"
-        raise ValueError(f"'{text[:40]}' is not a day; {hint}") from None
+        raise ValueError(f"'{text[:40]}' is not a day; write {_meant_relative_day(said)}") from None
 
 
 _NEAR_TODAY = {"today": 0, "yesterday": -1, "tomorrow": 1}
@@ -208,6 +207,14 @@ def _meant_day(text: str) -> str:
         return str(date(*parts)) if parts is not None else "for example 2026-12-31"
     except ValueError:
         return "a day that there is, for example 2026-12-31"
+
+
+def _meant_relative_day(said: str) -> str:
+    length = re.fullmatch(r"[0-9]{1,4} (day|week)s?", said)
+    if length is not None:
+        return f"{said} ago, or in {said}"
+    meant = _meant_day(said)
+    return meant if re.search("[0-9]{4}", said) else f"{meant}, today, 30 days ago, in 2 weeks"
 
 
 def _plain_dashes(text: str) -> str:

@@ -36,7 +36,7 @@ PHONE: Schema = {
     "type": ["string", "integer"], "pattern": r"^\+[0-9 ()\u00a0-]{7,25}$", "examples": ["+74951234567"],
 }  # fmt: skip
 CALLER_IDS: Schema = {
-    "type": "object", "additionalProperties": False, "minProperties": 1,
+    "type": "object", "additionalProperties": False,
     "patternProperties": {
         r"^([A-Z]{2}|\+[0-9 ()\u00a0-]{1,20})$": {
             "anyOf": [PHONE, {"type": "array", "items": PHONE}], "description": "Your numbers that they see.",
@@ -49,7 +49,13 @@ MONEY: Schema = {
     "examples": [0.05, 50],
 }  # fmt: skip
 WHOM: Schema = {"anyOf": [{"const": "responsible"}, {**NUMBER, "minimum": 1}]}
-CONNECTED: Schema = {"anyOf": [{"const": "responsible"}, PHONE]}
+CONNECTED: Schema = {
+    "anyOf": [
+        {"const": "responsible"},
+        {"type": "string", "pattern": f"^\\s*{''.join(f'[{one.upper()}{one}]' for one in 'responsible')}\\s*$"},
+        PHONE,
+    ]
+}  # fmt: skip
 COUNTRY: Schema = {"type": "string", "pattern": "^[A-Z]{2}$", "examples": ["RU", "KZ", "BY", "ES", "GB", "US"]}
 NEVER: Schema = {"const": "never"}
 NONE: Schema = {"const": "none"}

@@ -159,7 +159,7 @@ def _wrong_value(wanted: str, test: Test, field: CardField, name: str) -> Iterat
 
 def _near(wanted: str, items: Sequence[str]) -> str:
     by_plain = {plain(one): one for one in sorted(items)}
-    near = difflib.get_close_matches(plain(wanted), by_plain, n=2, cutoff=0.6)
+    near = difflib.get_close_matches(plain(wanted), by_plain, n=2, cutoff=0.7)
     if near:
         return f"; did you mean {' or '.join(repr(by_plain[one]) for one in near)}?"
     listed = list(dict.fromkeys(items)) or ["nothing"]

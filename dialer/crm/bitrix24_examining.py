@@ -53,10 +53,8 @@ def _stages(desk: Desk, audience: Audience, card: CardType, outcomes: Outcomes, 
     if not moves:
         return
     places = places_of(desk.fields, desk.stages, audience, card, now.date())
-    # where nobody stands anywhere is told of the audience
-    anywhere = replace(places, possible=places.possible or frozenset(places.names))
     for path, stage in moves.items():
-        wrong = why_not_moved(anywhere, stage)
+        wrong = why_not_moved(places, stage)
         if wrong is not None:
             yield replace(wrong, path=path)
 

@@ -82,6 +82,8 @@ def why_not_moved(places: Places, stage: str) -> Wrong | None:
     if not had:
         every = [name for stages in places.stages.values() for name in stages.values()]
         return Wrong((), f"there is no stage '{stage}' in any pipeline{near(stage, every)}")
+    if not places.possible:
+        return None  # which is told of the audience
     if places.possible.isdisjoint(had):
         here = [name for one in places.possible for name in places.stages[one].values()]
         why = f"'{stage}' is a stage of {places.say(had)}, and the audience's cards stand in {_say_possible(places)}"

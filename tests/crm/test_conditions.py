@@ -288,3 +288,22 @@ def test_a_stage_of_another_pipeline_is_told_at_its_line(
 def test_stages_and_pipelines_that_go_together_are_not_complained_of(where: Any, skip_when: Any) -> None:
     with OnLoopback(people(1)) as on:
         assert Scene(on).office.bitrix.examine(audience(where=where, skip_when=skip_when)) == []
+
+
+def test_a_name_that_is_far_from_all_others_is_no_slip() -> None:
+    with OnLoopback(people(1)) as on:
+        cities = field("enumeration", "Филиал", "UF_CRM_X1", own=True, items=["Омск", "Казань"])
+        on.portal.cards.fields[DEAL]["ufCrm_X1"] = cities
+        asked = {"Филиал": "Москва", "Регион": "Омск", "Городок": "filled"}
+        wrong = Scene(on).office.bitrix.examine(audience(where=asked))
+        assert [one.text.partition("; ")[2] for one in wrong] == [
+            "it has: Омск, Казань", "make it in Bitrix24 first", "did you mean 'Город'?",
+        ]  # fmt: skip
+
+
+def test_where_no_card_at_all_is_shown_it_is_known() -> None:
+    with OnLoopback(people(1)) as on:
+        bitrix = Office(on.webhook_url).bitrix
+        assert bitrix.sees_cards(audience())
+        on.portal.cards.unreadable = {DEAL}
+        assert not bitrix.sees_cards(audience()) and bitrix.sees_cards(audience(CardType.contact))
