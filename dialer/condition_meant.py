@@ -16,6 +16,9 @@ from dialer.spelling import plainly
 Said = tuple[Path, str]
 
 TALKED_TO = "talked_to"
+ALIKE = 0.8
+LONGEST = 200
+"""Longer texts are texts."""
 
 _SIGNS = {
     ">": How.more_than, "<": How.less_than, ">=": How.at_least, "=>": How.at_least, "<=": How.at_most,
@@ -32,6 +35,7 @@ _COMPARED = {
     "on": How.on,
 }  # fmt: skip
 """Before a number or a day only: `after school` is a text."""
+_LONGEST_FIRST = sorted(_COMPARED.items(), key=lambda one: -len(one[0]))
 _CONTAINED = {
     "contains": How.contains, "содержит": How.contains, "does not contain": How.does_not_contain,
     "не содержит": How.does_not_contain, "doesn't contain": How.does_not_contain,
@@ -58,13 +62,12 @@ def misread(condition: Condition | SkipWhen | None) -> Iterator[Said]:
         return
     skips = isinstance(condition, SkipWhen)
     for line in condition.lines:
-        span = _talk(line, skips=skips)
-        if span:
-            here = "write" if skips and len(line.path) == 1 else "it belongs below skip_when:"
-            yield line.path, f"unknown key; did you mean '{TALKED_TO}'? {here} {TALKED_TO}: {span}"
+        why = _talk(line, skips=skips)
+        if why:
+            yield line.path, why
             continue
         for test in line.tests:
-            yield from (((*line.path, *place), why) for place, why in _texts(test))
+            yield from (((*line.path, *place), text) for place, text in _texts(test))
 
 
 def _texts(test: Test) -> Iterator[Said]:
@@ -103,7 +106,9 @@ def _signed(how: How, rest: str) -> str | None:
 
 
 def _by_words(bare: str) -> str | None:
-    for said, how in sorted(_COMPARED.items(), key=lambda one: -len(one[0])):
+    if not bare[:1].isalpha() or len(bare) > LONGEST:
+        return None
+    for said, how in _LONGEST_FIRST:
         rest = _after(bare, said)
         if rest is not None and (amount(rest) is not None and how not in (How.before, How.after, How.on)):
             return _one(how, _bare(rest))
@@ -123,6 +128,8 @@ def _state(bare: str) -> How | None:
     folded = bare.casefold()
     if folded in _STATES:
         return _STATES[folded]
+    if len(bare) > 2 * len(How.filled.value):
+        return None
     near = difflib.get_close_matches(bare, (How.filled.value, How.empty.value), n=1, cutoff=0.85)
     return How(near[0]) if near and not bare[:1].isupper() else None
 
@@ -159,17 +166,20 @@ def _is_day(text: str) -> bool:
 
 
 def _talk(line: Line, *, skips: bool) -> str:
-    """Of a line that seems to mean `talked_to` its length of time; empty for all others."""
+    """Of a line that seems to mean `talked_to`; empty for all others."""
     if len(line.tests) != 1 or line.tests[0].how is not How.is_ or line.tests[0].places != ((),):
         return ""
-    said, named = line.tests[0].wanted[0], plainly(line.field)
+    said = line.tests[0].wanted[0]
     try:
         words.duration(said)
         is_length = True
     except ValueError:
         is_length = False
-    alike = difflib.SequenceMatcher(None, named, TALKED_TO).ratio()
-    if alike >= 0.8:
-        return said if is_length else "7 days"
-    # no field is asked for a length of time
-    return said if is_length and skips else ""
+    named = plainly(line.field)
+    if len(named) < 2 * len(TALKED_TO) and difflib.SequenceMatcher(None, named, TALKED_TO).ratio() >= ALIKE:
+        here = "write" if skips and len(line.path) == 1 else "it stands below skip_when:"
+        return f"unknown key; did you mean '{TALKED_TO}'? {here} {TALKED_TO}: {said if is_length else '7 days'}"
+    if not is_length or not skips:
+        return ""
+    others = f"{TALKED_TO}: {said} for a talk, {{after: {said} ago}} for a day"
+    return f"'{said}' is a length of time; write {others}, or {{is: …}} if you mean this very text"

@@ -16,9 +16,10 @@ def _any_case(word: str) -> str:
     return "".join(f"[{letter.upper()}{letter}]" for letter in word)
 
 
+_BLANKS = r"[\s\u00a0\u202f]*"
 _NUMBER: dict[str, Any] = {
     "type": ["number", "string"],
-    "pattern": r"^[\s\u00a0\u202f]*-?[\s\u00a0\u202f]*[0-9]([\s\u00a0\u202f]*[0-9])*([.,][0-9\s\u00a0\u202f]+)?$",
+    "pattern": rf"^{_BLANKS}-?{_BLANKS}[0-9]({_BLANKS}[0-9])*([.,][0-9\s\u00a0\u202f]+)?{_BLANKS}$",
 }
 _DAYS_OR_WEEKS = rf"[0-9]{{1,4}} +({_any_case('day')}|{_any_case('week')})[Ss]?"
 _NEAR = "|".join(map(_any_case, ("today", "yesterday", "tomorrow")))
