@@ -52,7 +52,11 @@ def _stages(desk: Desk, audience: Audience, card: CardType, outcomes: Outcomes, 
     }
     if not moves:
         return
-    places = places_of(desk.fields, desk.stages, audience, card, now.date())
+    try:
+        places = places_of(desk.fields, desk.stages, audience, card, now.date())
+    except Refused as error:
+        yield Wrong(next(iter(moves)), str(error).removeprefix("Bitrix24: "))
+        return
     for path, stage in moves.items():
         wrong = why_not_moved(places, stage)
         if wrong is not None:

@@ -62,7 +62,8 @@ def examine_places(fields: Fields, stages: Stages, audience: Audience, card: Car
     lines = [(key, line) for key, line in audience.lines if line.field in asked]
     if not places.possible:
         key, line = next(((key, one) for key, one in lines if _is_stage(asked, one)), lines[0])
-        why = "leaves nobody beside the other lines"
+        alone = len(list(audience.lines)) == 1
+        why = "is met in no pipeline" if alone else "leaves nobody beside the other lines"
         of = [f"'{name}' is a stage of {places.say(had)}" for _, name, had in _stages_said(places, line)]
         yield Wrong(("audience", key, *line.path), "; ".join([why, *of, "change one of them"]))
         return
