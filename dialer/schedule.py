@@ -37,7 +37,7 @@ def claim_reading(
     late = [] if again else database.read(lambda c: _missed(c, campaign, now=now))
     if not again and database.read(lambda c: _state(c, campaign, day)) in ("done", "skipped"):
         return False
-    state = "skipped" if _is_skipped(campaign, day, late) else "reading"
+    state = "skipped" if _skips(campaign, day, late) else "reading"
 
     def work(c: sa.Connection) -> bool:
         row = {"campaign": campaign.name, "day": day, "state": state, "node": node, "claimed_at": now}
@@ -72,17 +72,18 @@ class Today(StrEnum):
 def todays_reading(c: sa.Connection | None, campaign: Campaign, *, now: datetime) -> Today:
     """Nothing is claimed. A reading that is done is looked at as if it were again, for cards change. `c` is None where
     nothing has ever run."""
-    day = reading_due(campaign, now=now)
-    if day is None:
+    day = reading_due(campaign, now=now, anyway=True)
+    state = None if c is None or day is None else _state(c, campaign, day)
+    if state in ("done", "skipped"):  # `run` may have read before the hour
+        return Today.now if state == "done" else Today.skipped
+    if reading_due(campaign, now=now) is None:
         return Today.later
-    if c is None:
+    if c is None or day is None or state is not None:
         return Today.now
-    state = _state(c, campaign, day)
-    is_skipped = state == "skipped" or (state is None and _is_skipped(campaign, day, _missed(c, campaign, now=now)))
-    return Today.skipped if is_skipped else Today.now
+    return Today.skipped if _skips(campaign, day, _missed(c, campaign, now=now)) else Today.now
 
 
-def _is_skipped(campaign: Campaign, day: date, missed: Collection[date]) -> bool:
+def _skips(campaign: Campaign, day: date, missed: Collection[date]) -> bool:
     return day in missed and campaign.if_missed == "skip"
 
 

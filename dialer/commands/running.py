@@ -32,6 +32,7 @@ from dialer.tables import nodes
 from dialer.web.server import WebServer
 
 LOOK_EVERY = 0.5
+MENDED_SHOWN = 20
 CLOSING = timedelta(seconds=5)
 """After DIALER_DRAIN nothing is waited for any longer than this."""
 
@@ -183,7 +184,7 @@ def tell(result: Figures) -> None:
     if result.left_out:
         print_counts("Not rung, and why", result.left_out)
     if result.to_mend:
-        rows = [(one["campaign"], one["kind"], one["how_many"], one["why"]) for one in result.to_mend]
+        rows = [(one["campaign"], one["kind"], one["how_many"], one["why"]) for one in result.to_mend[:MENDED_SHOWN]]
         print_table("Not written yet: somebody has to mend something first", ("campaign", "what", "", "why"), rows)
         talk.print("They stay owed for a day: `dialer serve`, or another `dialer run`, writes what is mended by then.")
     if result.later:

@@ -167,6 +167,16 @@ def test_what_is_foreseen_of_todays_reading_is_what_a_service_does_then(
         assert foreseen() is today, "and after it"
 
 
+def test_what_somebody_has_read_by_hand_before_the_hour_is_not_read_again(scene: Scene) -> None:
+    old_campaign(scene)
+    campaign = scene.running["renewal"].campaign
+    assert claim(scene, SEVEN - HOUR, again=True)
+    scene.database.write(lambda c: c.execute(sa.update(readings).values(state="done")))
+    for at in (SEVEN - SECOND, SEVEN + SECOND):
+        assert scene.database.read(lambda c, at=at: todays_reading(c, campaign, now=at)) is Today.now  # type: ignore[misc]
+    assert not claim(scene, SEVEN + SECOND)
+
+
 def test_where_nothing_has_ever_run_only_the_hour_counts(scene: Scene) -> None:
     scene.campaign(if_missed="skip")
     campaign = scene.running["renewal"].campaign
