@@ -53,7 +53,7 @@ MEANING = {
     How.is_: ("[Москва, Казань]", "it is this, or one of several; `Город: [Москва, Казань]` says the same shortly"),
     How.not_: ("[Проиграна, Архив]", "it is none of these; an empty field is none of them, too"),
     How.contains: ("VIP", "this text stands in it; of several one"),
-    How.does_not_contain: ("тест", "this text does not stand in it; an empty field holds it not, either"),
+    How.does_not_contain: ("тест", "this text does not stand in it; nor does it in an empty field"),
     How.at_least: ("10000", "a number or a day, or more, or later"),
     How.at_most: ("50000", "a number or a day, or less, or earlier"),
     How.more_than: ("10000", "above this number, or after this day"),
