@@ -77,7 +77,7 @@ def _texts(test: Test) -> Iterator[Said]:
     for place, text in zip(test.places, test.wanted, strict=True):
         meant = None if place[:1] == (How.is_.value,) else meant_by(text)
         if meant is not None:
-            yield place, f"'{text[:40]}' is compared as a text; write {meant}, or {{is: …}} if you mean this very text"
+            yield place, f"would be compared as a text; write {meant}, or {{is: …}} if you mean this very text"
 
 
 def meant_by(text: str) -> str | None:

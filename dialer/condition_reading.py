@@ -122,8 +122,9 @@ def _tests(said: Any) -> tuple[Test, ...]:
 def _test(name: str, said: Any, path: Path) -> Test:
     known = [how.value for how in How if how not in (How.filled, How.empty)]
     if name not in known:
-        near = nearest(name, known, meant=_HOW_MEANT)
+        near, written = nearest(name, known), _HOW_MEANT.get(plainly(name).replace("_", " "))
         hint = f"did you mean '{near}'?" if near else f"known: {', '.join(known)}"
+        hint = hint if written is None else f"'{name[:40]}' is written {written}"
         raise ValueError(f"is nothing a field can be asked; {hint}")
     how = How(name)
     if how in BOUNDS or how in DAYS:

@@ -126,7 +126,7 @@ def test_one_of_several_maps_or_none_of_them() -> None:
     [
         ({"Сумма": {"at_lest": "1"}}, ("Сумма", "at_lest"), "did you mean 'at_least'?"),
         ({"Сумма": {"at_least": "много"}}, ("Сумма", "at_least"), "'много' is neither a number nor a day; write for"),
-        ({"Дата": {"after": "30 days"}}, ("Дата", "after"), "'30 days' is not a day; write for example 2026-12-31"),
+        ({"Дата": {"after": "30 days"}}, ("Дата", "after"), "'30 days' is not a day; write 30 days ago, or in 30 days"),
         ({"Дата": {"after": "2026-02-30"}}, ("Дата", "after"), "is not a day"),
         ({"Дата": {"after": "in 2 weeks ago"}}, ("Дата", "after"), "is not a day"),
         ({"А": []}, ("А",), "is empty"),

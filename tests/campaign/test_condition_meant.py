@@ -67,9 +67,10 @@ def test_talked_to_is_known_though_it_is_written_a_little_otherwise(name: str) -
     ("asked", "why"),
     [
         ({"aný": [{"А": "1"}]}, "did you mean 'any'?"), ({"nome": [{"А": "1"}]}, "did you mean 'none'?"),
-        ({"Город": [{"А": "1"}]}, "write any, or none"), ({"Сумма": {"min": "5"}}, "did you mean 'at_least'?"),
-        ({"Сумма": {"от": "5"}}, "did you mean 'at_least'?"), ({"Сумма": {">": "5"}}, "did you mean 'more_than'?"),
-        ({"Стадия": {"не": "А"}}, "did you mean 'not'?"), ({"Дата": {"после": "today"}}, "did you mean 'after'?"),
+        ({"Город": [{"А": "1"}]}, "write any, or none"), ({"Сумма": {"min": "5"}}, "'min' is written at_least"),
+        ({"Сумма": {"от": "5"}}, "'от' is written at_least"), ({"Сумма": {">": "5"}}, "'>' is written more_than"),
+        ({"Стадия": {"не": "А"}}, "'не' is written not"), ({"Дата": {"после": "today"}}, "'после' is written after"),
+        ({"Сумма": {"atleast": "5"}}, "did you mean 'at_least'?"),
         ({"Дата": {"after": "01.12.2026"}}, "write 2026-12-01"),
         ({"Дата": {"after": "30 days"}}, "write 30 days ago, or in 30 days"),
         ({"Дата": {"after": "soon"}}, "write for example 2026-12-31, today, 30 days ago, in 2 weeks"),
