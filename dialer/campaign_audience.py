@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import difflib
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, PlainValidator, WithJsonSchema
+from pydantic import AfterValidator, PlainValidator, ValidationInfo, WithJsonSchema
 
 from dialer.audience import NAMES, CardType
-from dialer.campaign_values import Part, Text
-from dialer.condition import Condition, SkipWhen, read_skip_when, read_where
+from dialer.campaign_values import Part, Text, refuse
+from dialer.condition import Condition, SkipWhen
+from dialer.condition_meant import misread
+from dialer.condition_reading import read_skip_when, read_where
 from dialer.condition_schema import CARD, SKIP_WHEN, WHERE
 
 
@@ -27,6 +29,18 @@ def _kind_of_card(text: str) -> str:
     return text
 
 
+def _where(raw: Any, info: ValidationInfo) -> Condition:
+    read = read_where(raw)
+    refuse(list(misread(read)), info)
+    return read
+
+
+def _skip_when(raw: Any, info: ValidationInfo) -> SkipWhen:
+    read = read_skip_when(raw)
+    refuse(list(misread(read)), info)
+    return read
+
+
 class AudiencePart(Part):
     card: Annotated[Text, AfterValidator(_kind_of_card), WithJsonSchema(CARD)]
     """Which cards of the CRM: contact, deal, lead, company, or the name of a smart process as people see it. Of a deal,
@@ -39,10 +53,10 @@ class AudiencePart(Part):
     """A field that says who is never rung: yes/no, a list with an item "Да", or a text."""
     time_zone: Text | None = None
     """A text or list field with a city (`Омск`), a zone (`Asia/Omsk`) or `UTC+6`."""
-    where: Annotated[Condition | None, PlainValidator(read_where), WithJsonSchema(WHERE)] = None
+    where: Annotated[Condition | None, PlainValidator(_where), WithJsonSchema(WHERE)] = None
     """Who of these cards is called: a field by the label people see, and what it must be; every line must hold.
     `Город: [Москва, Казань]`, `Сумма: {at_least: 10000}`, `E-mail: filled`; also `any:` and `none:` with lists of such
     lines. A field that the card does not have is looked for on its contact."""
-    skip_when: Annotated[SkipWhen | None, PlainValidator(read_skip_when), WithJsonSchema(SKIP_WHEN)] = None
+    skip_when: Annotated[SkipWhen | None, PlainValidator(_skip_when), WithJsonSchema(SKIP_WHEN)] = None
     """Who is left out although the contract ends: lines as in `where`; whoever meets any of them is not called, and a
     call that was planned is cancelled. `talked_to: 7 days` leaves out whom somebody has talked to by telephone."""

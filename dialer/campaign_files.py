@@ -137,6 +137,7 @@ def _read_one(path: Path, texts: Texts, templates: Path, loaded: Loaded, check: 
     others = [str(one.path) for one in loaded.campaigns.values() if one.name == name]
     if others or name in loaded.broken:
         other = others[0] if others else loaded.broken[name].file
+        loaded.mistakes += check(path.stem, text, file, texts, str(templates)).mistakes
         why = f"{other} is the campaign '{name}' already; give one of them another name: campaign: …"
         # where the file's name is the campaign's, no line is wrong
         place = read.place_for(("campaign",), why) if ("campaign",) in read.places else (0, 0)

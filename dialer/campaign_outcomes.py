@@ -178,6 +178,8 @@ def senseless(
             made = None if line.item is None else _no_item(line.item.create)
             if made:
                 yield (outcome, place, "item", "create"), made
+            if line.item is not None and line.item.pipeline is not None and NAMES.get(line.item.create) == "lead":
+                yield (outcome, place, "item", "pipeline"), "leads have no pipelines; remove the line, or create a deal"
             if line.stage is not None and card in ("contact", "company"):
                 yield (outcome, place, "stage"), f"a {card} has no stages; name a field, or call deals"
         stages = [place for place, line in enumerate(lines) if line.stage is not None]

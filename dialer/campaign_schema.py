@@ -16,6 +16,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
 from dialer import yaml_schema as say
 from dialer.campaign import Campaign
+from dialer.condition_schema import DEFINITIONS
 from dialer.words import say_duration
 
 FILE = "campaign.schema.json"
@@ -33,6 +34,7 @@ def campaign_schema() -> dict[str, Any]:
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "A campaign of the dialer",
         **whole,
+        "definitions": {name: _plain(one, {}, ()) for name, one in DEFINITIONS.items()},
         "description": "Why, whom, when, how often and with which words customers are rung.",
     }
 
@@ -136,7 +138,10 @@ def _plain(value: Any, definitions: dict[str, Any], inside: tuple[str, ...], *, 
         return [_plain(one, definitions, inside) for one in value]
     if not isinstance(value, dict):
         return value
-    name = str(value.get("$ref", "")).removeprefix("#/$defs/") if not names else ""
+    ref = str(value.get("$ref", "")) if not names else ""
+    if not names and set(value) == {"definition"}:
+        return {"$ref": f"#/definitions/{value['definition']}"}
+    name = ref.removeprefix("#/$defs/")
     if name and name not in inside:
         known = _plain(definitions[name], definitions, (*inside, name))
         return {**known, **{key: one for key, one in value.items() if key != "$ref"}}

@@ -1,23 +1,19 @@
-"""What must hold of a card: YAML → condition → does it hold on this day, and if not, in which words.
+"""What must hold of a card: does it hold on this day, and if not, in which words.
 
 Nothing here knows a CRM: what a card says of a field comes as a `Value`, by the field's name as it stands in the file.
 """
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 from typing import Any
 
-from dialer import words
-from dialer.campaign_values import each, one_value
 from dialer.words import RelativeDay
 
-NESTED_MOST = 5
 SPELLINGS = (frozenset({"yes", "y", "1", "true", "on", "да", "si", "sí"}), frozenset({"no", "n", "0", "false", "off",
              "нет"}))  # fmt: skip
 """Of yes and of no."""
@@ -53,6 +49,23 @@ class How(StrEnum):
     empty = "empty"
 
 
+MEANING = {
+    How.is_: ("[Москва, Казань]", "it is this, or one of several; `Город: [Москва, Казань]` says the same shortly"),
+    How.not_: ("[Проиграна, Архив]", "it is none of these; an empty field is none of them, too"),
+    How.contains: ("VIP", "this text stands in it; of several one"),
+    How.does_not_contain: ("тест", "this text does not stand in it; nor does it in an empty field"),
+    How.at_least: ("10000", "a number or a day, or more, or later"),
+    How.at_most: ("50000", "a number or a day, or less, or earlier"),
+    How.more_than: ("10000", "above this number, or after this day"),
+    How.less_than: ("50000", "below this number, or before this day"),
+    How.before: ("2026-12-31", "an earlier day"),
+    How.after: ("30 days ago", "a later day"),
+    How.on: ("today", "this day"),
+    How.filled: ("", "anything stands there; written as the value: `E-mail: filled`"),
+    How.empty: ("", "nothing stands there; written as the value: `E-mail: empty`"),
+}
+"""An example of what is wanted, and when it holds. Of a field with several values one that meets it is enough."""
+
 ITEMS = (How.is_, How.not_)
 BOUNDS = (How.at_least, How.at_most, How.more_than, How.less_than)
 DAYS = (How.before, How.after, How.on)
@@ -60,13 +73,15 @@ DAYS = (How.before, How.after, How.on)
 
 @dataclass(frozen=True, slots=True)
 class Test:
-    """`wanted` as it stands in the file, and the same as spellings, numbers and days."""
+    """`wanted` as it stands in the file, and the same as spellings, numbers and days. `places` are where each of it
+    stands, below the line."""
 
     how: How
     wanted: tuple[str, ...] = ()
     spellings: frozenset[str] = frozenset()
     numbers: tuple[float, ...] = ()
     days: tuple[RelativeDay, ...] = ()
+    places: tuple[Path, ...] = ()
 
     def holds(self, value: Value, today: date) -> bool:
         return _HOLDS[self.how](self, value, today)
@@ -134,22 +149,14 @@ def why_skipped(skip: SkipWhen | None, values: Mapping[str, Value], today: date)
     return ""
 
 
-def read_where(raw: Any) -> Condition:
-    """Raises Several, or ValueError."""
-    return _all(raw, (), 1)
+def may_belong(condition: Condition | None, values: Mapping[str, Value], today: date) -> bool:
+    """Of a card of which only these fields are known: can it hold?"""
+    return condition is None or all(True in _may(part, values, today) for part in condition.parts)
 
 
-def read_skip_when(raw: Any) -> SkipWhen:
-    """Raises Several, or ValueError."""
-    if not isinstance(raw, dict) or not raw:
-        raise ValueError("must hold reasons not to ring, for example {Продлён: yes, talked_to: 7 days}")
-
-    def part(name: str, said: Any) -> Line | Group | timedelta:
-        return _talked_to(one_value(said)) if name == "talked_to" else _part(name, said, (), 1)
-
-    found = each(raw, part)
-    talked_to = found.pop("talked_to", None)
-    return SkipWhen(tuple(found.values()), talked_to)
+def must_be_skipped(skip: SkipWhen | None, values: Mapping[str, Value], today: date) -> bool:
+    """Of a card of which only these fields are known: does something speak against ringing, whatever the others are?"""
+    return skip is not None and any(_may(part, values, today) == {True} for part in skip.parts)
 
 
 def say(part: Line | Group, *, must: bool = False) -> str:
@@ -179,165 +186,25 @@ def amount(text: str) -> float | None:
     return float(bare) if re.fullmatch(r"-?[0-9]{1,15}(\.[0-9]{1,9})?", bare) else None
 
 
-def _talked_to(text: str) -> timedelta:
-    span = words.duration(text)
-    if not timedelta(hours=1) <= span <= timedelta(days=90):
-        raise ValueError("must be 1 hour to 90 days")
-    return span
-
-
-def _all(raw: Any, path: Path, depth: int) -> Condition:
-    if depth > NESTED_MOST:
-        raise ValueError(f"is nested too deeply; any and none may stand in each other {NESTED_MOST} deep")
-    if not isinstance(raw, dict) or not raw:
-        raise ValueError("must hold fields and what they must be, for example {Тариф: Стандарт}")
-
-    def part(name: str, said: Any) -> Line | Group:
-        if name == "talked_to":
-            raise ValueError("belongs below skip_when")
-        return _part(name, said, path, depth)
-
-    return Condition(tuple(each(raw, part).values()))
-
-
-_MEANT = {
-    "or": "any", "или": "any", "либо": "any", "either": "any", "one_of": "any", "o": "any",
-    "not": "none", "не": "none", "ни": "none", "neither": "none", "nor": "none",
-    "and": "all", "и": "all", "all": "all", "all_of": "all", "both": "all", "y": "all",
-}  # fmt: skip
-"""Words of other languages and programs for `any` and `none`, and for what needs no word."""
-
-
-def _refuse_other_words(name: str, said: Any) -> None:
-    meant = _MEANT.get(plain(name))
-    if meant == "all":
-        raise ValueError(f"'{name[:40]}' is not needed: all lines must hold; write them below each other")
-    if meant is not None:
-        raise ValueError(f"'{name[:40]}' is written {meant}, with a list of lines: {meant}: {_LIKE}")
-    if name in ("any", "none") and not isinstance(said, dict | list):
-        raise ValueError(f"holds a list of lines, not one value; write for example {name}: {_LIKE}")
-
-
-_LIKE = "[{Тариф: Стандарт}, {Город: Москва}]"
-
-
-def _part(name: str, said: Any, path: Path, depth: int) -> Line | Group:
-    _refuse_other_words(name, said)
-    if name in ("any", "none") and isinstance(said, dict | list):
-        maps = said if isinstance(said, list) else [said]
-        if not maps:
-            raise ValueError("is empty; write for example [{Тариф: Стандарт}, {Город: Москва}]")
-        read = each(dict(enumerate(maps)), lambda place, one: _all(one, (*path, name, place), depth + 1))
-        return Group(tuple(read.values()), none=name == "none")
-    if not name.strip():
-        raise ValueError("a field's name is missing here")
-    tests = _tests(said)
-    _refuse_contradictions(tests)
-    return Line(name, tests, (*path, name))
-
-
-def _tests(said: Any) -> tuple[Test, ...]:
-    if isinstance(said, dict):
-        if not said:
-            raise ValueError("is empty; write for example {at_least: 10000}")
-        return tuple(each(said, _test).values())
-    compared = re.fullmatch(r"\s*([<>]=?|[!=]=|<>|=|≥|≤|≠)\s*(\S.*)", said) if isinstance(said, str) else None
-    if compared is not None:
-        how, wanted = _SIGNS[compared[1]], compared[2].strip()[:40]
-        raise ValueError(f"would be compared as a text; write {{{how}: {wanted}}}")
-    if isinstance(said, str) and said.strip().lower() in (How.filled, How.empty):
-        return (Test(How(said.strip().lower())),)
-    return (_test(How.is_, said),)
-
-
-_SIGNS = {
-    ">": How.more_than, "<": How.less_than, ">=": How.at_least, "<=": How.at_most, "≥": How.at_least, "≤": How.at_most,
-    "=": How.is_, "==": How.is_, "!=": How.not_, "<>": How.not_, "≠": How.not_,
-}  # fmt: skip
-"""Signs of other languages."""
-
-
-def _test(name: str, said: Any) -> Test:
-    known = [how.value for how in How if how not in (How.filled, How.empty)]
-    if name not in known:
-        if name in _SIGNS:
-            raise ValueError(f"is nothing a field can be asked; '{name}' is written {_SIGNS[name]}")
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}"
-        raise ValueError(f"is nothing a field can be asked; {hint}")
-    how = How(name)
-    if how in BOUNDS or how in DAYS:
-        return _bound(how, one_value(said))
-    listed = said if isinstance(said, list) else [said]
-    wanted = tuple(one_value(one).strip() for one in listed)
-    if not wanted or not all(wanted):
-        raise ValueError("is empty; write what is wanted, or filled or empty")
-    if how not in ITEMS:
-        return Test(how, wanted, frozenset(plain(one) for one in wanted))
-    numbers = tuple(number for one in wanted if (number := amount(one)) is not None)
-    days = tuple(day for one in wanted if (day := _day(one)) is not None)
-    return Test(how, wanted, frozenset[str]().union(*map(spellings, wanted)), numbers, days)
-
-
-def _bound(how: How, text: str) -> Test:
-    number = amount(text) if how in BOUNDS else None
-    if number is not None:
-        return Test(how, (text.strip(),), numbers=(number,))
-    try:
-        return Test(how, (text.strip(),), days=(words.relative_day(text),))
-    except ValueError as error:
-        if how in BOUNDS:
-            hint = "write for example 10000, or 2026-12-31"
-            raise ValueError(f"'{text[:40]}' is neither a number nor a day; {hint}") from error
-        raise
-
-
-def _day(text: str) -> RelativeDay | None:
-    try:
-        return words.relative_day(text)
-    except ValueError:
-        return None
-
-
-def _refuse_contradictions(tests: Sequence[Test]) -> None:
-    """Bounds that leave nothing between them, and what is wanted and refused at once."""
-    without = frozenset[str]().union(*(one.spellings for one in tests if one.how is How.does_not_contain))
-    for one in tests:
-        if one.how is How.contains and one.spellings <= without:
-            raise ValueError(f"contains and does_not_contain {one.wanted[0][:40]} at once; remove one of them")
-    refused = frozenset[str]().union(*(one.spellings for one in tests if one.how is How.not_))
-    for one in tests:
-        if one.how is How.is_ and one.spellings <= refused:
-            raise ValueError(f"is {one.wanted[0][:40]} and not {one.wanted[0][:40]} at once; remove one of them")
-    least = [one for one in tests if one.how in (How.at_least, How.more_than, How.after)]
-    most = [one for one in tests if one.how in (How.at_most, How.less_than, How.before)]
-    for low in least:
-        for high in most:
-            strict = not (low.how is How.at_least and high.how is How.at_most)
-            if _leaves_nothing(low, high, strict=strict):
-                raise ValueError(
-                    f"{low.how} {low.wanted[0]} and {high.how} {high.wanted[0]} leave nothing between them"
-                )
-
-
-def _leaves_nothing(low: Test, high: Test, *, strict: bool) -> bool:
-    pairs: list[tuple[float, float]] = list(zip(low.numbers, high.numbers, strict=False))
-    for one, other in zip(low.days, high.days, strict=False):
-        # a fixed day against a moving one may meet on some days
-        if (one.day is None) is (other.day is None):
-            pairs.append((one.of(_ANY_DAY).toordinal(), other.of(_ANY_DAY).toordinal()))
-    return any(one > other or (strict and one == other) for one, other in pairs)
-
-
-_ANY_DAY = date(2000, 1, 1)
-
-
 def _holds(part: Line | Group, values: Mapping[str, Value], today: date) -> bool:
     if isinstance(part, Line):
         value = values[part.field]
         return all(test.holds(value, today) for test in part.tests)
     found = any(all(_holds(one, values, today) for one in condition.parts) for condition in part.conditions)
     return found is not part.none
+
+
+def _may(part: Line | Group, values: Mapping[str, Value], today: date) -> set[bool]:
+    """What it may come to, where not all fields are known."""
+    if isinstance(part, Line):
+        return {_holds(part, values, today)} if part.field in values else {True, False}
+    each_may = [[_may(one, values, today) for one in condition.parts] for condition in part.conditions]
+    may = set[bool]()
+    if any(all(True in one for one in of) for of in each_may):
+        may.add(not part.none)
+    if all(any(False in one for one in of) for of in each_may):
+        may.add(part.none)
+    return may
 
 
 def _is(test: Test, value: Value, today: date) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -36,7 +37,7 @@ def claim_reading(
     late = [] if again else database.read(lambda c: _missed(c, campaign, now=now))
     if not again and database.read(lambda c: _state(c, campaign, day)) in ("done", "skipped"):
         return False
-    state = "skipped" if day in late and campaign.if_missed == "skip" else "reading"
+    state = "skipped" if _skips(campaign, day, late) else "reading"
 
     def work(c: sa.Connection) -> bool:
         row = {"campaign": campaign.name, "day": day, "state": state, "node": node, "claimed_at": now}
@@ -58,6 +59,32 @@ def claim_reading(
         return taken.rowcount == 1
 
     return database.write(work)
+
+
+class Today(StrEnum):
+    """What becomes of today's reading, as a service sees it that starts now."""
+
+    now = "now"
+    later = "later"
+    skipped = "skipped"
+
+
+def todays_reading(c: sa.Connection | None, campaign: Campaign, *, now: datetime) -> Today:
+    """Nothing is claimed. A reading that is done is looked at as if it were again, for cards change. `c` is None where
+    nothing has ever run."""
+    day = reading_due(campaign, now=now, anyway=True)
+    state = None if c is None or day is None else _state(c, campaign, day)
+    if state in ("done", "skipped"):  # `run` may have read before the hour
+        return Today.now if state == "done" else Today.skipped
+    if reading_due(campaign, now=now) is None:
+        return Today.later
+    if c is None or day is None or state is not None:
+        return Today.now
+    return Today.skipped if _skips(campaign, day, _missed(c, campaign, now=now)) else Today.now
+
+
+def _skips(campaign: Campaign, day: date, missed: Collection[date]) -> bool:
+    return day in missed and campaign.if_missed == "skip"
 
 
 def _state(c: sa.Connection, campaign: Campaign, day: date) -> str | None:

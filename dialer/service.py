@@ -28,6 +28,7 @@ from dialer.database import Database, in_one_line
 from dialer.erasing import erase_old
 from dialer.errors import CrmError, CrmUnavailable
 from dialer.group_writer import GroupWriter
+from dialer.mending import still_owed
 from dialer.pausing import ends_it, paused
 from dialer.providers.base import Heard, TakenBack
 from dialer.putting_off import put_off_the_rest
@@ -38,7 +39,7 @@ from dialer.stages.plan import plan_due
 from dialer.stages.read import read_again, read_campaign
 from dialer.stages.record import Timing, record
 from dialer.stages.write_back import Manners, look_for_doubtful, owe_entries, write_owed
-from dialer.tables import attempts, entries, targets
+from dialer.tables import attempts, targets
 from dialer.trunk_at_work import TrunkAtWork
 from dialer.watched import Watched
 from dialer.web.hooks import Hooks, Scripts
@@ -238,7 +239,8 @@ class Service:
             return True  # nobody can say
 
     def left_today(self, until: datetime) -> int:
-        """Attempts and entries of this scope that still want something before `until`, and may have it."""
+        """Attempts and entries of this scope that still want something before `until`, and may have it; not entries
+        that somebody has to mend something for first."""
         running = self._parts.store.running()
         rings = [name for name, one in running.items() if not one.stopped]
         of = [] if self._scope.campaign is None else [attempts.c.campaign == self._scope.campaign]
@@ -255,11 +257,11 @@ class Service:
         )
         if self._scope.campaign is not None:
             new = new.where(targets.c.campaign == self._scope.campaign)
-        owed = sa.select(sa.func.count()).where(entries.c.state.in_(("owed", "writing", "doubtful")))
 
         def count(c: sa.Connection) -> int:
             of_attempts = sa.select(sa.func.count()).where(wanting, *of)
-            return sum(int(c.execute(query).scalar_one()) for query in (of_attempts, new, owed))
+            rings_or_tells = sum(int(c.execute(query).scalar_one()) for query in (of_attempts, new))
+            return rings_or_tells + still_owed(c, now=self._parts.clock.now())
 
         return self._parts.database.read(count)
 

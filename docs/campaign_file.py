@@ -2,8 +2,8 @@
 
 python -m docs.campaign_file
 
-In the frame  <!-- keys: owner audience.* -->  becomes a table of these keys, and  <!-- other keys: Heading -->  of all
-that are named nowhere else.
+In the frame  <!-- keys: owner audience.* -->  becomes a table of these keys,  <!-- other keys: Heading -->  of all
+that are named nowhere else, and  <!-- conditions -->  one of what a field can be asked.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from dialer.campaign_schema import FILE, said_default, schema_text
 from dialer.campaign_shape import Key, keys_of
+from dialer.condition import MEANING
 
 HERE = Path(__file__).resolve().parent
 FRAME, PAGE = HERE / "campaign-file.frame.md", HERE / "campaign-file.md"
@@ -21,6 +22,7 @@ SCHEMA = HERE.parent / "campaigns" / FILE
 
 _PLACE = re.compile(r"<!-- keys: (.*?) -->")
 _REST = re.compile(r"<!-- other keys: (.*?) -->\n\n")
+_CONDITIONS = "<!-- conditions -->"
 _DEFAULT = re.compile(r"(?:^|(?<=\. ))(?:Default:?|Without (?:the line|it)) ([^\n]*?)\.?$")
 
 
@@ -29,8 +31,17 @@ def page(frame: str) -> str:
     places = [place.split() for place in _PLACE.findall(frame)]
     named = [pattern for place in places for pattern in place]
     made = _PLACE.sub(lambda found: _table(_chosen(found[1].split(), keys, named)), frame)
+    made = made.replace(_CONDITIONS, _asked())
     rest = [key for key in keys if not any(_covers(pattern, key) for pattern in named)]
     return _REST.sub(lambda found: f"## {found[1]}\n\n{_table(rest)}\n\n" if rest else "", made)
+
+
+def _asked() -> str:
+    rows = ["| written | holds where |", "|---|---|"]
+    for how, (example, holds) in MEANING.items():
+        written = f"{{{how.value}: {example}}}" if example else how.value
+        rows.append(f"| `{written}` | {_cell(holds)} |")
+    return "\n".join(rows)
 
 
 def _chosen(patterns: Sequence[str], keys: Sequence[Key], named: Iterable[str]) -> list[Key]:

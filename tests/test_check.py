@@ -185,5 +185,5 @@ def test_with_a_portal_each_outcome_that_it_cannot_write_is_told_at_its_own_line
     assert [(one["line"], one["text"]) for one in json.loads(capsys.readouterr().out)["mistakes"]] == [
         (first + 3, "outcomes.renew.0.task: the webhook lacks the scope task: tick 'Tasks' (task) in its settings"),
         (first + 5, "outcomes.renew.1.field.Горот: the contact has no field 'Горот'; did you mean 'Город'?"),
-        (first + 6, "outcomes.renew.2.notify.for: 77 is not an active user of the portal: name one who is"),
+        (first + 6, "outcomes.renew.2.notify: 77 is not an active user of the portal: name one who is"),
     ]

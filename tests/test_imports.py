@@ -18,7 +18,8 @@ NOUNS = {
     "campaign_audience", "campaign_countries", "campaign_doubts", "campaign_files", "campaign_languages",
     "campaign_limits", "campaign_meaning", "campaign_mistakes", "campaign_outcomes", "campaign_schema",
     "campaign_script", "campaign_shape", "campaign_touches", "campaign_values", "campaign_window",
-    "condition", "condition_schema", "cost", "day_parts", "deadline", "errors", "finding", "hearing", "lasting",
+    "condition", "condition_meant", "condition_reading", "condition_schema", "cost", "day_parts", "deadline", "errors",
+    "finding", "hearing", "lasting",
     "made_up", "outcomes", "permission", "phone_number", "proofreading", "quoting",
     "script", "sealing", "secrecy", "spelling", "templates", "text_file", "tokens", "wording", "words", "yaml_mistakes",
     "yaml_places", "yaml_schema",
@@ -26,9 +27,8 @@ NOUNS = {
 SHAPES = {"crm.base", "providers.base"}
 MEMORY = {
     "budgets", "campaign_store", "cancelling", "claiming", "clock", "database", "erasing", "gauges",
-    "given_rows", "group_writer", "history", "leases", "limits", "log", "migrate", "migrations", "missing", "pausing",
-    "person",
-    "putting_off", "restoring", "schedule", "slack", "speaking_ahead", "tables", "token_store",
+    "given_rows", "group_writer", "history", "leases", "limits", "log", "mending", "migrate", "migrations", "missing",
+    "pausing", "person", "putting_off", "restoring", "schedule", "slack", "speaking_ahead", "tables", "token_store",
 }  # fmt: skip
 INTAKE = {"intake"}
 FORESIGHT = {"foresight"}

@@ -86,7 +86,7 @@ def test_check_points_at_each_line_that_the_portal_cannot_answer(told: Callable[
     conditions = "where:\n  Тариф: [Стандрат, Премиум]\n  Горад: Омск\nskip_when:\n  any:\n    - {Имя: {at_least: 5}}"
     said = told(conditions, lambda settings: check(settings, online=True, json=True), code=1)["mistakes"]
     assert [(one["line"], one["column"], one["text"]) for one in said] == [
-        (9, 5, "audience.where.Тариф: 'Тариф' has no item 'Стандрат'; did you mean 'Стандарт'?"),
+        (9, 13, "audience.where.Тариф.0: 'Тариф' has no item 'Стандрат'; did you mean 'Стандарт'?"),
         (10, 5, "audience.where.Горад: the contact has no field 'Горад'; did you mean 'Город'?"),
         (
             13, 10,

@@ -13,9 +13,10 @@ from dialer.app import ABILITIES, billed_at_most, crm, unknown_voice, why_mute, 
 from dialer.calling_window import Zones, open_on
 from dialer.campaign import Campaign
 from dialer.campaign_files import CampaignFile, Found, Loaded, Texts, check_file, read_campaigns
+from dialer.campaign_values import RESPONSIBLE
 from dialer.clock import Clock
 from dialer.commands.apart import Apart, TooMuch
-from dialer.commands.looking import hindrances
+from dialer.commands.looking import hindrances, no_cards
 from dialer.commands.output import data, print_json
 from dialer.crm.base import Wrong
 from dialer.errors import DialerError, Mistake
@@ -28,7 +29,7 @@ from dialer.templates import WordsError, words_of
 from dialer.templates.facts import facts_said, why_no_fact
 from dialer.wording import TAGS, write_script
 from dialer.words import say_money
-from dialer.yaml_places import read_yaml
+from dialer.yaml_places import Read, read_yaml
 
 
 def check(settings: Settings, *, online: bool, json: bool) -> int:
@@ -40,12 +41,15 @@ def check(settings: Settings, *, online: bool, json: bool) -> int:
         own = [*_speaking_another_language(file), *_too_dear(file)]
         wrong |= {*_lacking(file), *_of_file(file, own)}
     wrong |= set(_mute(settings, loaded.campaigns))
+    doubts: list[Mistake] = []
     if online and settings.knows_a_portal:
         for file in loaded.campaigns.values():
-            wrong |= {*_of_file(file, _on_the_portal(settings, file)), *_facts_on_the_portal(settings, file)}
+            told, doubted = _on_the_portal(settings, file)
+            wrong |= {*_of_file(file, told), *_facts_on_the_portal(settings, file)}
+            doubts += _of_file(file, doubted)
     examples = [mistake for file in loaded.campaigns.values() for mistake in _of_file(file, _examples(file))]
     idle = [mistake for file in loaded.campaigns.values() for mistake in _of_file(file, _rings_nobody(file))]
-    warnings = [*loaded.warnings, *idle, *examples, *hindrances(settings, loaded)]
+    warnings = [*loaded.warnings, *doubts, *idle, *examples, *hindrances(settings, loaded)]
     if json:
         print_json(
             {
@@ -166,19 +170,35 @@ def _examples(file: CampaignFile) -> list[Mistake]:
     )
 
 
-def _on_the_portal(settings: Settings, file: CampaignFile) -> list[Mistake]:
+def _on_the_portal(settings: Settings, file: CampaignFile) -> tuple[list[Mistake], list[Mistake]]:
+    """Mistakes, and doubts."""
     campaign, portal = file.campaign, crm(settings, Clock())
     try:
         wrong = portal.examine(campaign.audience)
-        if campaign.outcomes:
-            wrong += portal.examine_outcomes(campaign.audience, campaign.outcomes)
+        # without the kind of card nobody can say anything of the outcomes
+        if not any(one.path == ("audience", "card") for one in wrong):
+            if campaign.outcomes:
+                wrong += portal.examine_outcomes(campaign.audience, campaign.outcomes)
+            if not portal.sees_cards(campaign.audience):
+                wrong.append(Wrong(("audience", "card"), no_cards(campaign.audience), is_doubt=True))
     except DialerError as error:
-        wrong = [Wrong(("audience",), str(error))]
+        wrong = [Wrong(("audience", "card"), str(error))]
     read = read_yaml(file.text, str(file.path))
-    return [
-        Mistake(str(file.path), *read.place_for(one.path, str(one)), f"{'.'.join(map(str, one.path))}: {one}")
-        for one in wrong
-    ]
+    mistakes, doubts = list[Mistake](), list[Mistake]()
+    for one in wrong:
+        path = _as_written(one.path, campaign, read)
+        said = Mistake(str(file.path), *read.place_for(path, one.text), f"{'.'.join(map(str, path))}: {one.text}")
+        (doubts if one.is_doubt else mistakes).append(said)
+    return mistakes, doubts
+
+
+def _as_written(path: tuple[str | int, ...], campaign: Campaign, read: Read) -> tuple[str | int, ...]:
+    """Of what may be written shortly, and of what is said of all keys of the script."""
+    if path == ("script",):
+        keys = [key for key, one in campaign.keys.items() if one.connect == RESPONSIBLE]
+        return (*path, "keys", keys[0], "connect") if keys else path
+    shortly = path not in read.places and path[:-1] in read.scalars
+    return path[:-1] if shortly else path
 
 
 def _facts_on_the_portal(settings: Settings, file: CampaignFile) -> list[Mistake]:

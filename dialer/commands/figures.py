@@ -11,12 +11,16 @@ import sqlalchemy as sa
 from dialer.budgets import not_before
 from dialer.cancelling import LIVE
 from dialer.database import Database
+from dialer.mending import OWED, owed_for_mending
 from dialer.tables import attempts, entries, targets
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """`dispositions` and `left_out` count by word; `later` people are not rung today any more."""
+    """`dispositions` and `left_out` count by word; `later` people are not rung today any more.
+
+    `to_mend` are entries that are owed until somebody has mended something, by campaign, kind and reason.
+    """
 
     dispositions: dict[str, int]
     left_out: dict[str, int]
@@ -27,6 +31,7 @@ class Figures:
     owed: int
     written: int
     set_aside: int
+    to_mend: list[dict[str, Any]]
 
     def line(self) -> str:
         told = f"{self.planned} waiting, {self.live} on the line, {self.ended} ended, {self.written} entries written"
@@ -70,9 +75,10 @@ def figures(database: Database, campaign: str | None, *, since: datetime, until:
             live=sum(by_phase.get(phase, 0) for phase in LIVE),
             ended=sum(ended.values()),
             later=planned.get("later", 0),
-            owed=sum(states.get(state, 0) for state in ("owed", "writing", "doubtful")),
+            owed=sum(states.get(state, 0) for state in OWED),
             written=states.get("written", 0),
             set_aside=states.get("set_aside", 0),
+            to_mend=owed_for_mending(c),
         )
 
     return database.read(count)

@@ -16,7 +16,7 @@ from dialer.campaign import Campaign
 from dialer.campaign_files import Loaded, from_version, read_campaigns
 from dialer.campaign_store import Running
 from dialer.clock import Clock
-from dialer.commands.looking import hindrances, missing_file
+from dialer.commands.looking import hindrances, missing_file, no_cards
 from dialer.commands.running import refuse_what_is_wrong
 from dialer.database import Database
 from dialer.errors import SettingsError
@@ -25,6 +25,8 @@ from dialer.foresight.copying import copy_known
 from dialer.foresight.people import read_people
 from dialer.foresight.playing import Play
 from dialer.foresight.seen import minutes, opened
+from dialer.migrate import version_of
+from dialer.schedule import Today, todays_reading
 from dialer.settings import Settings
 
 DAYS_MOST = 366
@@ -105,20 +107,45 @@ def foreseen(
         today = {name: now.astimezone(zone).date() for name, zone in zones.items()}
         until = last or max(today.values()) + timedelta(days=days - 1)
         _refuse_day(until, max(today.values()))
+        readings = {name: _todays_reading(known, here.campaign, now) for name, here in sorted(running.items())}
         copy = copy_known(known, running, through=through, now=now)
     with copy:
         people = {
             name: read_people(portal, copy, here.campaign, first=today[name], last=until)
             for name, here in sorted(running.items())
         }
+        for name, here in sorted(running.items()):
+            if not people[name].by_card and not portal.sees_cards(here.campaign.audience):
+                print(f"warning: {name}: {no_cards(here.campaign.audience)}", file=sys.stderr)
         many = sum(len(one.by_card) for one in people.values())
         # what a call may cost at most depends on how long its words are
         dear = any(here.campaign.limits.money is not None for here in running.values())
         tried = dear or (words and many <= WORDS_MOST)
         budgets = [budget(settings, "foresight", trunk) for trunk in through]
-        play = Play(copy, now, running, budgets, people, assumed, with_words=tried)
+        play = Play(copy, now, running, budgets, people, assumed, readings, with_words=tried)
         broken = campaign is None and bool(loaded.mistakes)
         yield Foreseen(play, now, today, opened(play), zones, broken)
+
+
+def _todays_reading(known: Database | None, campaign: Campaign, now: datetime) -> Today:
+    """An earlier program's database says nothing of it."""
+    if known is None or len(set(version_of(known))) > 1:
+        return todays_reading(None, campaign, now=now)
+    return known.read(lambda c: todays_reading(c, campaign, now=now))
+
+
+def unread_today(seen: Foreseen) -> dict[str, str]:
+    """By campaign: why a service reads nobody now. `run` reads at once, whatever the hour."""
+    said = {
+        Today.later: "a service reads today's people at {at:%H:%M}, and not before",
+        Today.skipped: "today's reading, at {at:%H:%M}, was missed, and a service skips it (if_missed: skip)",
+    }
+    found = {name: seen.play.running[name].campaign for name in sorted(seen.play.today)}
+    return {
+        name: f"{said[today].format(at=campaign.read_at)}; `dialer run {name}` reads at once"
+        for name, campaign in found.items()
+        if (today := seen.play.today[name]) in said
+    }
 
 
 def untried(play: Play) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
+from dialer.audience import Audience
 from dialer.campaign_files import Loaded
 from dialer.campaign_store import not_in_force
 from dialer.database import Database, in_one_line
@@ -15,6 +16,14 @@ from dialer.migrate import version_of
 from dialer.pausing import ends_it, paused
 from dialer.settings import Settings
 from dialer.tables import campaigns, versions
+
+
+def no_cards(audience: Audience) -> str:
+    """Where nothing at all is shown of this kind."""
+    return (
+        f"no {audience.card.said} is to be seen, so nobody would be rung: there is none, or the user whom the webhook"
+        " acts for may not read them; `dialer doctor` looks at its rights"
+    )
 
 
 def missing_file(settings: Settings) -> Path | None:

@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from dialer.commands.foreseeing import Foreseen, costs, foreseen, untried
+from dialer.commands.foreseeing import Foreseen, costs, foreseen, unread_today, untried
 from dialer.commands.last_plan import Change, keep, plan_key, plans_file, what_changed
 from dialer.commands.output import data, people, print_counts, print_json, print_table, talk
 from dialer.commands.plot import print_bars
@@ -37,6 +37,7 @@ def plan(settings: Settings, campaign: str | None, *, day: date | None, a_minute
             "assumed": _assumed(seen),
             "lines": seen.play.lines,
             "calls_per_second": seen.play.calls_per_second,
+            "unread": unread_today(seen) if on == seen.today else {},
             "would_be_rung": sum(not one.why_not for one in found),
             "calls": len(calls),
             "finished_at": max((call.until for call in calls), default=None),
@@ -96,6 +97,8 @@ def _tell(
         print_table(title, columns, rows, unbroken=("their time", "number"))
     else:
         data.print(f"Nobody would be rung on {day:%a %d %b %Y}.")
+    for name, why in told["unread"].items():
+        talk.print(f"{name}: {why}")
     if len(rung) > SHOWN:
         talk.print(f"… and {len(rung) - SHOWN} more; --json shows all")
     zone, lines = _zone(seen), seen.play.lines

@@ -21,7 +21,7 @@ from dialer.app import TRUNK, build, configured, open_database
 from dialer.campaign_files import Loaded, read_campaigns
 from dialer.claiming import EVERYTHING, Scope
 from dialer.commands.figures import Figures, figures
-from dialer.commands.output import people, print_counts, print_json, progress, talk
+from dialer.commands.output import people, print_counts, print_json, print_table, progress, talk
 from dialer.database import Database, sole_service
 from dialer.ending import end_process
 from dialer.errors import CampaignError, DatabaseRefused, SettingsError
@@ -32,6 +32,7 @@ from dialer.tables import nodes
 from dialer.web.server import WebServer
 
 LOOK_EVERY = 0.5
+MENDED_SHOWN = 20
 CLOSING = timedelta(seconds=5)
 """After DIALER_DRAIN nothing is waited for any longer than this."""
 
@@ -182,6 +183,10 @@ def tell(result: Figures) -> None:
         talk.print("Nobody was rung.")
     if result.left_out:
         print_counts("Not rung, and why", result.left_out)
+    if result.to_mend:
+        rows = [(one["campaign"], one["kind"], one["how_many"], one["why"]) for one in result.to_mend[:MENDED_SHOWN]]
+        print_table("Not written yet: somebody has to mend something first", ("campaign", "what", "", "why"), rows)
+        talk.print("They stay owed for a day: `dialer serve`, or another `dialer run`, writes what is mended by then.")
     if result.later:
         wait = "waits" if result.later == 1 else "wait"
         talk.print(f"{people(result.later)} {wait} for another day; `dialer status` shows when, and what for.")

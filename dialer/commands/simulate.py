@@ -6,7 +6,7 @@ from collections import Counter
 from datetime import timedelta
 from typing import Any
 
-from dialer.commands.foreseeing import Foreseen, costs, foreseen, untried
+from dialer.commands.foreseeing import Foreseen, costs, foreseen, unread_today, untried
 from dialer.commands.output import data, print_counts, print_json, print_table, talk
 from dialer.commands.plot import print_bars
 from dialer.foresight.answers import Assumed
@@ -34,6 +34,7 @@ def simulate(
             },
             "lines": seen.play.lines,
             "calls_per_second": seen.play.calls_per_second,
+            "unread": unread_today(seen),
             "calls": len(calls),
             "people": len({(call.campaign, call.card) for call in calls}),
             "dispositions": dict(Counter(call.became for call in calls)),
@@ -79,6 +80,8 @@ def _tell(seen: Foreseen, found: list[Day], told: dict[str, Any]) -> None:
         f"{told['minutes']:,} minutes as a telephone company counts them"
         + (f": {spent}." if spent else "; with --a-minute 0.05 the cost stands here.")
     )
+    for name, why in told["unread"].items():
+        talk.print(f"{name}: {why}")
     talk.print(
         f"Assumed: {assumed.answer_rate:.0%} of the calls are answered by a person, who talks"
         f" {assumed.talk.total_seconds():.0f} s; nobody changes in the CRM{untried(seen.play)}."

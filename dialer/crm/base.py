@@ -46,10 +46,12 @@ class Contact:
 
 @dataclass(frozen=True, slots=True)
 class Wrong:
-    """What a portal cannot do of a campaign's file, with its remedy; `path` is the key in the file."""
+    """What a portal cannot do of a campaign's file, with its remedy; `path` is the key in the file. `is_doubt`: it may
+    be meant so, and stops nothing."""
 
     path: tuple[str | int, ...]
     text: str
+    is_doubt: bool = False
 
     def __str__(self) -> str:
         return self.text
@@ -114,7 +116,9 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """`sent_at` is when a doubtful entry left. `remote_key` is None where it stays as it was, empty to be forgotten."""
+    """`sent_at` is when a doubtful entry left. `remote_key` is None where it stays as it was, empty to be forgotten.
+    `to_mend`: it is `later` until somebody has mended something.
+    """
 
     outcome: Outcome
     remote_id: int | None = None
@@ -122,6 +126,7 @@ class Result:
     again_at: datetime | None = None
     sent_at: datetime | None = None
     remote_key: str | None = None
+    to_mend: bool = False
 
 
 def are_many(missing: int, asked: int) -> bool:
@@ -149,6 +154,9 @@ class Crm(Protocol):
 
     def examine(self, audience: Audience) -> list[Wrong]:
         """Everything that is wrong with the audience on this portal. Raises CrmError."""
+
+    def sees_cards(self, audience: Audience) -> bool:
+        """Whether there is any card of the audience's kind that may be read. Raises CrmError."""
 
     def fact_names(self, audience: Audience) -> Mapping[str, str]:
         """What `facts` may hold: the label people see, by the name a template says. Raises CrmError."""

@@ -17,6 +17,7 @@ from dialer.crm.bitrix24_errors import Refused
 from dialer.crm.bitrix24_examining import examine_outcomes
 from dialer.crm.bitrix24_fields import Fields, fact_names
 from dialer.crm.bitrix24_looking import look_for
+from dialer.crm.bitrix24_places import examine_places
 from dialer.crm.bitrix24_preparing import Lack, lacks
 from dialer.crm.bitrix24_reading import (
     DATES,
@@ -109,7 +110,15 @@ class Bitrix24:
                 need()
             except Refused as error:
                 wrong.append(Wrong(path, str(error).removeprefix("Bitrix24: ")))
-        return [*wrong, *examine_conditions(self._fields, audience, card)]
+        asked = examine_conditions(self._fields, audience, card)
+        if not asked:
+            asked = list(examine_places(self._fields, self._desk.stages, audience, card, self._clock().date()))
+        return [*wrong, *asked]
+
+    def sees_cards(self, audience: Audience) -> bool:
+        entity = entity_of(self.card_type(audience))
+        told = self._rest.call("crm.item.list", {"entityTypeId": entity, "select": ["id"], "start": -1})
+        return not isinstance(told, dict) or told.get("items") != []
 
     def fact_names(self, audience: Audience) -> dict[str, str]:
         card = self.card_type(audience)
@@ -120,7 +129,7 @@ class Bitrix24:
         return known | {f"contact_{code}": label for code, label in person.items()}
 
     def examine_outcomes(self, audience: Audience, outcomes: Outcomes) -> list[Wrong]:
-        return examine_outcomes(self._desk, self.card_type(audience), outcomes, self._clock())
+        return examine_outcomes(self._desk, audience, self.card_type(audience), outcomes, self._clock())
 
     def read(self, audience: Audience, *, first: date, last: date) -> Iterator[list[Contact]]:
         for page in read_pages(self._source, audience, first, last):

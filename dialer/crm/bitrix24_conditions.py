@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dialer.audience import Audience, CardType
-from dialer.condition import BOUNDS, DAYS, ITEMS, SPELLINGS, How, Line, Test, Value, amount, plain, spellings
+from dialer.condition import BOUNDS, DAYS, ITEMS, SPELLINGS, How, Line, Path, Test, Value, amount, plain, spellings
 from dialer.crm.base import Wrong
 from dialer.crm.bitrix24_errors import Refused
 from dialer.crm.bitrix24_fields import LISTS, YES, CardField, Fields, day_of
@@ -34,6 +34,14 @@ def resolve_conditions(fields: Fields, audience: Audience, card: CardType) -> di
     found: dict[str, Asked] = {}
     for wrong in _resolve(fields, audience, card, found):
         raise Refused(wrong.text)
+    return found
+
+
+def resolve_what_is_right(fields: Fields, audience: Audience, card: CardType) -> dict[str, Asked]:
+    """Without the fields that there are not, which `examine_conditions` tells."""
+    found: dict[str, Asked] = {}
+    for _ in _resolve(fields, audience, card, found):
+        continue
     return found
 
 
@@ -88,8 +96,8 @@ def _resolve(fields: Fields, audience: Audience, card: CardType, found: dict[str
             continue
         found[line.field] = asked
         for one in line.tests:
-            for text in _wrong(one, asked.field, line):
-                yield Wrong(path, text)
+            for below, text in _wrong(one, asked.field, line):
+                yield Wrong((*path, *below), text)
 
 
 def _find(fields: Fields, card: CardType, name: str) -> Asked:
@@ -110,7 +118,15 @@ def _find(fields: Fields, card: CardType, name: str) -> Asked:
     return Asked(found, on_contact)
 
 
-def _wrong(test: Test, field: CardField, line: Line) -> Iterator[str]:
+def _wrong(test: Test, field: CardField, line: Line) -> Iterator[tuple[Path, str]]:
+    if test.how not in ITEMS:
+        yield from (((), text) for text in _wrong_bound(test, field, line))
+        return
+    for place, wanted in zip(test.places, test.wanted, strict=True):
+        yield from ((place, text) for text in _wrong_value(wanted, test, field, f"'{line.field[:60]}'"))
+
+
+def _wrong_bound(test: Test, field: CardField, line: Line) -> Iterator[str]:
     name, kind = f"'{line.field[:60]}'", field.type
     if test.how in (How.filled, How.empty):
         if kind in FLAGS:
@@ -121,12 +137,8 @@ def _wrong(test: Test, field: CardField, line: Line) -> Iterator[str]:
     elif test.how in BOUNDS:
         if kind not in NUMBERS:
             yield f"{name} is of type {kind}, and {test.how} {test.wanted[0]} needs a number or money"
-    elif test.how not in ITEMS:
-        if kind in (*NUMBERS, *DATES, *FLAGS, *LINKS):
-            yield f"{name} is of type {kind}, and {test.how} needs a text or a list"
-    else:
-        for wanted in test.wanted:
-            yield from _wrong_value(wanted, test, field, name)
+    elif kind in (*NUMBERS, *DATES, *FLAGS, *LINKS):
+        yield f"{name} is of type {kind}, and {test.how} needs a text or a list"
 
 
 def _wrong_value(wanted: str, test: Test, field: CardField, name: str) -> Iterator[str]:
@@ -147,7 +159,7 @@ def _wrong_value(wanted: str, test: Test, field: CardField, name: str) -> Iterat
 
 def _near(wanted: str, items: Sequence[str]) -> str:
     by_plain = {plain(one): one for one in sorted(items)}
-    near = difflib.get_close_matches(plain(wanted), by_plain, n=2, cutoff=0.6)
+    near = difflib.get_close_matches(plain(wanted), by_plain, n=2, cutoff=0.7)
     if near:
         return f"; did you mean {' or '.join(repr(by_plain[one]) for one in near)}?"
     listed = list(dict.fromkeys(items)) or ["nothing"]

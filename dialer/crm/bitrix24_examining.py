@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
 
-from dialer.audience import CardType
+from dialer.audience import Audience, CardType
 from dialer.campaign_outcomes import Item, Line, Outcomes
 from dialer.crm.base import Wrong
 from dialer.crm.bitrix24_desk import Desk
 from dialer.crm.bitrix24_errors import Doubt, Refused
 from dialer.crm.bitrix24_items import need_person
+from dialer.crm.bitrix24_places import places_of, why_not_moved
 from dialer.crm.bitrix24_types import entity_of
 from dialer.crm.bitrix24_values import value_of
 
@@ -20,7 +22,7 @@ TICKED = {"task": "Tasks", "im": "Chat and notifications"}
 """By scope, as the webhook's settings call them."""
 
 
-def examine_outcomes(desk: Desk, card: CardType, outcomes: Outcomes, now: datetime) -> list[Wrong]:
+def examine_outcomes(desk: Desk, audience: Audience, card: CardType, outcomes: Outcomes, now: datetime) -> list[Wrong]:
     """Raises Doubt, Later."""
     if not outcomes:
         return []
@@ -37,20 +39,39 @@ def examine_outcomes(desk: Desk, card: CardType, outcomes: Outcomes, now: dateti
                 except Refused as error:
                     text = str(error).removeprefix("Bitrix24: ")
                     wrong.append(Wrong(("outcomes", outcome, place, *below), text))
-    return wrong
+    return [*wrong, *_stages(desk, audience, card, outcomes, now)]
+
+
+def _stages(desk: Desk, audience: Audience, card: CardType, outcomes: Outcomes, now: datetime) -> Iterator[Wrong]:
+    """Of each that a card is moved to: do the audience's cards stand in its pipeline?"""
+    moves = {
+        ("outcomes", outcome, place, "stage"): line.stage
+        for outcome, lines in outcomes.items()
+        for place, line in enumerate(lines)
+        if line.stage is not None
+    }
+    if not moves:
+        return
+    try:
+        places = places_of(desk.fields, desk.stages, audience, card, now.date())
+    except Refused as error:
+        yield Wrong(next(iter(moves)), str(error).removeprefix("Bitrix24: "))
+        return
+    for path, stage in moves.items():
+        wrong = why_not_moved(places, stage)
+        if wrong is not None:
+            yield replace(wrong, path=path)
 
 
 def _looks(desk: Desk, card: CardType, scopes: set[str], line: Line, now: datetime) -> Iterator[Look]:
     day = now.date().isoformat()
-    task, notice, stage, item = line.task, line.notify, line.stage, line.item
+    task, notice, item = line.task, line.notify, line.item
     if task is not None:
         yield ("task",), lambda: _need_scope(scopes, "task")
         yield ("task", "for"), lambda: _need_user(desk, task.whom, now)
     if notice is not None:
         yield ("notify",), lambda: _need_scope(scopes, "im")
         yield ("notify", "for"), lambda: _need_user(desk, notice.whom, now)
-    if stage is not None:
-        yield ("stage",), lambda: desk.stages.anywhere(entity_of(card), stage)
     for name, text in (line.field or {}).items():
         yield ("field", name), lambda name=name, text=text: value_of(desk.fields, card, name, text, day)  # type: ignore[misc]
     if item is not None:

@@ -107,7 +107,7 @@ class Fields:
     def _hint(self, card: CardType, name: str) -> str:
         labels = {_text(_get(one, "listLabel")) or _text(_get(one, "title")) for one in self.all(card).values()}
         by_folded = {label.casefold(): label for label in sorted(labels - {""})}
-        near = difflib.get_close_matches(name.strip().casefold(), by_folded, n=3, cutoff=0.4)
+        near = difflib.get_close_matches(name.strip().casefold(), by_folded, n=3, cutoff=0.65)
         if not near:
             return "; make it in Bitrix24 first"
         return f"; did you mean {' or '.join(repr(by_folded[one]) for one in near)}?"

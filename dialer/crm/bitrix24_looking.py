@@ -15,7 +15,7 @@ from dialer.crm.bitrix24_additions import rows_of, search_for
 from dialer.crm.bitrix24_calls_looking import look_for_calls
 from dialer.crm.bitrix24_changes import CHANGES, Change, plan_changes
 from dialer.crm.bitrix24_desk import Desk
-from dialer.crm.bitrix24_errors import Doubt, Later
+from dialer.crm.bitrix24_errors import Doubt, Later, Refused
 from dialer.crm.bitrix24_items import items_of, search_item
 from dialer.crm.bitrix24_listing import PAGE, whole
 from dialer.crm.bitrix24_marks import ORIGINATOR, is_marked
@@ -161,7 +161,8 @@ def _is_ours(entry: Entry, row: Mapping[str, Any]) -> bool:
 
 
 def _cannot_tell(error: Exception, now: datetime) -> Result:
-    return Result(Outcome.later, why=str(error), again_at=again(error, now))
+    mend = isinstance(error, Refused)
+    return Result(Outcome.later, why=str(error), again_at=again(error, now), to_mend=mend)
 
 
 def _is_before(created: Any, moment: datetime) -> bool:

@@ -52,7 +52,7 @@ class Stages:
         found = [id for id, one in known.items() if one.strip().casefold() == name.strip().casefold()]
         if len(found) != 1:
             why = "there are several" if found else "there is no"
-            raise Refused(f"{why} pipeline '{name}'{_near(name, list(known.values()))}")
+            raise Refused(f"{why} pipeline '{name}'{near(name, list(known.values()))}")
         return found[0]
 
     def of(self, entity: int, pipeline: int | None) -> Mapping[str, str]:
@@ -72,20 +72,12 @@ class Stages:
         """Without a pipeline in the default one. Raises Refused."""
         pipeline = next(iter(self.pipelines(entity)), None) if pipeline is None else pipeline
         stages = self.of(entity, pipeline)
-        code = _code(stages, name)
+        code = code_of(stages, name)
         if code is None:
             where = self.pipelines(entity).get(pipeline or 0)
             inside = f"the pipeline '{where}' has" if where else "there is"
-            raise Refused(f"{inside} no stage '{name}'{_near(name, list(stages.values()))}")
+            raise Refused(f"{inside} no stage '{name}'{near(name, list(stages.values()))}")
         return code
-
-    def anywhere(self, entity: int, name: str) -> None:
-        """Is there a stage of this name in any pipeline? Raises Refused."""
-        pipelines: list[int | None] = list(self.pipelines(entity)) or [None]
-        names = [self.of(entity, one) for one in pipelines]
-        if not any(_code(stages, name) for stages in names):
-            known = [one for stages in names for one in stages.values()]
-            raise Refused(f"there is no stage '{name}' in any pipeline{_near(name, known)}")
 
     def _remembered(self, what: Any, ask: Callable[[], T]) -> T:
         with self._lock:
@@ -106,16 +98,16 @@ def _dictionary(entity: int, pipeline: int | None) -> str:
     return f"DYNAMIC_{entity}_STAGE_{pipeline or 0}"
 
 
-def _code(stages: Mapping[str, str], name: str) -> str | None:
+def code_of(stages: Mapping[str, str], name: str) -> str | None:
     """By the name, or by the code itself."""
     plain = name.strip().casefold()
     named = next((code for code, one in stages.items() if one.strip().casefold() == plain), None)
     return named or next((code for code in stages if code.casefold() == plain), None)
 
 
-def _near(name: str, known: list[str]) -> str:
+def near(name: str, known: list[str]) -> str:
     by_folded = {one.strip().casefold(): one for one in sorted(known) if one}
-    near = difflib.get_close_matches(name.strip().casefold(), by_folded, n=2, cutoff=0.5)
-    if near:
-        return f"; did you mean {' or '.join(repr(by_folded[one]) for one in near)}?"
+    alike = difflib.get_close_matches(name.strip().casefold(), by_folded, n=2, cutoff=0.6)
+    if alike:
+        return f"; did you mean {' or '.join(repr(by_folded[one]) for one in alike)}?"
     return f"; there are: {', '.join(sorted(set(by_folded.values()))[:12])}" if by_folded else ""

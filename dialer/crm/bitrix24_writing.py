@@ -338,4 +338,5 @@ def _doubtful(error: Doubt | Refused) -> Result:
 
 def _not_sent(error: Exception, now: datetime) -> Result:
     """Certainly not written: it never left, was refused before execution, or somebody has to mend the webhook first."""
-    return Result(Outcome.later, why=str(error), again_at=again(error, now))
+    mend = isinstance(error, Refused)
+    return Result(Outcome.later, why=str(error), again_at=again(error, now), to_mend=mend)

@@ -75,6 +75,13 @@ def brought_first(campaign: Campaign, people: People, day: date) -> list[Sequenc
     return [people.by_card[id] for id in sorted(read)]
 
 
+def brought_by_id(database: Database, campaign: Campaign, people: People) -> list[Sequence[Contact]]:
+    """Without a reading: whoever waits is asked about shortly before a call."""
+    waiting = sa.select(targets.c.card_id).where(targets.c.campaign == campaign.name, targets.c.state == "open")
+    ids = database.read(lambda c: set(c.execute(waiting).scalars()))
+    return [people.by_card[id] for id in sorted(ids) if id in people.by_card]
+
+
 def brought(database: Database, campaign: Campaign, people: People, day: date) -> list[Sequence[Contact]]:
     """By the reading of a later day: those of whom it says something new, though nobody has changed meanwhile.
 

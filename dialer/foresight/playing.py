@@ -22,10 +22,11 @@ from dialer.cancelling import LIVE
 from dialer.claiming import Claim, claim_due
 from dialer.database import ThrowAway, among
 from dialer.foresight.answers import Assumed, Ending, ends
-from dialer.foresight.people import People, brought, brought_first, cancel_gone, has_conditions
+from dialer.foresight.people import People, brought, brought_by_id, brought_first, cancel_gone, has_conditions
 from dialer.intake import take_in_people
 from dialer.providers.base import Heard, News
 from dialer.putting_off import put_off_the_rest
+from dialer.schedule import Today
 from dialer.script import Script, to_json
 from dialer.stages.plan import plan_due
 from dialer.stages.read import PEOPLE_AT_ONCE
@@ -70,6 +71,8 @@ class Play:
     """One of each trunk."""
     people: Mapping[str, People]
     assumed: Assumed
+    today: Mapping[str, Today] = field(default_factory=dict)
+    """By campaign: what becomes of its reading on the first day; else it is read at once."""
     with_words: bool = True
     """Without, nobody's words are made: it is quicker, and nobody is left out for a template that does not fit."""
     calls: list[Rung] = field(default_factory=list)
@@ -83,6 +86,8 @@ class Play:
     """By trunk: when each of its lines gets free."""
     _ends: list[tuple[datetime, int, Ending, datetime]] = field(default_factory=list)
     _read: dict[str, date] = field(default_factory=dict)
+    _read_whole: set[str] = field(default_factory=set)
+    """Campaigns that have been read once; later readings bring only whom they would find changed."""
     _last: dict[str, datetime] = field(default_factory=dict)
     since: datetime = field(init=False)
     """When it began."""
@@ -99,7 +104,8 @@ class Play:
         return sum(budget.calls_per_second for budget in self.budgets)
 
     def go_on(self, until: datetime) -> None:
-        """Whoever is due at the beginning is read at once, whatever the hour; on later days at the reading's hour."""
+        """Whoever is due at the beginning is read at once, unless `today` says otherwise; on later days at the
+        reading's hour."""
         if not self._lines:
             self._take_over_live(self.now)
         while self.now < until:
@@ -136,17 +142,27 @@ class Play:
             day, before = local.date(), self._read.get(name)
             if before is None:
                 cancel_gone(self.copy, campaign, people, now=now)
-                due = brought_first(campaign, people, day)
+                today = self.today.get(name, Today.now)
+                # the hour that is still to come is today's
+                self._read[name] = day - A_DAY if today is Today.later else day
+                if today is Today.now:
+                    due = brought_first(campaign, people, day)
+                else:
+                    due = brought_by_id(self.copy, campaign, people)
             elif before < day and local.time() >= campaign.read_at:
-                due = brought(self.copy, campaign, people, day)
+                again = name in self._read_whole
+                due = brought(self.copy, campaign, people, day) if again else brought_first(campaign, people, day)
+                self._read[name] = day
             else:
                 continue
-            self._read[name] = day
+            whole = before is not None or self.today.get(name, Today.now) is Today.now
+            first = whole and name not in self._read_whole
+            self._read_whole |= {name} if whole else set()
             tally = Counter[str]()
             for start in range(0, len(due), PEOPLE_AT_ONCE):
                 some = [person for of_card in due[start : start + PEOPLE_AT_ONCE] for person in of_card]
                 tally += take_in_people(self.copy, campaign, some, day, now=now)
-            if before is None or has_conditions(campaign):
+            if first or (whole and has_conditions(campaign)):
                 self.outside[name] = Counter({why: n for why, n in tally.items() if why not in STATES})
             any_read = any_read or bool(due)
         if any_read and not self.with_words:

@@ -28,6 +28,7 @@ from dialer.crm.base import Crm, Entry, EntryKind, Outcome, Result
 from dialer.database import Database
 from dialer.deadline import moment_within
 from dialer.errors import CampaignError
+from dialer.mending import TO_MEND
 from dialer.outcomes import Due, contradicted, due
 from dialer.tables import attempts, entries, nodes, targets
 from dialer.templates import Words, WordsError
@@ -395,8 +396,9 @@ def _later(row: Any, result: Result, state: str, *, now: datetime) -> dict[str, 
         log.alarm(f"entry={row.id} is set aside after a day of trying: {why}")
         return {"state": "set_aside", "why": why[:300]}
     at = result.again_at or now + TRY_AGAIN_AFTER[min(row.tries, len(TRY_AGAIN_AFTER) - 1)]
-    log.warn(f"entry={row.id} waits for the CRM until {at:%H:%M:%S}: {result.why}")
-    return {"state": state, "due_at": at, "why": result.why[:300], "node": None}
+    why = f"{TO_MEND if result.to_mend else ''}{result.why}"
+    log.warn(f"entry={row.id} waits for the CRM until {at:%H:%M:%S}: {why}")
+    return {"state": state, "due_at": at, "why": why[:300], "node": None}
 
 
 def _claim_doubtful(

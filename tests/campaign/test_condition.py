@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dialer.campaign_values import Several
-from dialer.condition import Value, plain, read_skip_when, read_where, say, spellings, why_outside, why_skipped
+from dialer.condition import Value, plain, say, spellings, why_outside, why_skipped
+from dialer.condition_reading import read_skip_when, read_where
 from tests.campaign.folder import changed, read, told
 
 TODAY = date(2026, 11, 27)

@@ -261,6 +261,8 @@ def test_two_files_with_one_name_stop_that_campaign_and_name_each_other(tmp_path
     (line,) = told(loaded)
     assert line.startswith(f"b.yml:{at(STARTER, 'campaign:')}:11: ")
     assert "a.yaml is the campaign 'renewal' already; give one of them another name" in line
+    both = told(read(tmp_path, changed("purpose:", "purpose: x"), name="b.yml"))
+    assert len(both) == 2 and sum("purpose: 'x' is none of" in one for one in both) == 1, "its own are told, too"
 
 
 def test_a_broken_file_is_known_by_the_name_that_stands_in_it(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from dialer.campaign_schema import FILE, FIRST_LINE, _Yaml, campaign_schema
 from dialer.campaign_shape import keys_of
 from dialer.campaign_values import Day, Decimal, Duration, Number, PhoneText, Text, TimeOfDay, Yes
 from dialer.commands.init import init
-from tests.campaign.folder import ROOT, STARTER, changed, starter
+from tests.campaign.folder import ROOT, STARTER, changed, read, starter
 from tests.campaign.test_mistakes import test_one_mistake_is_told_at_its_line_and_says_what_to_do as mistakes
 
 SCHEMA = campaign_schema()
@@ -106,6 +106,43 @@ def test_money_is_no_negative_amount_and_a_task_is_for_nobody_unknown() -> None:
     for amount in ("0", "-1", "x", "'0,2'"):
         assert wrong(starter(limits=money % amount)) == ["limits/money/a_minute"], amount
     assert wrong(f"{STARTER}\noutcomes: {{renew: [{{task: {{for: boss}}}}]}}\n") == ["outcomes/renew/0/task/for"]
+
+
+AUDIENCE = "{card: deal, contract_end: Дата, where: {%s}}"
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["Сумма: {at_least: soon}", "Сумма: {at_most: [5]}", "Дата: {after: 5}", "Дата: {on: 30 days}", "any: word",
+     "any: [{Город: {at_least: x}}]", "none: [{any: [{Город: {foo: 1}}]}]", "talked_to: 7 days", "Город: {}",
+     "any: []", "none: [{}]"],
+)  # fmt: skip
+def test_conditions_are_checked_at_every_depth(tmp_path: Path, line: str) -> None:
+    text = starter(audience=AUDIENCE % line)
+    assert wrong(text), line
+    assert read(tmp_path, text).mistakes, line
+
+
+@pytest.mark.parametrize(
+    "line",
+    ['Сумма: {at_least: " 5 ", at_most: 10 000}', "Сумма: {more_than: -1.5, less_than: 1,5}".replace("1,5", "'1,5'"),
+     "Дата: {after: 30  Days ago, before: IN 2 weeks}", "Дата: {on: TODAY}", "Дата: {at_least: 2026-12-31}",
+     "any: {Город: Омск}", "none: [{any: [{any: [{Город: [1, true, x]}]}]}]", "Город: filled"],
+)  # fmt: skip
+def test_conditions_that_check_takes_it_takes(tmp_path: Path, line: str) -> None:
+    text = starter(audience=AUDIENCE % line)
+    assert read(tmp_path, text).mistakes == []
+    assert wrong(text) == []
+
+
+def test_what_check_takes_of_other_parts_it_takes(tmp_path: Path) -> None:
+    for lines in (
+        {"caller_ids": "{}"}, {"audience": "{card: 5, contract_end: Дата}"},
+        {"script": "{keys: {1: {answer: renew, connect: Responsible, or_else: +74951234569}}}"},
+    ):  # fmt: skip
+        text = starter(**lines)
+        assert [one.text for one in read(tmp_path, text).mistakes if "the key" not in one.text] == []
+        assert wrong(text) == [], lines
 
 
 def broken() -> Iterator[tuple[str, str, str]]:

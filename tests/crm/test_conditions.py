@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dialer.audience import Audience, CardType
-from dialer.condition import read_skip_when, read_where, why_outside, why_skipped
+from dialer.condition import why_outside, why_skipped
+from dialer.condition_reading import read_skip_when, read_where
 from dialer.crm.bitrix24_conditions import value_of
 from dialer.crm.bitrix24_fields import CardField
 from dialer.errors import CrmRefused
@@ -165,7 +166,9 @@ def test_what_the_portal_does_not_know_is_said_with_what_may_be_meant(asked: Any
             whom = audience(**{key: {"any": [asked]}})
             (wrong,) = scene.office.bitrix.examine(whom)
             assert says in wrong.text, wrong.text
-            assert wrong.path == ("audience", key, "any", 0, *asked)
+            ((field, said),) = asked.items()
+            below = ("not",) if isinstance(said, dict) and "not" in said else ()
+            assert wrong.path == ("audience", key, "any", 0, field, *below)
             # nobody is rung, or left out, by a condition that cannot be understood
             with pytest.raises(CrmRefused):
                 scene.office.read(whom)
@@ -180,7 +183,7 @@ def test_everything_wrong_is_said_at_once() -> None:
             audience(where={"Тариф": ["zzz", "yyy"], "Нет": "1"}, skip_when={"Сумма": {"contains": "1"}})
         )
         assert [one.path for one in wrong] == [
-            ("audience", "where", "Тариф"), ("audience", "where", "Тариф"), ("audience", "where", "Нет"),
+            ("audience", "where", "Тариф", 0), ("audience", "where", "Тариф", 1), ("audience", "where", "Нет"),
             ("audience", "skip_when", "Сумма"),
         ]  # fmt: skip
 
@@ -228,3 +231,79 @@ def test_whatever_stands_in_a_field_has_a_value(raw: Any, type: str, part: str) 
     value = value_of(raw, CardField("x", type, {"41": "Да"}, part=part))
     assert bool(value.texts) or not (value.numbers or value.days)
     assert "" not in value.texts
+
+
+def test_an_item_of_a_list_is_wrong_at_its_own_place() -> None:
+    with OnLoopback(people(1)) as on:
+        asked = {"Тариф": ["Стандарт", "zzz"], "Метки": {"not": ["VIP", "yyy"]}}
+        wrong = Scene(on).office.bitrix.examine(audience(where=asked))
+        assert [one.path[2:] for one in wrong] == [("Тариф", 1), ("Метки", "not", 1)]
+
+
+OTHER = "Подготовка документов"
+"""A stage of the pipeline Общая; the deals stand in Договоры."""
+
+
+@pytest.mark.parametrize(
+    ("where", "skip_when", "path", "says", "is_doubt"),
+    [
+        ({"Воронка": "Договоры", "Стадия": OTHER}, None, ("where", "Стадия"), "nobody beside the other lines", False),
+        (
+            {"any": [{"Воронка": "Договоры", "Стадия": OTHER}]},
+            None,
+            ("where", "any", 0, "Стадия"),
+            "leaves nobody",
+            False,
+        ),
+        ({"Воронка": "Договоры"}, {"Стадия": OTHER}, ("skip_when", "Стадия"), "nobody of the audience stands", True),
+        (
+            {"Воронка": {"not": "Общая"}, "Стадия": [OTHER, "Действует"]},
+            None,
+            ("where", "Стадия", 0),
+            "they stand in",
+            True,
+        ),
+        ({"Воронка": "Договоры"}, {"Воронка": "Договоры"}, ("where", "Воронка"), "leaves nobody", False),
+    ],
+)
+def test_a_stage_of_another_pipeline_is_told_at_its_line(
+    where: Any, skip_when: Any, path: Any, says: str, is_doubt: bool
+) -> None:
+    with OnLoopback(people(1)) as on:
+        (wrong,) = Scene(on).office.bitrix.examine(audience(where=where, skip_when=skip_when))
+        assert (wrong.path, wrong.is_doubt) == (("audience", *path), is_doubt)
+        assert says in wrong.text
+
+
+@pytest.mark.parametrize(
+    ("where", "skip_when"),
+    [
+        ({"Стадия": [OTHER, "Действует"]}, None),
+        ({"any": [{"Воронка": "Договоры", "Стадия": "Действует"}, {"Воронка": "Общая", "Стадия": OTHER}]}, None),
+        ({"any": [{"Воронка": "Договоры", "Стадия": OTHER}, {"Город": "Омск"}]}, {"Стадия": "Продлён"}),
+        ({"none": [{"Стадия": OTHER, "Город": "Омск"}]}, None),
+        ({"Воронка": "Договоры"}, {"Стадия": {"not": "Действует"}}),
+    ],
+)
+def test_stages_and_pipelines_that_go_together_are_not_complained_of(where: Any, skip_when: Any) -> None:
+    with OnLoopback(people(1)) as on:
+        assert Scene(on).office.bitrix.examine(audience(where=where, skip_when=skip_when)) == []
+
+
+def test_a_name_that_is_far_from_all_others_is_no_slip() -> None:
+    with OnLoopback(people(1)) as on:
+        cities = field("enumeration", "Филиал", "UF_CRM_X1", own=True, items=["Омск", "Казань"])
+        on.portal.cards.fields[DEAL]["ufCrm_X1"] = cities
+        asked = {"Филиал": "Москва", "Регион": "Омск", "Городок": "filled"}
+        wrong = Scene(on).office.bitrix.examine(audience(where=asked))
+        assert [one.text.partition("; ")[2] for one in wrong] == [
+            "it has: Омск, Казань", "make it in Bitrix24 first", "did you mean 'Город'?",
+        ]  # fmt: skip
+
+
+def test_where_no_card_at_all_is_shown_it_is_known() -> None:
+    with OnLoopback(people(1)) as on:
+        bitrix = Office(on.webhook_url).bitrix
+        assert bitrix.sees_cards(audience())
+        on.portal.cards.unreadable = {DEAL}
+        assert not bitrix.sees_cards(audience()) and bitrix.sees_cards(audience(CardType.contact))

@@ -11,7 +11,8 @@ from hypothesis import strategies as some
 
 from dialer.audience import Audience, CardType, SmartProcess
 from dialer.campaign_outcomes import Line
-from dialer.condition import SkipWhen, read_where
+from dialer.condition import SkipWhen
+from dialer.condition_reading import read_where
 from dialer.crm.base import Outcome
 from dialer.errors import CrmError
 from tests.crm.scene import LAST, TODAY, Office, call, fields, item, note, notice, stage, task

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from dialer.audience import CardType
+from dialer.audience import Audience, CardType
 from dialer.campaign_outcomes import Line
+from dialer.condition_reading import read_where
 from dialer.crm.base import Entry, Outcome
 from dialer.sandbox.faults import Rule
 from dialer.sandbox.portal_cards import CONTACT, DEAL, FLAG, field
-from tests.crm.scene import CONTACTS, DEALS, TODAY, Office, fields, item, notice, outcomes, people, stage, task
+from tests.crm.scene import CONTACTS, DEALS, TODAY, Office, fields, item, note, notice, outcomes, people, stage, task
 from tests.portal_on_loopback import OnLoopback
 
 MAKERS = {"task": task, "notify": notice, "stage": stage, "field": fields, "item": item}
@@ -299,7 +300,17 @@ def test_without_the_right_to_write_it_waits_with_the_remedy() -> None:
     with OnLoopback(people(1)) as on:
         on.portal.cards.unwritable = {CONTACT, DEAL}
         for result in Office(on.webhook_url).write(stage(1), fields(1), item(1)):
-            assert result.outcome is Outcome.later and "lacks the right" in result.why
+            assert result.outcome is Outcome.later and "lacks the right" in result.why and result.to_mend
+
+
+def test_a_stage_that_the_cards_pipeline_lacks_waits_for_a_person_and_trouble_waits_for_itself() -> None:
+    with OnLoopback(people(1)) as on:
+        office = Office(on.webhook_url)
+        (result,) = office.write(stage(1, to="Нет такой"))
+        assert (result.outcome, result.to_mend) == (Outcome.later, True)
+        on.portal.faults.set(Rule("batch", "refuse:QUERY_LIMIT_EXCEEDED"))
+        (result,) = office.write(note(1))
+        assert (result.outcome, result.to_mend) == (Outcome.later, False)
 
 
 # Doubts
@@ -401,10 +412,40 @@ def test_what_the_portal_does_not_know_is_said_at_its_place(lines: Any, path: An
         assert where == ("outcomes", "renew", 0, *path) and why in text
 
 
+@pytest.mark.parametrize(
+    ("where", "stage", "why", "is_doubt"),
+    [
+        (
+            {"Воронка": "Договоры"},
+            "Подготовка документов",
+            "of the pipeline 'Общая', and the",
+            False,
+        ),
+        ({"Стадия": "Действует"}, "Подготовка документов", "cards stand in the pipeline 'Договоры'", False),
+        (None, "Подготовка документов", "of the pipeline 'Общая' only: a card in the pipeline 'Договоры' is not", True),
+        ({"Воронка": {"not": "Общая"}}, "Подготовка продления", None, False),
+        ({"Город": "Омск"}, "Нет такой", "there is no stage 'Нет такой' in any pipeline", False),
+    ],
+)
+def test_a_stage_is_looked_for_where_the_audiences_cards_stand(
+    where: Any, stage: str, why: str | None, is_doubt: bool
+) -> None:
+    with OnLoopback(people(1)) as on:
+        line = Line.model_validate({"stage": stage})
+        audience = replace(DEALS, where=None if where is None else read_where(where))
+        found = Office(on.webhook_url).bitrix.examine_outcomes(audience, {"renew": (line,)})
+        assert [one.is_doubt for one in found] == ([] if why is None else [is_doubt])
+        assert why is None or why in found[0].text
+
+
+def contracts() -> Audience:
+    return replace(DEALS, where=read_where({"Воронка": "Договоры"}))
+
+
 def test_what_can_be_written_is_not_complained_of() -> None:
     with OnLoopback(people(1)) as on:
         a_process(on)
-        assert said(on, stage="подготовка продления") == []
+        assert said(on, contracts(), stage="подготовка продления") == []
         assert said(on, field={"Город": "Казань", "Дата окончания договора": "in 3 days"}) == []
         assert said(on, CONTACTS, field={"Не звонить": "yes"}) == []
         assert said(on, item={"create": "Закупка", "for": "2"}) == []

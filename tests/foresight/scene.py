@@ -21,6 +21,7 @@ from dialer.foresight.playing import Play
 from dialer.intake import take_in_people
 from dialer.providers.base import Heard, News
 from dialer.putting_off import put_off_the_rest
+from dialer.schedule import Today
 from dialer.stages.plan import plan_due
 from dialer.stages.record import record
 from dialer.tables import attempts
@@ -48,13 +49,15 @@ def a_budget(*, lines: int = 10, calls_per_second: float = 1.0, only: tuple[str,
 def a_play(
     scene: Scene, people: Sequence[Contact], assumed: Assumed | None = None, *, now: datetime = NOON,
     budget: Budget | None = None, step: timedelta = timedelta(seconds=1), words: bool = True,
+    today: Today = Today.now,
 ) -> Play:  # fmt: skip
     running = {name: here for name, here in scene.running.items() if not here.stopped}
     copy = copy_known(scene.database, running, through=["twilio"], now=now)
     of = {name: people_of(here.campaign, people) for name, here in running.items()}
     return Play(
-        copy, now, running, [budget or a_budget()], of, assumed or Assumed(), with_words=words, step=step, least=step
-    )
+        copy, now, running, [budget or a_budget()], of, assumed or Assumed(), dict.fromkeys(running, today),
+        with_words=words, step=step, least=step,
+    )  # fmt: skip
 
 
 def as_the_service_rings(

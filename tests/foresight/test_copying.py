@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -14,6 +15,7 @@ from dialer.foresight.people import read_people
 from dialer.foresight.playing import Play
 from dialer.foresight.seen import Planned, opened, people_of_day
 from dialer.pausing import pause
+from dialer.schedule import Today
 from dialer.tables import attempts, campaigns, do_not_call, targets, trunks
 from tests.foresight.scene import END, a_budget, a_person, a_play
 from tests.rows import add_attempt, everything
@@ -192,6 +194,23 @@ def test_days_to_come_bring_whoever_becomes_due_then_by_one_reading(scene: Scene
     assert by_touch == {("+79161000001", 0), ("+79161000001", 11), ("+79161000002", 9), ("+79161000002", 25)} - {
         ("+79161000002", 25)
     }
+
+
+def test_whom_todays_reading_does_not_bring_is_rung_after_the_next_and_whoever_waits_is_rung(scene: Scene) -> None:
+    scene.campaign(read_at="16:00")
+    waits, new = a_person(1), a_person(2)
+    scene.target("+79161000001", card_id=1)
+
+    def begun(today: Today) -> dict[str, datetime]:
+        play = a_play(scene, [waits, new], today=today)
+        play.go_on(MIDNIGHT + 2 * DAY)
+        return {call.number[-1]: call.at for call in play.calls}
+
+    at = {today: begun(today) for today in Today}
+    assert {one["1"].date() for one in at.values()} == {NOON.date()}
+    assert at[Today.now]["2"] < NOON + HOUR
+    assert at[Today.later]["2"] == NOON + 4 * HOUR
+    assert at[Today.skipped]["2"] > MIDNIGHT
 
 
 def test_an_earlier_programs_database_is_read_as_it_is(database_url: str, tmp_path: Path) -> None:

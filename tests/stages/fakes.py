@@ -44,6 +44,9 @@ class Portal:
     def examine_outcomes(self, audience: Audience, outcomes: Outcomes) -> list[Wrong]:
         return []
 
+    def sees_cards(self, audience: Audience) -> bool:
+        return bool(self.people)
+
     def findings(self) -> Iterator[Finding]:
         yield from ()
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from dialer.campaign_files import read_campaigns
 from dialer.campaign_store import take_in
 from dialer.commands.status import look
-from dialer.schedule import LATE_AFTER, claim_reading, missed_readings
+from dialer.schedule import LATE_AFTER, Today, claim_reading, missed_readings, todays_reading
 from dialer.stages.read import read_campaign
 from dialer.tables import readings, versions
 from tests.stages.fakes import Portal
@@ -141,3 +141,45 @@ def test_a_reading_during_which_the_file_was_gone_is_made_again(scene: Scene) ->
     read_campaign(scene.database, Portal(), scene.running["renewal"], TODAY, node="me", now=NOON + 110 * SECOND)
     assert [row.state for row in scene.rows(sa.select(readings))] == ["reading"]
     assert claim(scene, NOON + 120 * SECOND)
+
+
+@pytest.mark.parametrize(
+    ("if_missed", "at", "today"),
+    [
+        ("skip", SEVEN - SECOND, Today.later),
+        ("skip", SEVEN + LATE_AFTER - SECOND, Today.now),
+        ("skip", SEVEN + LATE_AFTER + SECOND, Today.skipped),
+        ("run_late", SEVEN + LATE_AFTER + SECOND, Today.now),
+    ],
+)
+def test_what_is_foreseen_of_todays_reading_is_what_a_service_does_then(
+    scene: Scene, if_missed: str, at: datetime, today: Today
+) -> None:
+    old_campaign(scene, if_missed=if_missed)
+    campaign = scene.running["renewal"].campaign
+
+    def foreseen() -> Today:
+        return scene.database.read(lambda c: todays_reading(c, campaign, now=at))
+
+    assert foreseen() is today
+    if today is not Today.later:
+        assert claim(scene, at) is (today is Today.now)
+        assert foreseen() is today, "and after it"
+
+
+def test_what_somebody_has_read_by_hand_before_the_hour_is_not_read_again(scene: Scene) -> None:
+    old_campaign(scene)
+    campaign = scene.running["renewal"].campaign
+    assert claim(scene, SEVEN - HOUR, again=True)
+    scene.database.write(lambda c: c.execute(sa.update(readings).values(state="done")))
+    for at in (SEVEN - SECOND, SEVEN + SECOND):
+        assert scene.database.read(lambda c, at=at: todays_reading(c, campaign, now=at)) is Today.now  # type: ignore[misc]
+    assert not claim(scene, SEVEN + SECOND)
+
+
+def test_where_nothing_has_ever_run_only_the_hour_counts(scene: Scene) -> None:
+    scene.campaign(if_missed="skip")
+    campaign = scene.running["renewal"].campaign
+    assert todays_reading(None, campaign, now=SEVEN - SECOND) is Today.later
+    assert todays_reading(None, campaign, now=NOON) is Today.now
+    assert scene.database.read(lambda c: todays_reading(c, campaign, now=NOON)) is Today.now, "it is new"

@@ -11,7 +11,9 @@ import sqlalchemy as sa
 from dialer.call import AnsweredBy, Dialed, Hangup, Phase, Progress
 from dialer.campaign_store import Store
 from dialer.cancelling import cancel_targets, suppress
+from dialer.commands.figures import figures
 from dialer.crm.base import Entry, EntryKind, Outcome, Result
+from dialer.mending import still_owed
 from dialer.stages.write_back import Manners, look_for_doubtful, owe_entries, send_again, write_owed
 from dialer.tables import attempts, campaigns, entries, nodes, numbers, targets, versions
 from tests.stages.fakes import Portal
@@ -747,3 +749,29 @@ def test_a_record_that_stands_stays_true_of_what_turns_out_to_have_been_no_call(
     after = {row.kind: row.text for row in scene.entries()}
     assert before.keys() == after.keys() == {"call", "note"}
     assert ("1. True cancelled" in before["note"], "1. False cancelled" in after["note"]) == (True, True)
+
+
+def test_what_somebody_has_to_mend_first_is_told_with_its_reason_and_not_waited_for(
+    scene: Scene, portal: Portal
+) -> None:
+    def owed(now: datetime) -> int:
+        return scene.database.read(lambda c: still_owed(c, now=now))
+
+    def told() -> list[dict[str, object]]:
+        return figures(scene.database, None, since=NOON, until=NOON + DAY).to_mend
+
+    talked(scene)
+    settle(scene)
+    again = SENT + 5 * MINUTE
+    portal.says = lambda entry: (
+        Result(Outcome.later, why="no such stage", again_at=again, to_mend=True)
+        if entry.kind is EntryKind.note
+        else Result(Outcome.later, why="503")
+    )
+    send(scene, portal)
+    assert owed(SENT) == 1, "of what may go by itself"
+    assert told() == [{"campaign": "renewal", "kind": "note", "why": "no such stage", "how_many": 1}]
+    assert owed(again) == 2, "it is tried when it is due"
+    portal.says = None
+    send(scene, portal, now=again)
+    assert (states(scene), owed(again), told()) == (["written", "written"], 0, [])
