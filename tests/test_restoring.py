@@ -24,7 +24,6 @@ from dialer.pausing import paused, resume
 from dialer.restoring import begin_anew
 from dialer.stages.write_back import Manners, look_for_doubtful, owe_entries, write_owed
 from tests import forked
-from tests.faults.referee import ref_of
 from tests.faults.world import ROOT, World
 from tests.rows import everything
 from tests.stages.fakes import Portal
@@ -146,7 +145,7 @@ def test_a_backup_while_the_service_writes_is_restored_and_rings_nobody_before_i
         dialer(world.folder, new, "resume")
         assert not world.wait_until_settled(60), world.log()[-3000:]
         assert len(world.sandbox.telephone.calls) > rung
-        assert most_common(ref_of(call) for call in world.sandbox.telephone.calls.values()) == 1
+        assert most_common(call.ref for call in world.rung()) == 1
         assert most_common(one["ORIGIN_ID"] for one in world.sandbox.portal.activities.values()) == 1
 
 

@@ -84,6 +84,12 @@ class Operating:
         with self._lock:
             self._in_flight.subtract(calls)
 
+    def refused_until(self, method: str) -> datetime | None:
+        """None where the portal has not refused it of late."""
+        with self._lock:
+            refused = self._refused_until.get(method)
+        return refused if refused is not None and refused > self._clock() else None
+
     def free_at(self, method: str, calls: int = 1) -> datetime | None:
         """None where it may be called so often now."""
         now = self._clock()

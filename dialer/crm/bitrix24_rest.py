@@ -97,6 +97,10 @@ class Rest:
         """How many calls of it may leave now; None where that is at least `most`."""
         return 0 if self._operating.free_at(method) is not None else self._room.left(method, most)
 
+    def refused_until(self, method: str) -> datetime | None:
+        """When a method whose time was used up may be called again; None where it may now, if slowly."""
+        return self._operating.refused_until(method)
+
     def free_at(self, method: str) -> datetime | None:
         """When a method whose time is nearly used up may be called again; None where it may now."""
         return self._operating.free_at(method)

@@ -157,7 +157,8 @@ def _write_some(desk: Desk, some: Sequence[Entry], *, until: datetime, now: date
         except CrmError as error:
             results[one.id] = _not_sent(error, now)
             continue
-        free_at = rest.free_at(command[0])
+        # how many of a slowed method leave is decided when they are claimed
+        free_at = rest.refused_until(command[0])
         if free_at is None:
             commands[f"e{one.id}"] = command
         else:  # the others need not wait for it
