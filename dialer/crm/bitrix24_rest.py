@@ -198,7 +198,11 @@ class Rest:
         return None if until is None else (until - self._clock()).total_seconds()
 
     def _wait_for(self, method: str, calls: int, until: datetime | None) -> None:
-        while (moment := self._operating.free_at(method, calls)) is not None:
+        def free_at() -> datetime | None:
+            # of what must leave by a moment, no more was claimed than there is room for
+            return self._operating.free_at(method, calls) if until is None else self._operating.refused_until(method)
+
+        while (moment := free_at()) is not None:
             wait, left = moment - self._clock(), self._left(until)
             if wait > WAITED_FOR or (left is not None and wait.total_seconds() > left):
                 raise Later(f"Bitrix24: the time that {method} may run is used up", moment)
