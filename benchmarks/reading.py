@@ -36,7 +36,7 @@ import gc, json, sys, time
 from datetime import UTC, datetime
 from dialer.audience import Audience, CardType
 from dialer.crm.bitrix24 import Bitrix24
-from dialer.crm.bitrix24_access import Webhook
+from dialer.crm.bitrix24.access import Webhook
 from benchmarks.portal import WINDOW
 gc.collect(), gc.freeze()  # as the service does before its first tick
 audience = Audience(CardType.contact, "Дата окончания договора", do_not_call="Не звонить", time_zone="Город")

@@ -14,7 +14,7 @@ from dialer.budgets import Budget
 from dialer.campaign_store import Store
 from dialer.clock import Clock
 from dialer.crm.bitrix24 import Bitrix24
-from dialer.crm.bitrix24_access import Application, Webhook
+from dialer.crm.bitrix24.access import Application, Webhook
 from dialer.database import Database
 from dialer.errors import DialerError
 from dialer.lasting import billed_at_most as billed_at_most

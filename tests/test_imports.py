@@ -55,7 +55,7 @@ ONE_DOOR = {
     "cryptography": {"sealing"},
     "dotenv": {"settings"},
     "holidays": {"calling_window"},
-    "httpx": {"commands.doctor", "crm.bitrix24_wire", "providers.asterisk.rest"},
+    "httpx": {"commands.doctor", "crm.bitrix24.wire", "providers.asterisk.rest"},
     "jinja2": {"templates"},
     "phonenumbers": {"phone_number"},
     "prometheus_client": {"web.metrics"},

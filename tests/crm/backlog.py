@@ -11,7 +11,7 @@ from typing import Any
 
 from dialer.call import AnsweredBy, Hangup
 from dialer.crm.bitrix24 import Bitrix24
-from dialer.crm.bitrix24_access import Access, Webhook
+from dialer.crm.bitrix24.access import Access, Webhook
 from dialer.database import Database
 from dialer.sandbox.portal_cards import DEAL
 from dialer.stages.write_back import Manners, look_for_doubtful, owe_entries, write_owed

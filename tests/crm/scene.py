@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 from dialer.audience import Audience, CardType
 from dialer.crm.base import Contact, Entry, EntryKind, Outcome, Result
 from dialer.crm.bitrix24 import Bitrix24
-from dialer.crm.bitrix24_access import Access, Webhook
+from dialer.crm.bitrix24.access import Access, Webhook
 from dialer.sandbox.people import Person
 from dialer.sandbox.portal_cards import END
 from tests.portal_on_loopback import OnLoopback

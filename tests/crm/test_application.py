@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from dialer.crm.bitrix24_access import Application
-from dialer.crm.bitrix24_errors import Doubt, Later, Refused
+from dialer.crm.bitrix24.access import Application
+from dialer.crm.bitrix24.errors import Doubt, Later, Refused
 from dialer.database import Database
 from dialer.errors import CrmError, CrmRefused
 from dialer.sandbox.faults import Rule

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from dialer.audience import Audience, CardType
 from dialer.condition import why_outside, why_skipped
 from dialer.condition_reading import read_skip_when, read_where
-from dialer.crm.bitrix24_conditions import value_of
-from dialer.crm.bitrix24_fields import CardField
+from dialer.crm.bitrix24.conditions import value_of
+from dialer.crm.bitrix24.fields import CardField
 from dialer.errors import CrmRefused
 from dialer.sandbox.portal_cards import CITY, CONTACT, DEAL, field
 from tests.crm.scene import TODAY, Office, people

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dialer.crm.bitrix24_access import Application
+from dialer.crm.bitrix24.access import Application
 from dialer.database import Database
 from dialer.sandbox.faults import Rule
 from dialer.sandbox.portal_cards import CITY, CONTACT, DEAL

@@ -11,7 +11,7 @@ from dialer.audience import Audience, CardType, SmartProcess
 from dialer.condition import SkipWhen, why_outside
 from dialer.condition_reading import read_where
 from dialer.crm.base import Outcome
-from dialer.crm.bitrix24_types import entity_of
+from dialer.crm.bitrix24.types import entity_of
 from dialer.errors import CrmRefused
 from dialer.sandbox.portal_cards import COMPANY, CONTACT, CONTRACT, DEAL, END, FLAG, LEAD
 from tests.crm.scene import TODAY, Office, call, note, outcomes, people

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dialer.audience import Audience, CardType
-from dialer.crm.bitrix24_fields import CardField, day_of
+from dialer.crm.bitrix24.fields import CardField, day_of
 from dialer.errors import CrmRefused, CrmUnavailable
 from dialer.sandbox.faults import Rule
 from dialer.sandbox.portal_cards import CITY, CONTACT, DEAL, END, FLAG, Cards, RestError, field

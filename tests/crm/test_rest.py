@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from dialer.crm.bitrix24_access import Webhook
-from dialer.crm.bitrix24_errors import Doubt, Later, Refused
-from dialer.crm.bitrix24_pace import Bucket, Operating
-from dialer.crm.bitrix24_rest import Reference, Rest, query
+from dialer.crm.bitrix24.access import Webhook
+from dialer.crm.bitrix24.errors import Doubt, Later, Refused
+from dialer.crm.bitrix24.pace import Bucket, Operating
+from dialer.crm.bitrix24.rest import Reference, Rest, query
 from dialer.errors import CrmError
 from dialer.sandbox.faults import Rule
 from tests.crm.scene import Clock, Office, call, commands, note, people

@@ -10,8 +10,8 @@ from math import ceil
 
 import pytest
 
-from dialer.crm.bitrix24_listing import PAGE, REQUEST
-from dialer.crm.bitrix24_survey import RANGES_MOST, cut, survey
+from dialer.crm.bitrix24.listing import PAGE, REQUEST
+from dialer.crm.bitrix24.survey import RANGES_MOST, cut, survey
 
 RANDOM = random.Random(5)
 MANY = 100_000

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dialer.crm.bitrix24_pace import OPERATING_MOST, Operating
+from dialer.crm.bitrix24.pace import OPERATING_MOST, Operating
 from dialer.errors import CrmUnavailable
 from dialer.sandbox.faults import Rule
 from dialer.sandbox.portal_cards import CONTACT, Cards

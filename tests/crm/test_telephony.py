@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from dialer.audience import CardType
 from dialer.call import AnsweredBy, Disposition, Phase, Progress
 from dialer.crm.base import Entry, Outcome
-from dialer.crm.bitrix24_calls import STATUS_CODES
+from dialer.crm.bitrix24.calls import STATUS_CODES
 from dialer.database import Database
 from dialer.restoring import begin_anew
 from dialer.sandbox.faults import Rule

@@ -12,7 +12,7 @@ import pytest
 from dialer.audience import CardType
 from dialer.crm.base import Entry, EntryKind, Outcome
 from dialer.crm.bitrix24 import Bitrix24
-from dialer.crm.bitrix24_access import Webhook
+from dialer.crm.bitrix24.access import Webhook
 from dialer.sandbox.faults import Rule
 from dialer.sandbox.portal_cards import CONTACT, DEAL, field
 from tests.crm.scene import Clock, Office, call, fields, note, outcomes, people, written
