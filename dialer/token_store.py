@@ -66,24 +66,30 @@ class TokenStore:
         return self._database.write(work)
 
     def renewed(self, old: Tokens, new: Tokens) -> None:
-        self._change(old, {**self._row(new), "changed_at": self._clock()})
+        def values(row: Any) -> dict[str, Any]:
+            # it may have moved while they were renewed
+            endpoint = new.endpoint if row.endpoint == old.endpoint else row.endpoint
+            return {**self._row(new), "endpoint": endpoint, "changed_at": self._clock()}
+
+        self._change(old, values)
 
     def not_renewed(self, old: Tokens, why: str) -> None:
         if why:
             log.alarm(f"the application's tokens cannot be renewed: {why}")
-        self._change(old, {"renewing_by": None, "renewing_until": None, "trouble": why[:300]})
+        self._change(old, lambda row: {"renewing_by": None, "renewing_until": None, "trouble": why[:300]})
 
     def moved(self, old: Tokens, endpoint: str) -> None:
         log.warn(f"the portal has moved from {old.endpoint} to {endpoint}")
-        self._change(old, {"endpoint": endpoint})
+        self._change(old, lambda row: {"endpoint": endpoint})
 
-    def _change(self, old: Tokens, values: dict[str, Any]) -> None:
+    def _change(self, old: Tokens, values: Callable[[Any], dict[str, Any]]) -> None:
         """Nothing where an administrator, or another node, has given newer ones meanwhile."""
 
         def work(c: sa.Connection) -> None:
             row = c.execute(sa.select(access).with_for_update()).first()
-            if row is not None and self._opened(row) == old:
-                c.execute(sa.update(access).values(**values))
+            # the same pair, wherever the portal has moved
+            if row is not None and self._opened(row).refresh == old.refresh:
+                c.execute(sa.update(access).values(**values(row)))
 
         self._database.write(work)
 

@@ -110,6 +110,20 @@ def test_a_node_that_died_while_renewing_is_followed_by_another(database: Databa
     assert len(node.office.read()) == 3
 
 
+def test_a_portal_that_moves_while_its_tokens_are_renewed_keeps_the_new_ones(node: Node) -> None:
+    old = node.store.load()
+    assert old is not None and node.store.claim(old)
+    node.store.moved(old, "https://new.bitrix24.ru/rest")
+    node.store.renewed(old, Tokens(old.member_id, old.endpoint, "access", "refresh"))
+    assert node.store.load() == Tokens(old.member_id, "https://new.bitrix24.ru/rest", "access", "refresh")
+    kept = node.store.load()
+    assert kept is not None and node.store.claim(kept)
+    node.store.moved(kept, "https://newer.bitrix24.ru/rest")
+    node.store.not_renewed(kept, "")
+    again = node.store.load()
+    assert again is not None and node.store.claim(again)  # nobody is thought to be renewing them
+
+
 def test_a_renewal_whose_answer_was_lost_is_tried_again_and_then_says_what_to_do(node: Node, on: OnLoopback) -> None:
     on.portal.oauth.expire()
     on.portal.faults.set(Rule("oauth/refresh_token", "drop_after", times=1))

@@ -310,13 +310,15 @@ def test_a_refusal_for_time_inside_a_batch_waits_until_the_moment_the_portal_tol
         assert outcomes(office.write(call(1))) == [Outcome.later] and on.requests == []
 
 
-def test_entries_are_written_although_cards_may_not_be_listed_for_now() -> None:
+def test_while_cards_may_not_be_listed_calls_are_written_and_new_notes_wait() -> None:
+    """A comment on a card that is gone is accepted, and seen by nobody."""
     with OnLoopback(people(1)) as on:
         office = Office(on.webhook_url)
-        on.portal.limits.cost["crm.item.list"] = 500.0
-        assert outcomes(office.write(note(1))) == [Outcome.written]
-        assert outcomes(office.write(note(1))) == [Outcome.written]
-        assert [name for _, name in on.portal.commands].count("crm.item.list") == 1
+        on.portal.limits.use("crm.item.list", 500.0)
+        assert outcomes(office.write(note(1), call(1))) == [Outcome.doubtful, Outcome.written]
+        later, written = office.write(note(1), call(1))
+        assert outcomes([later, written]) == [Outcome.later, Outcome.written] and later.again_at is not None
+        assert len(on.portal.comments) == 1
 
 
 def test_above_eighty_percent_a_methods_calls_are_gathered_and_never_refused() -> None:

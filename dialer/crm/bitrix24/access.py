@@ -198,7 +198,7 @@ class Application:
             self._keeper.not_renewed(old, "")
             raise
         self._keeper.renewed(old, new)
-        return new
+        return self._keeper.load() or new
 
     def _exchange(self, grant: dict[str, str]) -> Tokens:
         answer = self._wire.get(f"{self._oauth_url}/oauth/token/", {**grant, **self._client})

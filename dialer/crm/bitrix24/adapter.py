@@ -13,7 +13,7 @@ from dialer.crm.bitrix24.access import Access
 from dialer.crm.bitrix24.call_findings import call_findings
 from dialer.crm.bitrix24.conditions import examine_conditions
 from dialer.crm.bitrix24.desk import Desk
-from dialer.crm.bitrix24.errors import Refused
+from dialer.crm.bitrix24.errors import WEBHOOK, Refused
 from dialer.crm.bitrix24.examining import examine_outcomes
 from dialer.crm.bitrix24.fields import Fields, fact_names
 from dialer.crm.bitrix24.looking import look_for
@@ -92,7 +92,7 @@ class Bitrix24:
         def need_phones() -> None:
             if audience.manager_phones and not self._users.tells_phones():
                 raise Refused(
-                    "connect: responsible needs the telephone numbers of employees, which the webhook may not read:"
+                    f"connect: responsible needs the telephone numbers of employees, which the {self.way} may not read:"
                     " tick user_basic in its settings. Until then everybody is put through to or_else"
                 )
 
@@ -173,7 +173,8 @@ class Bitrix24:
         try:
             own = self._users.own()
         except CrmError as error:
-            yield Finding("Bitrix24", False, str(error), "check DIALER_BITRIX24_WEBHOOK_URL")
+            ours = "check DIALER_BITRIX24_WEBHOOK_URL" if self.way == WEBHOOK else "see what is said of the application"
+            yield Finding("Bitrix24", False, str(error), ours)
             return
         yield Finding("Bitrix24", True, f"{self._rest.shown} answers as user {own}")
         yield from self._scopes()
@@ -188,10 +189,10 @@ class Bitrix24:
             yield Finding("Bitrix24 scopes", False, str(error), "try again later")
             return
         has = {str(scope) for scope in scopes} if isinstance(scopes, list) else set()
-        yield _scope("crm", "crm" in has, "tick CRM in the webhook's settings")
+        yield _scope("crm", "crm" in has, f"tick CRM in the {self.way}'s settings")
         users = bool(has & {"user", "user_brief", "user_basic"})
         yield _scope(
-            "user_brief", users, "tick Users in the webhook's settings; else calls of dismissed people go astray"
+            "user_brief", users, f"tick Users in the {self.way}'s settings; else calls of dismissed people go astray"
         )
 
     def _rights(self) -> Iterator[Finding]:
@@ -200,7 +201,7 @@ class Bitrix24:
                 self._rest.call("crm.item.list", {"entityTypeId": entity_of(card), "select": ["id"], "start": -1})
                 yield Finding(f"Bitrix24 {card}s", True, "may be read")
             except CrmError as error:
-                remedy = "give the webhook's user the right to read them"
+                remedy = f"give the {self.way}'s user the right to read them"
                 yield Finding(f"Bitrix24 {card}s", False, str(error), remedy)
 
     def _time(self) -> Finding:

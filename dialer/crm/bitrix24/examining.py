@@ -28,7 +28,7 @@ def examine_outcomes(desk: Desk, audience: Audience, card: CardType, outcomes: O
         return []
     told = desk.rest.call("scope")
     if not isinstance(told, list):
-        raise Doubt("Bitrix24 does not say what the webhook may do")
+        raise Doubt(f"Bitrix24 does not say what the {desk.rest.way} may do")
     scopes = {str(one) for one in told}
     wrong = []
     for outcome, lines in outcomes.items():
@@ -67,10 +67,10 @@ def _looks(desk: Desk, card: CardType, scopes: set[str], line: Line, now: dateti
     day = now.date().isoformat()
     task, notice, item = line.task, line.notify, line.item
     if task is not None:
-        yield ("task",), lambda: _need_scope(scopes, "task")
+        yield ("task",), lambda: _need_scope(desk, scopes, "task")
         yield ("task", "for"), lambda: _need_user(desk, task.whom, now)
     if notice is not None:
-        yield ("notify",), lambda: _need_scope(scopes, "im")
+        yield ("notify",), lambda: _need_scope(desk, scopes, "im")
         yield ("notify", "for"), lambda: _need_user(desk, notice.whom, now)
     for name, text in (line.field or {}).items():
         yield ("field", name), lambda name=name, text=text: value_of(desk.fields, card, name, text, day)  # type: ignore[misc]
@@ -95,9 +95,9 @@ def _looks_of_item(desk: Desk, item: Item, day: str, now: datetime) -> Iterator[
         yield ("item", "fields", name), lambda name=name, text=text: value_of(desk.fields, kind, name, text, day)  # type: ignore[misc]
 
 
-def _need_scope(scopes: set[str], name: str) -> None:
+def _need_scope(desk: Desk, scopes: set[str], name: str) -> None:
     if name not in scopes:
-        raise Refused(f"the webhook lacks the scope {name}: tick '{TICKED[name]}' ({name}) in its settings")
+        raise Refused(f"the {desk.rest.way} lacks the scope {name}: tick '{TICKED[name]}' ({name}) in its settings")
 
 
 def _need_user(desk: Desk, user: int | None, now: datetime) -> None:

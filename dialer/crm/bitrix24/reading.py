@@ -224,8 +224,8 @@ def _wanted(resolved: Resolved, items: Sequence[Row]) -> set[int]:
 def _say_missing(rest: Rest, resolved: Resolved, missing: int, asked: int) -> None:
     if are_many(missing, asked):
         rest.say(
-            f"{missing} of {asked} contacts of {_plural(resolved.card)} cannot be read: they are gone, or the webhook's"
-            f" user has lost the right to read them; nobody is rung for those cards"
+            f"{missing} of {asked} contacts of {_plural(resolved.card)} cannot be read: they are gone, or the"
+            f" {rest.way}'s user has lost the right to read them; nobody is rung for those cards"
         )
 
 

@@ -147,6 +147,10 @@ def _write_some(desk: Desk, some: Sequence[Entry], *, until: datetime, now: date
         results |= {one.id: _not_sent(error, now) for one in for_somebody}
     changes, settled = _changes(desk, some, until=until, now=now)
     results |= settled
+    unasked = rest.refused_until(LISTING)
+    if unasked is not None:
+        why = "whether its card is there cannot be asked for now"
+        results |= {one.id: Result(Outcome.later, why=why, again_at=unasked) for one in some if _is_new_note(one)}
     commands: dict[str, Command] = {}
     for one in some:
         if one.id in results:
@@ -167,7 +171,7 @@ def _write_some(desk: Desk, some: Sequence[Entry], *, until: datetime, now: date
     sent = [one for one in some if f"e{one.id}" in commands]
     if not sent:
         return results
-    if rest.free_at(LISTING) is None:
+    if unasked is None:
         commands |= ask_for_cards({(one.card_type, one.card_id) for one in sent})
     try:
         answer = rest.batch(commands, halt=False, until=until)
@@ -183,8 +187,15 @@ def _write_some(desk: Desk, some: Sequence[Entry], *, until: datetime, now: date
         is_gone = (one.card_type, one.card_id) in missing
         method = commands[f"e{one.id}"][0]
         done = _done(one, method, answer.results.get(f"e{one.id}"), changes.get(one.id), is_gone=is_gone)
+        if done is not None and _is_new_note(one) and f"{one.card_type.value}s" not in answer.results:
+            # on a card that is gone nobody would see it
+            done = Result(Outcome.doubtful, why="whether its card is there was not told", sent_at=answer.sent_at)
         results[one.id] = done or _failed(desk, one, method, answer, responsible.get(one.id), is_gone=is_gone, now=now)
     return results | _for_somebody_else(users, sent, results, responsible, now)
+
+
+def _is_new_note(entry: Entry) -> bool:
+    return entry.kind is EntryKind.note and entry.remote_id is None
 
 
 def _for_somebody_else(
