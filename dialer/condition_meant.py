@@ -176,7 +176,9 @@ def _talk(line: Line, *, skips: bool) -> str:
     except ValueError:
         is_length = False
     named = plainly(line.field)
-    if len(named) < 2 * len(TALKED_TO) and difflib.SequenceMatcher(None, named, TALKED_TO).ratio() >= ALIKE:
+    alike = len(named) < 2 * len(TALKED_TO) and difflib.SequenceMatcher(None, named, TALKED_TO).ratio() >= ALIKE
+    # a field may be called so, too
+    if alike and (is_length or named == plainly(TALKED_TO)):
         here = "write" if skips and len(line.path) == 1 else "it stands below skip_when:"
         return f"unknown key; did you mean '{TALKED_TO}'? {here} {TALKED_TO}: {said if is_length else '7 days'}"
     if not is_length or not skips:
