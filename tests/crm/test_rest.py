@@ -15,6 +15,7 @@ from dialer.crm.bitrix24.access import Webhook
 from dialer.crm.bitrix24.errors import Doubt, Later, Refused
 from dialer.crm.bitrix24.pace import Bucket, Operating
 from dialer.crm.bitrix24.rest import Reference, Rest, query
+from dialer.crm.bitrix24.wire import Wire, at_once
 from dialer.errors import CrmError
 from dialer.sandbox.faults import Rule
 from tests.crm.scene import Clock, Office, call, commands, note, people
@@ -247,3 +248,21 @@ def test_a_used_up_method_is_not_asked_again_before_its_time_and_others_are() ->
             one.call("crm.item.list")
         assert len(peer.requests) == 1
         assert one.call("profile") == 1
+
+
+def test_a_request_whose_head_left_in_time_and_whose_body_did_not_is_executed_by_nobody() -> None:
+    begun = datetime.now(UTC)
+    times = iter([begun, begun])  # before the head: asked and noted
+    with OnLoopback(people(1)) as on:
+        wire = Wire(
+            clock=lambda: next(times, begun + timedelta(seconds=10)),
+            monotonic=time.monotonic,
+            answer_within=5.0,
+            named="X",
+        )
+        comment = {"fields": {"ENTITY_ID": 1, "ENTITY_TYPE": "contact", "COMMENT": "Анна"}}
+        url = f"{on.webhook_url}crm.timeline.comment.add.json"
+        with pytest.raises(Later, match="not on its way in time"):
+            wire.post(url, comment, until=begun + timedelta(seconds=1), take=at_once)
+        wire.close()
+        assert on.requests == [] and on.portal.comments == {}

@@ -71,11 +71,12 @@ class Wire:
         left: list[datetime] = []
 
         def gate(event: str, _: Any) -> None:
-            """Called when there is a connection and nothing has been written to it yet."""
-            if event.endswith(".send_request_headers.started"):
+            """Called when there is a connection and nothing has been written to it yet, and again before the body:
+            without it nobody executes what the head has begun."""
+            if event.endswith((".send_request_headers.started", ".send_request_body.started")):
                 if until is not None and self._clock() > until:
                     raise Later("Bitrix24: the request was not on its way in time")
-                left.append(self._clock())
+                left[:] = [self._clock()]
 
         try:
             with self._http.stream(method, url, extensions={"trace": gate}, **what) as answer:
