@@ -30,7 +30,7 @@ ALONE, BESIDE_ANOTHER = "sqlite", "postgresql"
 def test_a_node_that_was_frozen_beyond_its_lease_does_no_harm_when_it_wakes(
     tmp_path: Path, database_url: str, points: str
 ) -> None:
-    with World(tmp_path / "world", database_url, people=30, nodes=2, rate=6.0) as world:
+    with World(tmp_path / "world", database_url, people=60, nodes=2, rate=6.0) as world:
         some_entries_are_in_doubt = Rule("batch/crm.activity.add", "drop_after", chance=0.2)
         world.sandbox.portal.faults.set(some_entries_are_in_doubt)
         world.add_wave()
