@@ -55,11 +55,11 @@ class Operating:
     def learn(self, method: str, spent: Any) -> None:
         """`spent` is the `time` block of an answer; any of its fields may be missing."""
         block = spent if isinstance(spent, dict) else {}
-        used, reset, now = _number(block.get("operating")), _moment(block.get("operating_reset_at")), self._clock()
+        used, reset, now = number_of(block.get("operating")), moment_of(block.get("operating_reset_at")), self._clock()
         with self._lock:
             before = self._told.get(method)
             used = used or 0.0
-            took = max(_number(block.get("duration")) or 0.0, CALL_AT_LEAST)
+            took = max(number_of(block.get("duration")) or 0.0, CALL_AT_LEAST)
             if before is not None:
                 reset = reset or before.reset
                 # answers of requests that ran at once come in any order
@@ -122,16 +122,16 @@ class _Told:
     at: datetime
 
 
-def _number(value: Any) -> float | None:
+def number_of(value: Any) -> float | None:
     try:
         return None if value is None or isinstance(value, bool) else float(value)
     except (TypeError, ValueError):
         return None
 
 
-def _moment(value: Any) -> datetime | None:
+def moment_of(value: Any) -> datetime | None:
     """Unix seconds, or ISO."""
-    number = _number(value)
+    number = number_of(value)
     try:
         found = datetime.fromtimestamp(number, UTC) if number is not None else datetime.fromisoformat(str(value))
     except (ValueError, OverflowError, OSError):

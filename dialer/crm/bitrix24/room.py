@@ -8,8 +8,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
+
+from dialer.crm.bitrix24.pace import moment_of, number_of
 
 RUN_TIME, SLOW_FROM = 480.0, 0.8
 WINDOW, A_MINUTE = timedelta(minutes=10), timedelta(minutes=1)
@@ -28,14 +30,15 @@ class Room:
     def learn(self, method: str, spent: Any) -> None:
         """`spent` is the `time` block of an answer; any of its fields may be missing."""
         block = spent if isinstance(spent, dict) else {}
-        used, lasted, reset = (_number(block.get(name)) for name in ("operating", "duration", "operating_reset_at"))
+        used, lasted = number_of(block.get("operating")), number_of(block.get("duration"))
+        reset = moment_of(block.get("operating_reset_at"))
         if lasted is None:
             return
         now = self._clock()
         with self._lock:
             before = self._told.get(method)
             took = lasted if before is None else (3 * before.took + lasted) / 4
-            self._told[method] = _Told(used or 0.0, took, _moment(reset) or now + A_MINUTE, now)
+            self._told[method] = _Told(used or 0.0, took, reset or now + A_MINUTE, now)
 
     def took(self, method: str) -> float | None:
         """Seconds that one call of it took of late; None before the first answer."""
@@ -74,17 +77,3 @@ class _Told:
     took: float
     reset: datetime
     at: datetime
-
-
-def _number(value: Any) -> float | None:
-    try:
-        return None if value is None or isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
-        return None
-
-
-def _moment(seconds: float | None) -> datetime | None:
-    try:
-        return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
