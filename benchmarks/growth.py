@@ -100,9 +100,9 @@ def _steps(database: Any, size: int) -> Iterator[tuple[str, Callable[[], object]
     from dialer.gauges import gauges
     from dialer.intake import take_in_people
     from dialer.providers.base import Heard, News
+    from dialer.stages.owe import owe_entries
     from dialer.stages.plan import plan_due
     from dialer.stages.record import Timing, record
-    from dialer.stages.write_back import owe_entries
 
     store = Store(database)
     running = {"renewal": store.running()["renewal"]}

@@ -156,7 +156,7 @@ def _work(url: str, webhook: str, outcomes: int, within: float) -> tuple[float, 
 
 def _owe(database: Any, store: Any) -> None:
     """Beside the writing, as the service does."""
-    from dialer.stages.write_back import owe_entries
+    from dialer.stages.owe import owe_entries
 
     while owe_entries(database, store, key="bench", now=datetime.now(UTC)):
         pass

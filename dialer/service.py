@@ -35,10 +35,11 @@ from dialer.putting_off import put_off_the_rest
 from dialer.schedule import claim_reading, reading_due
 from dialer.scheduler import Ticks
 from dialer.stages.dial import PLACED, Desk
+from dialer.stages.owe import owe_entries
 from dialer.stages.plan import plan_due
 from dialer.stages.read import read_again, read_campaign
 from dialer.stages.record import Timing, record
-from dialer.stages.write_back import Manners, look_for_doubtful, owe_entries, write_owed
+from dialer.stages.write_back import Manners, look_for_doubtful, write_owed
 from dialer.tables import attempts, targets
 from dialer.trunk_at_work import TrunkAtWork
 from dialer.watched import Watched

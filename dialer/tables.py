@@ -153,7 +153,7 @@ class Attempt(SQLModel, table=True):
     """One dial. `phase` to `detail` are `call.Progress`, merged; `disposition` is None until the call has ended.
 
     `counts`: is this one of the target's dials? `send_before`: no request may leave after it.
-    `ask_at`, `plan_at`, `owes_at`: when chase, plan and write_back owe this attempt a look.
+    `ask_at`, `plan_at`, `owes_at`: when chase, plan and owe are to look at this attempt.
     `cancel`: unanswered, any; None when nothing is to be ended at the provider.
 
     `cost`, in millionths: what it may cost at most while it is live, then what it has cost by our count, and with

@@ -22,7 +22,8 @@ from dialer.leases import join
 from dialer.migrate import installation_key, migrate
 from dialer.pausing import paused, resume
 from dialer.restoring import begin_anew
-from dialer.stages.write_back import Manners, look_for_doubtful, owe_entries, write_owed
+from dialer.stages.owe import owe_entries
+from dialer.stages.write_back import Manners, look_for_doubtful, write_owed
 from tests import forked
 from tests.faults.world import ROOT, World
 from tests.rows import everything

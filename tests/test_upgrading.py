@@ -22,7 +22,8 @@ import dialer
 from dialer.call import Hangup
 from dialer.database import Database
 from dialer.migrate import installation_key, migrate
-from dialer.stages.write_back import Manners, owe_entries, write_owed
+from dialer.stages.owe import owe_entries
+from dialer.stages.write_back import Manners, write_owed
 from dialer.tables import access, decisions, do_not_call, entries, erased, installation, news, nodes, readings, targets
 from tests.rows import add_attempt, add_target, add_trunk, campaign_row, everything
 from tests.stages.fakes import Portal

@@ -20,8 +20,9 @@ from dialer.crm.base import Contact
 from dialer.database import Database
 from dialer.migrate import migrate
 from dialer.providers.base import Heard, News, TakenBack
+from dialer.stages.owe import owe_entries
 from dialer.stages.read import read_again, read_campaign
-from dialer.stages.write_back import Manners, look_for_doubtful, owe_entries, write_owed
+from dialer.stages.write_back import Manners, look_for_doubtful, write_owed
 from dialer.tables import attempts, entries, targets
 from tests.stages.fakes import Portal
 from tests.stages.scene import HOUR, NOON, SECOND, Scene

@@ -24,7 +24,7 @@ from dialer.intake import take_in_people
 from dialer.person import Person, read_person
 from dialer.script import Say, Script, to_json
 from dialer.settings import read_settings
-from dialer.stages.write_back import owe_entries
+from dialer.stages.owe import owe_entries
 from dialer.tables import attempts, decisions, do_not_call, entries, news, numbers, targets
 from tests.rows import CONTRACT_END
 from tests.stages.scene import DAY, MINUTE, NOON, Scene

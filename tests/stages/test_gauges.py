@@ -19,8 +19,9 @@ from dialer.database import Database
 from dialer.gauges import gauges
 from dialer.pausing import pause, resume
 from dialer.schedule import claim_reading
+from dialer.stages.owe import owe_entries
 from dialer.stages.read import read_campaign
-from dialer.stages.write_back import owe_entries, write_owed
+from dialer.stages.write_back import write_owed
 from dialer.tables import campaigns
 from tests.stages.fakes import Portal
 from tests.stages.scene import DAY, HOUR, MINUTE, NOON, SECOND, Scene

@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from dialer.call import AnsweredBy, Hangup, Phase, Progress, Transfer
 from dialer.cancelling import cancel_targets
 from dialer.crm.base import Outcome, Result
-from dialer.stages.write_back import PINGS_MOST, Manners, look_for_doubtful, owe_entries, write_owed
+from dialer.stages.owe import owe_entries
+from dialer.stages.write_back import PINGS_MOST, Manners, look_for_doubtful, write_owed
 from dialer.tables import attempts, entries, targets
 from tests.stages.fakes import Portal
 from tests.stages.scene import HOUR, MINUTE, NOON, SECOND, TEMPLATE, TIMING, Scene

@@ -11,7 +11,8 @@ from dialer.call import Hangup
 from dialer.commands.status import look, retry, status
 from dialer.crm.base import Outcome, Result
 from dialer.settings import Settings, read_settings
-from dialer.stages.write_back import owe_entries, write_owed
+from dialer.stages.owe import owe_entries
+from dialer.stages.write_back import write_owed
 from dialer.tables import entries
 from tests.stages.fakes import Portal
 from tests.stages.scene import DAY, HOUR, NOON, Scene

@@ -14,7 +14,8 @@ from dialer.cancelling import cancel_targets, suppress
 from dialer.commands.figures import figures
 from dialer.crm.base import Entry, EntryKind, Outcome, Result
 from dialer.mending import still_owed
-from dialer.stages.write_back import Manners, look_for_doubtful, owe_entries, send_again, write_owed
+from dialer.stages.owe import owe_entries
+from dialer.stages.write_back import Manners, look_for_doubtful, send_again, write_owed
 from dialer.tables import attempts, campaigns, entries, nodes, numbers, targets, versions
 from tests.stages.fakes import Portal
 from tests.stages.scene import DAY, HOUR, MINUTE, NOON, SECOND, TEMPLATE, TIMING, Scene
