@@ -30,7 +30,7 @@ MEMORY = {
     "given_rows", "group_writer", "history", "leases", "limits", "log", "mending", "migrate", "migrations", "missing",
     "pausing", "person", "putting_off", "restoring", "schedule", "slack", "speaking_ahead", "tables", "token_store",
 }  # fmt: skip
-INTAKE = {"intake"}
+INTAKE = {"flagged", "intake", "judging"}
 FORESIGHT = {"foresight"}
 WAYS_IN = {"app", "cli", "commands", "ending", "scheduler", "service", "settings", "trunk_at_work", "watched", "web"}
 
@@ -39,7 +39,7 @@ MAY = {
     "nouns": {"nouns"},
     "shapes": {"nouns"},
     "memory": {"nouns", "memory"},
-    "intake": {"nouns", "shapes", "memory"},
+    "intake": {"nouns", "shapes", "memory", "intake"},
     "stages": {"nouns", "shapes", "memory", "intake"},
     "foresight": {"nouns", "shapes", "memory", "intake", "stages", "foresight"},
     "twilio": {"nouns", "shapes", "twilio"},
