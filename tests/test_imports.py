@@ -32,7 +32,10 @@ MEMORY = {
 }  # fmt: skip
 INTAKE = {"flagged", "intake", "judging"}
 FORESIGHT = {"foresight"}
-WAYS_IN = {"app", "cli", "commands", "ending", "scheduler", "service", "settings", "trunk_at_work", "watched", "web"}
+WAYS_IN = {
+    "app", "cli", "commands", "dot_env", "ending", "scheduler", "service", "setting_values", "settings",
+    "trunk_at_work", "watched", "web",
+}  # fmt: skip
 
 # A group may import itself where it stands among its own.
 MAY = {
@@ -53,7 +56,7 @@ ONE_DOOR = {
     "apscheduler": {"scheduler"},
     "babel": {"templates"},
     "cryptography": {"sealing"},
-    "dotenv": {"settings"},
+    "dotenv": {"dot_env"},
     "holidays": {"calling_window"},
     "httpx": {"commands.doctor", "crm.bitrix24.wire", "providers.asterisk.rest"},
     "jinja2": {"templates"},
