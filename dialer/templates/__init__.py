@@ -12,20 +12,14 @@ from typing import Any, ClassVar
 from jinja2 import BytecodeCache, DictLoader, Template, TemplateSyntaxError, UndefinedError, nodes
 from jinja2.bccache import Bucket
 
-from dialer.templates.bounded import (
-    INTERNAL,
-    Bounded,
-    Reference,
-    Refused,
-    measured,
-    near,
-    no_block,
-    references,
-    steps,
-)
+from dialer.templates.bounded import Bounded, near, no_block
+from dialer.templates.counting import COUNTING
+from dialer.templates.filters import measured
 from dialer.templates.language import grouped, language_filters, spoken_date
 from dialer.templates.pieces import Role, first_behind, first_in, place_of
+from dialer.templates.purse import steps
 from dialer.templates.raised import said_of
+from dialer.templates.refused import Reference, Refused, references
 from dialer.templates.syntax import said_plainly
 from dialer.templates.unknown import Unknown, unknown_filters, unknown_imports, unknown_names, unknown_tests
 
@@ -198,7 +192,7 @@ def referenced(texts: Mapping[str, str], name: str) -> tuple[list[str], list[Wor
 def unknown_to(texts: Mapping[str, str], names: Iterable[str], language: str) -> Iterator[WordsError]:
     """Filters and tests that nobody knows, on every branch. The templates can be read."""
     here = Bounded()
-    filters = {*here.filters, *language_filters(language)} - INTERNAL
+    filters = {*here.filters, *language_filters(language)} - COUNTING.keys()
     for name in names:
         parsed = _parse(texts, name)
         with _in_words(name, texts[name]):
