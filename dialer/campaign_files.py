@@ -17,7 +17,8 @@ from dialer.campaign_mistakes import Checked, check_values
 from dialer.campaign_values import RESPONSIBLE
 from dialer.errors import CampaignError, Mistake
 from dialer.phone_number import NO_NUMBER, read_all, why_not, why_not_shown
-from dialer.proofreading import Proof, Remark, proofread
+from dialer.proof import Proof, Remark
+from dialer.proofreading import proofread
 from dialer.quoting import quoted
 from dialer.templates import TEMPLATE_MOST, Words, WordsError, referenced, words_of
 from dialer.text_file import read_text

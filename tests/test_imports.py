@@ -19,8 +19,8 @@ NOUNS = {
     "campaign_limits", "campaign_meaning", "campaign_mistakes", "campaign_outcomes", "campaign_schema",
     "campaign_script", "campaign_shape", "campaign_touches", "campaign_values", "campaign_window",
     "condition", "condition_meant", "condition_reading", "condition_schema", "cost", "day_parts", "deadline", "errors",
-    "finding", "hearing", "lasting",
-    "made_up", "outcomes", "permission", "phone_number", "proofreading", "quoting",
+    "finding", "hearing", "lasting", "listener",
+    "made_up", "odd_words", "outcomes", "permission", "phone_number", "proof", "proofreading", "quoting",
     "script", "sealing", "secrecy", "spelling", "templates", "text_file", "tokens", "wording", "words", "yaml_mistakes",
     "yaml_places", "yaml_schema",
 }  # fmt: skip
