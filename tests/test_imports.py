@@ -14,15 +14,14 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "dialer"
 
 NOUNS = {
-    "audience", "breaker", "call", "caller_ids", "calling_window", "campaign", "campaign_attempts",
-    "campaign_audience", "campaign_countries", "campaign_doubts", "campaign_files", "campaign_languages",
-    "campaign_limits", "campaign_meaning", "campaign_mistakes", "campaign_outcomes", "campaign_schema",
-    "campaign_script", "campaign_shape", "campaign_touches", "campaign_values", "campaign_window",
+    "audience", "breaker", "call", "caller_ids", "calling_window", "campaign", "campaign_attempts", "campaign_audience",
+    "campaign_blanks", "campaign_complaints", "campaign_countries", "campaign_doubts", "campaign_files",
+    "campaign_languages", "campaign_limits", "campaign_meaning", "campaign_mistakes", "campaign_outcomes",
+    "campaign_schema", "campaign_script", "campaign_shape", "campaign_touches", "campaign_values", "campaign_window",
     "condition", "condition_meant", "condition_reading", "condition_schema", "cost", "day_parts", "deadline", "errors",
-    "finding", "hearing", "lasting", "listener",
-    "made_up", "odd_words", "outcomes", "permission", "phone_number", "proof", "proofreading", "quoting",
-    "script", "sealing", "secrecy", "spelling", "templates", "text_file", "tokens", "wording", "words", "yaml_mistakes",
-    "yaml_places", "yaml_schema",
+    "finding", "hearing", "lasting", "listener", "made_up", "odd_words", "outcomes", "permission", "phone_number",
+    "proof", "proofreading", "quoting", "script", "sealing", "secrecy", "spelling", "templates", "text_file", "tokens",
+    "value_at", "wording", "words", "yaml_mistakes", "yaml_places", "yaml_schema",
 }  # fmt: skip
 SHAPES = {"crm.base", "providers.base"}
 MEMORY = {
