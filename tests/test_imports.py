@@ -19,15 +19,15 @@ NOUNS = {
     "campaign_languages", "campaign_limits", "campaign_meaning", "campaign_mistakes", "campaign_outcomes",
     "campaign_schema", "campaign_script", "campaign_shape", "campaign_touches", "campaign_values", "campaign_window",
     "condition", "condition_meant", "condition_reading", "condition_schema", "cost", "day_parts", "deadline", "errors",
-    "finding", "hearing", "lasting", "listener", "made_up", "odd_words", "outcomes", "permission", "phone_number",
-    "proof", "proofreading", "quoting", "script", "sealing", "secrecy", "spelling", "templates", "text_file", "tokens",
-    "value_at", "wording", "words", "yaml_mistakes", "yaml_places", "yaml_schema",
+    "finding", "hearing", "lasting", "listener", "made_up", "next_try", "odd_words", "outcomes", "permission",
+    "phone_number", "proof", "proofreading", "quoting", "script", "sealing", "secrecy", "spelling", "templates",
+    "text_file", "tokens", "value_at", "wording", "words", "yaml_mistakes", "yaml_places", "yaml_schema",
 }  # fmt: skip
 SHAPES = {"crm.base", "providers.base"}
 MEMORY = {
-    "budgets", "campaign_store", "cancelling", "claiming", "clock", "database", "erasing", "gauges",
-    "given_rows", "group_writer", "history", "leases", "limits", "log", "mending", "migrate", "migrations", "missing",
-    "pausing", "person", "putting_off", "restoring", "schedule", "slack", "speaking_ahead", "tables", "token_store",
+    "budgets", "campaign_store", "cancelling", "claiming", "clock", "database", "erasing", "gauges", "given_rows",
+    "group_writer", "history", "leases", "limits", "log", "mending", "migrate", "migrations", "missing", "pausing",
+    "person", "putting_off", "restoring", "schedule", "settling", "slack", "speaking_ahead", "tables", "token_store",
 }  # fmt: skip
 INTAKE = {"flagged", "intake", "judging"}
 FORESIGHT = {"foresight"}
