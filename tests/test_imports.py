@@ -26,14 +26,15 @@ NOUNS = {
 SHAPES = {"crm.base", "providers.base"}
 MEMORY = {
     "budgets", "campaign_store", "cancelling", "claiming", "clock", "database", "erasing", "gauges", "given_rows",
-    "group_writer", "history", "leases", "limits", "log", "mending", "migrate", "migrations", "missing", "pausing",
-    "person", "putting_off", "restoring", "schedule", "settling", "slack", "speaking_ahead", "tables", "token_store",
+    "group_writer", "history", "leases", "left_today", "limits", "log", "mending", "migrate", "migrations", "missing",
+    "pausing", "person", "putting_off", "restoring", "schedule", "settling", "slack", "speaking_ahead", "tables",
+    "token_store",
 }  # fmt: skip
 INTAKE = {"flagged", "intake", "judging"}
 FORESIGHT = {"foresight"}
 WAYS_IN = {
-    "app", "cli", "commands", "dot_env", "ending", "scheduler", "service", "setting_values", "settings",
-    "trunk_at_work", "watched", "web",
+    "app", "cli", "commands", "crm_at_work", "dot_env", "ending", "parts", "scheduler", "service", "setting_values",
+    "settings", "trunk_at_work", "watched", "web",
 }  # fmt: skip
 
 # A group may import itself where it stands among its own.
