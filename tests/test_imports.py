@@ -27,8 +27,8 @@ SHAPES = {"crm.base", "providers.base"}
 MEMORY = {
     "budgets", "campaign_store", "cancelling", "claiming", "clock", "database", "erasing", "gauges", "given_rows",
     "group_writer", "history", "leases", "left_today", "limits", "log", "mending", "migrate", "migrations", "missing",
-    "pausing", "person", "putting_off", "restoring", "schedule", "settling", "slack", "speaking_ahead", "tables",
-    "token_store",
+    "pausing", "person", "pinning", "putting_off", "resting", "restoring", "schedule", "settling", "slack",
+    "speaking_ahead", "tables", "token_store",
 }  # fmt: skip
 INTAKE = {"flagged", "intake", "judging"}
 FORESIGHT = {"foresight"}
