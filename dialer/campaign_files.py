@@ -230,15 +230,13 @@ def _proof(checked: Checked, texts: Mapping[str, str]) -> Proof:
 
 
 def _said(one: tuple[tuple[str | int, ...], str], read: Read, file: str) -> Mistake:
-    path, text = one
-    return Mistake(file, *read.place_for(path, text), f"{'.'.join(map(str, path))}: {text}")
+    return read.mistake(file, *one)
 
 
 def _remark(one: Remark, read: Read, file: str, folder: str) -> Mistake:
     if one.template is not None and one.line:
         return Mistake(str(Path(folder, one.template)), one.line, one.column, one.text)
-    path = _naming(one, read)
-    return Mistake(file, *read.place_for(path, one.text), f"{'.'.join(map(str, path))}: {one.text}")
+    return read.mistake(file, _naming(one, read), one.text)
 
 
 def _unread(one: Remark, unread: Collection[str]) -> Remark:
@@ -300,8 +298,4 @@ def _numbers(checked: Checked, read: Read, file: str) -> list[Mistake]:
             if other is not None and other != RESPONSIBLE:
                 phones = read_all(other, region=campaign.region)
                 found.append((("script", "keys", key, name), why_not(phones[0]) if phones else NO_NUMBER))
-    return [
-        Mistake(file, *read.place_for(path, why), f"{'.'.join(map(str, path))}: {why}")
-        for path, why in found
-        if why is not None
-    ]
+    return [read.mistake(file, path, why) for path, why in found if why is not None]

@@ -92,7 +92,7 @@ def _note_blanks(checked: Checked, values: dict[str, Any], rest: dict[str, Any],
             whole = (*path[:-1], before)
             cut = value_at(values, whole)
             why = f"'{cut}' ends at the comma; write {cut}.{path[-1]} with a point"
-            checked.mistakes.append(_mistake(read, file, whole, why))
+            checked.mistakes.append(read.mistake(file, whole, why))
             for one in (whole, path):
                 checked.spoil(one)
                 take_out(rest, one)
@@ -100,7 +100,7 @@ def _note_blanks(checked: Checked, values: dict[str, Any], rest: dict[str, Any],
         checked.spoil(path)
         take_out(rest, path)
         why = hint_for_a_blank(path, required=len(path) == 1 and path[0] in _REQUIRED)
-        checked.mistakes.append(_mistake(read, file, path, why))
+        checked.mistakes.append(read.mistake(file, path, why))
         if is_glued(path):
             checked.spoil((*path[:-1], str(path[-1]).partition(":")[0]))
 
@@ -115,7 +115,7 @@ def _note(one: Any, checked: Checked, values: dict[str, Any], rest: dict[str, An
     for path, text in said:
         if path not in known:
             text += _odd_blank(value_at(values, path), text)
-            checked.mistakes.append(_mistake(read, file, path, text))
+            checked.mistakes.append(read.mistake(file, path, text))
         meant = _meant_key(text)
         if meant is not None:
             checked.meant.add((*path[:-1], meant))
@@ -193,10 +193,3 @@ _REQUIRED: dict[str, Any] = {
     "call_days_before": "30", "time_zone": "Europe/Moscow", "window": {"mon-sun": "10:00-19:00"},
     "caller_id": "+74950000000", "template": "x.j2", "script": "none",
 }  # fmt: skip
-
-
-def _mistake(read: Read, file: str, path: Path, text: str) -> Mistake:
-    where = ".".join(str(part) for part in path)[:200]
-    # a text over several lines would make several of the message
-    where, text = (re.sub(r"[\x00-\x1f\x7f]+", " ", one) for one in (where, text))
-    return Mistake(file, *read.place_for(path, text), f"{where}: {text}" if where else text)
