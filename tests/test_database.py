@@ -13,8 +13,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlmodel import SQLModel
 
-from dialer.database import Database, FairLock, sole_service
+from dialer.database import Database, sole_service
 from dialer.errors import DatabaseRefused
+from dialer.fair_lock import FairLock
 from dialer.migrate import installation_key, migrate
 from dialer.tables import trunks
 from tests.together import together

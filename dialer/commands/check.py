@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 
 from dialer.calling_window import Zones, open_on
 from dialer.campaign import Campaign
-from dialer.campaign_files import CampaignFile, Found, Loaded, Texts, check_file, read_campaigns
+from dialer.campaign_check import Found, Texts, check_file
+from dialer.campaign_files import CampaignFile, Loaded, read_campaigns
 from dialer.commands.apart import Apart, TooMuch
 from dialer.commands.check_portal import facts_on_the_portal, on_the_portal
 from dialer.commands.check_trunk import lacking, mute, speaking_another_language, too_dear
