@@ -127,7 +127,7 @@ class Dialer:
     def _place(self, claim: Claim) -> None:
         try:
             became = self._ask_provider(claim)
-            self._tell(claim, became)
+            self._tell(became)
             if isinstance(became, TakenBack):
                 # its connection is closed, or older than the provider likes, and a new one may take longer than a slot
                 self._desk.provider.warm()
@@ -168,7 +168,7 @@ class Dialer:
             return heard
         now, seconds = self._clock.now(), placed.queued.total_seconds()
         self._may_be_queued(claim, until=now + placed.queued)
-        self._tell(claim, heard)
+        self._tell(heard)
         self._rest(
             placed.queued, f"the provider holds calls back for {seconds:.0f} s: our pace is above its own", now=now
         )
@@ -217,7 +217,7 @@ class Dialer:
             log.warn(f"trunk={self._desk.budget.trunk} rings nobody for {rest.total_seconds():.0f} s: {why}")
             rest_trunk(self._database, self._desk.budget.trunk, until=now + rest, reason=why)
 
-    def _tell(self, claim: Claim, what: Heard | TakenBack | None) -> None:
+    def _tell(self, what: Heard | TakenBack | None) -> None:
         if what is not None:
             self._writer.put(what).result()
 

@@ -262,9 +262,7 @@ def test_of_a_double_placement_to_a_forbidden_number_both_are_ended(
     assert sorted(exchange.cancelled) == [("CA1", True), ("CA2", True)]
 
 
-def test_a_stronger_wish_that_comes_while_a_weaker_is_carried_out_is_not_forgotten(
-    scene: Scene, chaser: Chaser, exchange: Exchange
-) -> None:
+def test_a_stronger_wish_that_comes_while_a_weaker_is_carried_out_is_not_forgotten(scene: Scene) -> None:
     call = placed(scene)
     scene.set(attempts, call, cancel="unanswered")
 
@@ -305,9 +303,7 @@ def test_a_hung_up_call_that_still_rings_is_hung_up_again(scene: Scene, chaser: 
     assert exchange.cancelled == [("CA1", True)] * 2
 
 
-def test_the_end_of_a_call_that_had_ended_is_not_asked_for_for_ever(
-    scene: Scene, chaser: Chaser, exchange: Exchange
-) -> None:
+def test_the_end_of_a_call_that_had_ended_is_not_asked_for_for_ever(scene: Scene, chaser: Chaser) -> None:
     call = perhaps_placed(scene)
     chaser.ask(ASKED)
     scene.hear(call, RINGING, now=ASKED + SECOND)

@@ -81,7 +81,7 @@ def test_the_calls_of_a_dead_node_are_asked_about_at_once_and_told_as_orphans(
     assert (asked.attempt, asked.orphaned, asked.answered) == (call, True, False)
 
 
-def test_the_calls_of_a_living_node_are_left_alone(scene: Scene, chaser: Chaser, exchange: Exchange) -> None:
+def test_the_calls_of_a_living_node_are_left_alone(scene: Scene, chaser: Chaser) -> None:
     living(scene)
     placed(scene)
     ask_about_the_dead(chaser._chase, node="another", now=NOON + SECOND)

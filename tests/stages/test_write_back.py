@@ -703,7 +703,7 @@ def test_the_index_that_forbids_a_second_note_or_record_stands(scene: Scene) -> 
     assert scene.attempt(call).phase == "ended"
 
 
-def test_a_call_record_without_a_subject_of_its_own_has_one(scene: Scene, portal: Portal) -> None:
+def test_a_call_record_without_a_subject_of_its_own_has_one(scene: Scene) -> None:
     scene.words("plain.en.j2", TEMPLATE.replace("call_subject %}{{ attempt.disposition }}", "call_subject %}"))
     scene.campaign(now=NOON + SECOND)
     talked(scene)
