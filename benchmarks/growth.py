@@ -96,7 +96,7 @@ def _steps(database: Any, size: int) -> Iterator[tuple[str, Callable[[], object]
     from dialer.call import Hangup, Phase, Progress
     from dialer.campaign_store import Store
     from dialer.claiming import anything_due, claim_due
-    from dialer.commands.status import look
+    from dialer.commands.overview import look
     from dialer.gauges import gauges
     from dialer.intake import take_in_people
     from dialer.providers.base import Heard, News

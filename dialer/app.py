@@ -19,6 +19,7 @@ from dialer.database import Database
 from dialer.errors import DialerError
 from dialer.lasting import billed_at_most as billed_at_most
 from dialer.migrate import installation_key, migrate
+from dialer.parts import Parts, a_node
 from dialer.providers.asterisk import Address, Asterisk, Line, Sounds, by_command
 from dialer.providers.twilio import Twilio
 from dialer.providers.twilio.voices import unknown_voice as unknown_voice
@@ -27,7 +28,6 @@ from dialer.providers.twilio.voices import wrong_voice as wrong_voice
 from dialer.providers.twilio.webhooks import Webhooks
 from dialer.script import Script, from_json
 from dialer.sealing import seal, unseal
-from dialer.service import Parts, a_node
 from dialer.settings import Settings, need
 from dialer.stages.dial import Desk
 from dialer.stages.record import Timing

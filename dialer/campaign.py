@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import time, timedelta
+from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -143,7 +144,7 @@ class Campaign(Part):
     fallback_user: Annotated[Number, Field(ge=1)] | None = None
     """Number of the Bitrix24 employee who gets the entries of dismissed ones. Default the webhook's own."""
 
-    @property
+    @cached_property
     def audience(self) -> Audience:
         part = self.audience_part
         ours = part.card in [one.value for one in CardType] or part.card.startswith("dynamic_")
@@ -155,6 +156,12 @@ class Campaign(Part):
             part.where, part.skip_when, manager_phones=managers,
             language=None if spoken is None else spoken.field, languages=tuple(self.tongues),
         )  # fmt: skip
+
+    def __copy__(self) -> Self:
+        """Without what was worked out from values that the copy may change."""
+        copied = super().__copy__()
+        copied.__dict__.pop("audience", None)
+        return copied
 
     @property
     def rings_in(self) -> frozenset[str]:

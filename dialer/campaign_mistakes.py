@@ -15,10 +15,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from dialer.campaign import Campaign
-from dialer.campaign_shape import homes, known_keys
+from dialer.campaign_blanks import blanks, cut_at_a_comma, hint_for_a_blank, is_glued
+from dialer.campaign_complaints import said_plainly
 from dialer.campaign_values import STORED, Several
 from dialer.errors import Mistake
-from dialer.spelling import alike, holds_cyrillic, nearest
+from dialer.value_at import take_out, value_at
 from dialer.yaml_places import Path, Read
 
 ROUNDS_MOST = 20
@@ -64,26 +65,10 @@ def check_values(values: dict[str, Any], read: Read, file: str, *, stored: bool 
     rest = copy.deepcopy(values)
     for path in read.unknown:
         checked.spoil(path)
-        _take_out(rest, path)
+        take_out(rest, path)
     # whatever is compared with it proves nothing; its own mistakes are some all the same
     checked.wrong |= read.doubtful
-    for path in _empty(values, ()):
-        if path in read.unknown or checked.touches(path):
-            continue
-        before = _cut_at_a_comma(values, path)
-        if before is not None:
-            whole = (*path[:-1], before)
-            why = f"'{_value(values, whole)}' ends at the comma; write {_value(values, whole)}.{path[-1]} with a point"
-            checked.mistakes.append(_mistake(read, file, whole, why))
-            for one in (whole, path):
-                checked.spoil(one)
-                _take_out(rest, one)
-            continue
-        checked.spoil(path)
-        _take_out(rest, path)
-        checked.mistakes.append(_mistake(read, file, path, _hint_for_empty(path)))
-        if _glued(path):
-            checked.spoil((*path[:-1], str(path[-1]).partition(":")[0]))
+    _note_blanks(checked, values, rest, read, file)
     for _ in range(ROUNDS_MOST):
         try:
             checked.campaign = Campaign.model_validate(
@@ -98,6 +83,28 @@ def check_values(values: dict[str, Any], read: Read, file: str, *, stored: bool 
     return checked
 
 
+def _note_blanks(checked: Checked, values: dict[str, Any], rest: dict[str, Any], read: Read, file: str) -> None:
+    for path in blanks(values, ()):
+        if path in read.unknown or checked.touches(path):
+            continue
+        before = cut_at_a_comma(values, path)
+        if before is not None:
+            whole = (*path[:-1], before)
+            cut = value_at(values, whole)
+            why = f"'{cut}' ends at the comma; write {cut}.{path[-1]} with a point"
+            checked.mistakes.append(read.mistake(file, whole, why))
+            for one in (whole, path):
+                checked.spoil(one)
+                take_out(rest, one)
+            continue
+        checked.spoil(path)
+        take_out(rest, path)
+        why = hint_for_a_blank(path, required=len(path) == 1 and path[0] in _REQUIRED)
+        checked.mistakes.append(read.mistake(file, path, why))
+        if is_glued(path):
+            checked.spoil((*path[:-1], str(path[-1]).partition(":")[0]))
+
+
 def _note(one: Any, checked: Checked, values: dict[str, Any], rest: dict[str, Any], read: Read, file: str) -> bool:
     """Returns whether there was anything to take out."""
     changed = False
@@ -107,14 +114,14 @@ def _note(one: Any, checked: Checked, values: dict[str, Any], rest: dict[str, An
     known |= {path for path, text in said if path in checked.meant and "is missing" in text}
     for path, text in said:
         if path not in known:
-            text += _odd_blank(_value(values, path), text)
-            checked.mistakes.append(_mistake(read, file, path, text))
+            text += _odd_blank(value_at(values, path), text)
+            checked.mistakes.append(read.mistake(file, path, text))
         meant = _meant_key(text)
         if meant is not None:
             checked.meant.add((*path[:-1], meant))
-        missing = one["type"] == "missing" or (path not in checked.wrong and _value(rest, path) is None)
+        missing = one["type"] == "missing" or (path not in checked.wrong and value_at(rest, path) is None)
         checked.spoil(path)
-        changed |= _take_out(rest, path[:-1] if missing else path) or (missing and len(path) == 1)
+        changed |= take_out(rest, path[:-1] if missing else path) or (missing and len(path) == 1)
     return changed
 
 
@@ -140,7 +147,7 @@ def _said(one: Any, values: dict[str, Any], *, hint: bool) -> Iterator[tuple[Pat
         for below, text in error.found:
             yield (*path, *below), text
     else:
-        yield path, _plain(one, path, _value(values, path), hint=hint)
+        yield path, said_plainly(one, path, value_at(values, path), hint=hint)
 
 
 _LEANS = (
@@ -168,113 +175,12 @@ def _written(path: Path, values: Any, *, missing: bool) -> Path:
     """Without what the checker adds to say which kind of value it has tried."""
     found: list[str | int] = []
     for place, part in enumerate(path):
-        below = _value(values, (part,))
+        below = value_at(values, (part,))
         if below is None and not (missing and place == len(path) - 1):
             continue
         values = below
         found.append(part)
     return tuple(found)
-
-
-def _plain(one: Any, path: Path, value: Any, *, hint: bool) -> str:
-    kind, more = one["type"], one.get("ctx", {})
-    if kind == "extra_forbidden":
-        return _unknown_key(path) if hint else "unknown key"
-    if kind in ("literal_error", "enum"):
-        choices = re.findall(r"'([^']*)'", more["expected"])
-        if not isinstance(value, str):
-            return f"must be one of: {', '.join(choices)}"
-        near = nearest(value, choices, meant=_MEANT) if hint else None
-        return f"'{value[:40]}' is none of: {', '.join(choices)}" + (f"; did you mean '{near}'?" if near else "")
-    if kind == "value_error":
-        return str(more["error"])
-    if kind == "string_type" and isinstance(value, list | dict):
-        return "must be one word or text, not a list or a map"
-    if kind.startswith("model_"):
-        if isinstance(value, str) and isinstance(path[-1], str):
-            # among keys that people name themselves
-            known = known_keys(path)
-            near = nearest(path[-1], known, meant=_KEYS_MEANT) if hint else None
-            if near is not None and path[-1] not in known:
-                return f"unknown key; did you mean '{near}'?"
-        below = known_keys((*path, ""))
-        others = "; write none for a message without keys" if path == ("script",) else ""
-        return "must hold keys and values" + (f"; its keys are {', '.join(below)}" if below else "") + others
-    if kind in _PLAIN:
-        return _PLAIN[kind].format(**more)
-    return f"cannot be read ({kind})"
-
-
-def _unknown_key(path: Path) -> str:
-    name, known = str(path[-1]), known_keys(path)
-    if name[:1] == "\u00a0":
-        return "unknown key; it begins with a blank that YAML does not know (U+00A0); write ordinary blanks"
-    near = nearest(name, known, meant=_KEYS_MEANT)
-    below = nearest(name, homes())
-    if below is not None and near is not None and alike(name, below) > alike(name, near) and name not in homes():
-        return f"unknown key; did you mean '{below}', which belongs below '{homes()[below][0]}'?"
-    if near is not None:
-        why = "; it holds Cyrillic letters that look like Latin ones" if holds_cyrillic(name) else ""
-        return f"unknown key; did you mean '{near}'?{why}"
-    if len(path) > 1 and name in known_keys((name,)):
-        return "unknown key here; it belongs to the left, below nothing: take its indent away"
-    elsewhere = [home for home in homes().get(name, ()) if home != ".".join(map(str, path[:-1]))]
-    if elsewhere:
-        return f"unknown key here; it belongs below '{elsewhere[0]}': indent it there"
-    return f"unknown key; known: {', '.join(known)}"
-
-
-_KEYS_MEANT = {
-    "кампания": "campaign", "название": "campaign", "name": "campaign", "id": "campaign", "цель": "purpose",
-    "язык": "language", "lang": "language", "ответственный": "owner", "аудитория": "audience",
-    "дни": "call_days_before",
-    "days": "call_days_before", "days_before": "call_days_before", "touches": "call_days_before",
-    "часовой пояс": "time_zone", "timezone": "time_zone", "tz": "time_zone", "регион": "region", "страны": "countries",
-    "окно": "window", "hours": "window", "schedule": "window", "начало": "starts", "start": "starts",
-    "конец": "ends", "end": "ends", "номер": "caller_id", "from": "caller_id", "callerid": "caller_id",
-    "голос": "voice", "шаблон": "template", "сценарий": "script", "menu": "script", "меню": "script",
-    "попытки": "attempts", "retries": "attempts", "max": "at_most", "retry": "wait", "лимиты": "limits",
-    "паузы": "wait", "поле": "field", "entity": "card", "type": "card", "action": "answer", "transfer": "connect",
-    "text": "say",
-    "amd": "machine_detection", "holiday": "holidays", "праздники": "holidays", "provider": "trunk",
-}  # fmt: skip
-"""Words of other languages and programs."""
-
-_MEANT = {
-    "сервис": "service", "сервисная": "service", "реклама": "advertising", "marketing": "advertising",
-    "взыскание": "collections", "debt": "collections", "русский": "ru", "russian": "ru", "ru ru": "ru", "rus": "ru",
-    "английский": "en", "english": "en", "en us": "en", "en gb": "en", "eng": "en", "испанский": "es", "spanish": "es",
-    "español": "es", "es es": "es", "контакт": "contact", "contacts": "contact", "сделка": "deal", "deals": "deal",
-    "лид": "lead", "компания": "company", "положить трубку": "hang_up", "hangup": "hang_up", "message": "leave_message",
-    "да": "yes", "нет": "no",
-}  # fmt: skip
-
-_PLAIN = {
-    "missing": "is missing; write it",
-    "dict_type": "must hold keys and values",
-    "tuple_type": "must be a list; begin each of its lines with a dash",
-    "string_type": "must be one word or text, not a list or a map",
-    "string_too_long": "is longer than {max_length} characters",
-    "string_too_short": "is empty; give it a value, or remove the line",
-    "greater_than_equal": "must be at least {ge}",
-    "greater_than": "must be more than {gt}",
-    "less_than_equal": "must be at most {le}",
-    "less_than": "must be less than {lt}",
-    "list_type": "must be a list, for example [a, b]",
-    "set_type": "must be a list, for example [a, b]",
-    "frozen_set_type": "must be a list, for example [a, b]",
-    "too_short": "is empty or too short: {min_length} at least",
-    "too_long": "is too long: {max_length} at most",
-    "bool_type": "must be yes or no",
-    "bool_parsing": "must be yes or no",
-    "int_type": "must be a whole number",
-    "int_parsing": "must be a whole number",
-    "float_type": "must be a number, for example 0.5",
-    "float_parsing": "must be a number, for example 0.5",
-    "date_type": "must be a date, for example 2026-12-31",
-    "time_type": "must be a time of day, for example 09:30",
-    "time_delta_type": "must be a length of time, for example 20 minutes",
-}
 
 
 def _stand_ins(checked: Checked, rest: dict[str, Any]) -> dict[str, Any]:
@@ -287,71 +193,3 @@ _REQUIRED: dict[str, Any] = {
     "call_days_before": "30", "time_zone": "Europe/Moscow", "window": {"mon-sun": "10:00-19:00"},
     "caller_id": "+74950000000", "template": "x.j2", "script": "none",
 }  # fmt: skip
-
-
-def _empty(value: Any, path: Path) -> Iterator[Path]:
-    if value in ("", "~", "null"):
-        yield path
-    elif isinstance(value, dict):
-        for key, below in value.items():
-            yield from _empty(below, (*path, key))
-    elif isinstance(value, list):
-        for place, below in enumerate(value):
-            yield from _empty(below, (*path, place))
-
-
-def _hint_for_empty(path: Path) -> str:
-    if path[0] == "window" and len(path) == 2 and re.match(r"\s*[0-9]", str(path[1])):
-        # in braces a comma begins the next key
-        return 'is no day; put hours with a comma into quotes: {mon-fri: "10:00-13:00, 14:00-19:00"}'
-    if _glued(path):
-        key, _, value = str(path[-1]).partition(":")
-        return f"a blank is missing after the colon; write  {key}: {value[:80]}"
-    required = len(path) == 1 and path[0] in _REQUIRED
-    return "is empty; give it a value" + ("" if required else ", or remove the line")
-
-
-def _cut_at_a_comma(values: Any, path: Path) -> str | None:
-    """In braces  a_minute: 0,2  is a key with the value 0, and the key 2 without one. Returns the key."""
-    around = _value(values, path[:-1])
-    if not isinstance(around, dict) or path[:1] == ("window",) or not re.fullmatch("[0-9]{1,6}", str(path[-1])):
-        return None
-    keys = list(around)
-    before = keys[keys.index(path[-1]) - 1] if keys.index(path[-1]) else None
-    said = around.get(before)
-    return before if isinstance(said, str) and re.fullmatch("[0-9]{1,9}", said) else None
-
-
-def _glued(path: Path) -> bool:
-    """In braces  answer:renew  is a key without a value."""
-    key, colon, value = str(path[-1]).partition(":")
-    return bool(colon and value) and key in known_keys(path)
-
-
-def _take_out(values: Any, path: Path) -> bool:
-    """The value at the path, or the one around it where that is a list or a text. Returns whether it was there."""
-    for end in range(len(path), 0, -1):
-        around = _value(values, path[: end - 1])
-        if isinstance(around, dict):
-            return around.pop(path[end - 1], None) is not None
-        if around is None:
-            return False
-    return False
-
-
-def _value(values: Any, path: Path) -> Any:
-    for part in path:
-        if isinstance(values, dict):
-            values = values.get(part)
-        elif isinstance(values, list) and isinstance(part, int) and part < len(values):
-            values = values[part]
-        else:
-            return None
-    return values
-
-
-def _mistake(read: Read, file: str, path: Path, text: str) -> Mistake:
-    where = ".".join(str(part) for part in path)[:200]
-    # a text over several lines would make several of the message
-    where, text = (re.sub(r"[\x00-\x1f\x7f]+", " ", one) for one in (where, text))
-    return Mistake(file, *read.place_for(path, text), f"{where}: {text}" if where else text)

@@ -86,7 +86,7 @@ def not_in_force(c: sa.Connection, loaded: Loaded) -> dict[str, str]:
         if held is not None and held.hash != file.hash:
             known = _version_of(c, file) is not None
             if known and not _changed_by_a_person(file, held.since, None):
-                found[name] = _old(file, held.since)
+                found[name] = _old(held.since)
             else:
                 found[name] = (
                     f"is not in force yet: {name} runs by the version of {held.since:%Y-%m-%d %H:%M:%S} UTC; a running"
@@ -156,7 +156,7 @@ def _look_at(c: sa.Connection, file: CampaignFile, before: Look | None, *, now: 
     known = _version_of(c, file)
     if held is not None and known is not None and not _changed_by_a_person(file, held.since, before):
         if before is None or before.version_id != held.id:
-            log.warn(f"campaign={file.name} {file.path} {_old(file, held.since)}")
+            log.warn(f"campaign={file.name} {file.path} {_old(held.since)}")
         return Look(file.hash, file.changed_at, held.id)
     id = _new_version(c, file, now=now) if known is None else known
     if id == known:
@@ -184,7 +184,7 @@ def _changed_by_a_person(file: CampaignFile, since: datetime, before: Look | Non
     return file.changed_at > since
 
 
-def _old(file: CampaignFile, since: datetime) -> str:
+def _old(since: datetime) -> str:
     return (
         f"is ignored: it is older than the version in force, of {since:%Y-%m-%d %H:%M:%S} UTC; to put this file in"
         " force save it again, else bring the newer one here"

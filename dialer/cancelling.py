@@ -74,6 +74,18 @@ def end_queued(c: sa.Connection, which: sa.ColumnElement[bool], *, reason: str, 
     c.execute(sa.update(attempts).where(of_these).values(cancel="unanswered", reason=reason[:300], ask_at=soon))
 
 
+def end_planned(c: sa.Connection, which: sa.ColumnElement[bool], *, reason: str, now: datetime) -> None:
+    """Of these attempts those that nobody has claimed: `plan` looks at their targets next."""
+    c.execute(
+        sa.update(attempts)
+        .where(which, attempts.c.phase == "planned")
+        .values(
+            phase="ended", hangup="cancelled", disposition="cancelled", ended_at=now, plan_at=now, counts=False,
+            reason=reason,
+        )
+    )  # fmt: skip
+
+
 def _stop_attempts(c: sa.Connection, which: sa.ColumnElement[bool], *, live: str, reason: str, now: datetime) -> None:
     stopped = list(
         c.execute(
@@ -86,19 +98,7 @@ def _stop_attempts(c: sa.Connection, which: sa.ColumnElement[bool], *, live: str
     if not stopped:
         return
     of_these = attempts.c.id.in_(stopped)
-    c.execute(
-        sa.update(attempts)
-        .where(of_these, attempts.c.phase == "planned")
-        .values(
-            phase="ended",
-            hangup="cancelled",
-            disposition="cancelled",
-            ended_at=now,
-            plan_at=now,
-            reason=reason,
-            counts=False,
-        )
-    )
+    end_planned(c, of_these, reason=reason, now=now)
     stronger = sa.case((attempts.c.cancel == "any", "any"), else_=live)
     c.execute(sa.update(attempts).where(of_these, attempts.c.phase.in_(LIVE)).values(cancel=stronger, reason=reason))
 

@@ -13,21 +13,18 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dialer import log
 from dialer.budgets import LEAD, Budget, Share, live_by_campaign, shares, slots_ahead
-from dialer.caller_ids import choose
 from dialer.campaign import Campaign
 from dialer.campaign_store import Running
-from dialer.cancelling import LIVE
+from dialer.cancelling import LIVE, end_planned
 from dialer.database import Database
-from dialer.history import look_back, shown_before
+from dialer.history import look_back
 from dialer.limits import reserve
 from dialer.permission import ask_permission
-from dialer.script import Script, from_json, to_json
+from dialer.pinning import numbers_shown, pin_words
+from dialer.script import Script
 from dialer.slack import SLACK
 from dialer.tables import attempts, campaigns, numbers, targets, trunks
-from dialer.templates import WordsError
-from dialer.wording import write_script
 
 LOOKED_AT = 2_000
 
@@ -182,7 +179,7 @@ def _permitted(
         elif verdict.at is not None:
             put_off(c, row.id, verdict.at, verdict.reasons)
         else:
-            end_planned(c, row.id, verdict.reasons, now=now)
+            end_planned(c, attempts.c.id == row.id, reason="; ".join(verdict.reasons)[:300], now=now)
     return allowed
 
 
@@ -216,10 +213,10 @@ def _take(
 ) -> list[Claim]:
     claims, costs = [], dict[int, int]()
     send_before = now + budget.send_within
-    shown = _shown(c, [row for row, _ in taken], running)
+    shown = numbers_shown(c, [row for row, _ in taken], running)
     for row, slot in taken:
         here = running[row.campaign]
-        script = _pinned(c, row, here, now=now)
+        script = pin_words(c, row, here, now=now)
         if script is None:
             continue
         share, cost = open_to[row.campaign], reserve(here.campaign, script, budget.billed_at_most)
@@ -277,76 +274,5 @@ def _hold(claim: Claim, campaign: Campaign, cost: int) -> dict[str, Any]:
     return {**row, "reserved": cost, "price": money.a_minute, "money": money.currency}
 
 
-def _shown(c: sa.Connection, rows: Sequence[Any], running: Mapping[str, Running]) -> dict[int, str]:
-    """By attempt: the number that the person sees, which is the one they have seen before."""
-    may = {row.id: running[row.campaign].campaign.may_show(row.number) for row in rows}
-    asked = [row for row in rows if len(may[row.id]) > 1]
-    by_number: Mapping[str, Sequence[str]] = {}
-    by_target: Mapping[int, Sequence[str]] = {}
-    if asked:
-        by_number, by_target = shown_before(c, {row.target_id for row in asked}, {row.number for row in asked})
-    return {
-        row.id: choose(may[row.id], row.number, (*by_number.get(row.number, ()), *by_target.get(row.target_id, ())))
-        for row in rows
-    }
-
-
-def _pinned(c: sa.Connection, row: Any, here: Running, *, now: datetime) -> Script | None:
-    """The words are fixed at a target's first dial."""
-    if row.script is not None:
-        return from_json(row.script)
-    try:
-        script = write_script(here.campaign, here.words, contact=row.contact, contract_end=row.contract_end, now=now)
-    except WordsError as error:
-        log.alarm(f"target={row.target_id} is not rung: {error}")
-        c.execute(
-            sa.update(targets)
-            .where(targets.c.id == row.target_id)
-            .values(state="left_out", reason=f"template: {error}"[:300], plan_at=None)
-        )
-        end_planned(c, row.id, (f"template: {error}",), now=now)
-        return None
-    c.execute(
-        sa.update(targets)
-        .where(targets.c.id == row.target_id)
-        .values(script=to_json(script), version_id=here.version_id)
-    )
-    return script
-
-
-def pause_trunk(database: Database, trunk: str, *, until: datetime, reason: str) -> None:
-    """Never shortens a longer pause."""
-    shorter = sa.or_(trunks.c.paused_until.is_(None), trunks.c.paused_until < until)
-    database.write(
-        lambda c: c.execute(
-            sa.update(trunks).where(trunks.c.name == trunk, shorter).values(paused_until=until, reason=reason[:300])
-        )
-    )
-
-
-def pause_campaign(database: Database, attempt: int, *, until: datetime) -> None:
-    """That of the attempt; the others go on."""
-    mine = sa.select(attempts.c.campaign).where(attempts.c.id == attempt).scalar_subquery()
-    database.write(
-        lambda c: c.execute(
-            sa.update(campaigns)
-            .where(campaigns.c.name == mine, campaigns.c.next_slot_at < until)
-            .values(next_slot_at=until)
-        )
-    )
-
-
 def put_off(c: sa.Connection, attempt: int, at: datetime, reasons: Sequence[str]) -> None:
     c.execute(sa.update(attempts).where(attempts.c.id == attempt).values(due_at=at, reason="; ".join(reasons)[:300]))
-
-
-def end_planned(c: sa.Connection, attempt: int, reasons: Sequence[str], *, now: datetime) -> None:
-    """Never: `plan` looks at the target next."""
-    c.execute(
-        sa.update(attempts)
-        .where(attempts.c.id == attempt, attempts.c.phase == "planned")
-        .values(
-            phase="ended", hangup="cancelled", disposition="cancelled", ended_at=now, plan_at=now, counts=False,
-            reason="; ".join(reasons)[:300],
-        )
-    )  # fmt: skip

@@ -294,9 +294,9 @@ def retry(campaign: OneCampaign = None) -> None:
     Entries that the portal refused, or could not take for a day: looked for first, so that none stands twice. A service
     must run to write them.
     """
-    from dialer.commands import status
+    from dialer.commands import retry
 
-    status.retry(_settings(), campaign)
+    retry.retry(_settings(), campaign)
 
 
 @app.command()
@@ -309,9 +309,9 @@ def suppress(
 
     At once and in every campaign: what is planned is cancelled, what is live is ended.
     """
-    from dialer.commands import status
+    from dialer.commands import suppress
 
-    status.suppress(_settings(), number, reason=reason, region=region)
+    suppress.suppress(_settings(), number, reason=reason, region=region)
 
 
 @app.command()
@@ -363,9 +363,9 @@ def migrate(
     With --restored the installation gets a new name, so that no reference is used twice; what was owed is looked for
     before it is written; and nobody is rung until `resume`. Refused while a service runs.
     """
-    from dialer.commands import status
+    from dialer.commands import migrate
 
-    status.migrate(_settings(), restored=restored)
+    migrate.migrate(_settings(), restored=restored)
 
 
 @app.command()

@@ -7,9 +7,7 @@ trunk → target → attempt → entry, rows of one kind by id.
 from __future__ import annotations
 
 import fcntl
-import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -24,6 +22,7 @@ from sqlalchemy.pool import QueuePool, StaticPool
 from sqlalchemy.sql.functions import FunctionElement
 
 from dialer.errors import DatabaseRefused
+from dialer.fair_lock import FairLock
 
 T = TypeVar("T")
 
@@ -218,32 +217,6 @@ class ThrowAway(Database):
     def _read_once(self, work: Callable[[sa.Connection], T]) -> T:
         with self._fair:
             return super()._read_once(work)
-
-
-class FairLock:
-    """First come, first served; `threading.Lock` starves."""
-
-    def __init__(self) -> None:
-        self._guard = threading.Lock()
-        self._held = False
-        self._queue: deque[threading.Lock] = deque()
-
-    def __enter__(self) -> None:
-        with self._guard:
-            if not self._held:
-                self._held = True
-                return
-            turn = threading.Lock()
-            turn.acquire()
-            self._queue.append(turn)
-        turn.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        with self._guard:
-            if self._queue:
-                self._queue.popleft().release()
-            else:
-                self._held = False
 
 
 @contextmanager

@@ -8,41 +8,27 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import groupby
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from dialer.audience import CardType
 from dialer.campaign import Campaign
-from dialer.cancelling import cancel_targets, suppress
-from dialer.condition import why_outside, why_skipped
+from dialer.cancelling import cancel_targets
 from dialer.crm.base import Contact
 from dialer.database import Database, among
-from dialer.history import may_have_rung, talks_by_number
-from dialer.phone_number import PhoneNumber, read_all, why_not
-from dialer.tables import ERASED, attempts, campaigns, do_not_call, numbers, targets
+from dialer.flagged import flag_numbers
+from dialer.history import may_have_rung
+from dialer.judging import judge, talks_since
+from dialer.phone_number import PhoneNumber
+from dialer.tables import ERASED, attempts, numbers, targets
 
 FACTS_MOST = 8_000
 
 Key = tuple[int, int]
 """A card, and which of its people; see `Contact.person`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """What the campaign's file says of one person. `outside`: why they are not of the audience.
-
-    `touch`: the one that is due to somebody of the audience. `why`: why they are left out although they have `phones`.
-    """
-
-    outside: str
-    touch: int | None
-    phones: Sequence[PhoneNumber]
-    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +74,7 @@ def _take_in(
 ) -> Counter[str]:
     by_key = {(person.card_id, person.person): person for person in people}
     standing = _standing(c, campaign, people)
-    _flag(database, c, campaign, [by_key[key] for key in sorted(by_key)], now=now)
+    flag_numbers(database, c, campaign, [by_key[key] for key in sorted(by_key)], now=now)
     _let_go(c, standing, by_key, now=now)
     talked = talks_since(c, campaign, people, now=now)
     owed: list[_Owed] = []
@@ -113,45 +99,6 @@ def _take_in(
     # who has given a number up first, or its new card would not have it
     known = _refresh(database, c, campaign, [one for one in owed if one.known is not None], now=now)
     return outside + known + _owe_new(database, c, campaign, [one for one in owed if one.known is None], now=now)
-
-
-def judge(campaign: Campaign, person: Contact, today: date, talked: Talks) -> Judged:
-    """Of the audience, due, and nothing that speaks against ringing? `talked`: see `talks_since`."""
-    outside = why_outside(campaign.audience.where, person.values, today)
-    touch = None if outside else due_touch(campaign, person, today)
-    phones, why = usable_phones(campaign, person)
-    against = "do not call, says the CRM" if person.do_not_call else ""
-    against = against or why_skipped(campaign.audience.skip_when, person.values, today)
-    against = against or _why_talked(campaign, person, phones, talked)
-    return Judged(outside, touch, phones, against or why)
-
-
-@dataclass(frozen=True, slots=True)
-class Talks:
-    """By number, when we last reached it; only what is later than `since` counts. `since` is None where nobody asks."""
-
-    since: datetime | None = None
-    by_number: Mapping[str, datetime] = field(default_factory=dict)
-
-
-def talks_since(c: sa.Connection, campaign: Campaign, people: Collection[Contact], *, now: datetime) -> Talks:
-    """What `skip_when: talked_to` has to know of these people."""
-    span = campaign.audience.talked_to
-    if span is None:
-        return Talks()
-    phones = {one.number for person in people for one in usable_phones(campaign, person)[0]}
-    return Talks(now - span, talks_by_number(c, phones, since=now - span))
-
-
-def _why_talked(campaign: Campaign, person: Contact, phones: Sequence[PhoneNumber], talked: Talks) -> str:
-    if talked.since is None:
-        return ""
-    by_us = max((talked.by_number[one.number] for one in phones if one.number in talked.by_number), default=None)
-    for who, at in (("somebody of the company", person.talked_at), ("this program", by_us)):
-        if at is not None and at > talked.since:
-            day = at.astimezone(ZoneInfo(campaign.time_zone)).date()
-            return f"skip_when: {who} talked to them on {day}"
-    return ""
 
 
 def in_portions(people: Sequence[Contact], most: int) -> Iterator[list[Contact]]:
@@ -185,16 +132,6 @@ def _standing(c: sa.Connection, campaign: Campaign, people: Sequence[Contact]) -
     for row in c.execute(locked, {"cards": card_ids}):
         found[row.card_id, row.person].append(row)
     return found
-
-
-def due_touch(campaign: Campaign, person: Contact, today: date) -> int | None:
-    """The touch that is due: the nearest one whose day has come. A later touch supersedes the earlier."""
-    if person.contract_end is None:
-        return None
-    left = (person.contract_end - today).days
-    if left < 0:
-        return None
-    return min((days for days in campaign.touches if days >= left), default=None)
 
 
 def _why_not_any_more(row: Any, person: Contact, touch: int | None) -> str:
@@ -324,72 +261,6 @@ def _keep_open(
         return "open"
     cancel_targets(c, [id], state="cancelled", reason="the card's phone has changed", now=now)
     return "cancelled" if rung else _open(database, c, campaign, id, one, now=now)
-
-
-def usable_phones(campaign: Campaign, person: Contact) -> tuple[list[PhoneNumber], str]:
-    """Every usable number once, in the card's order; else why there is none."""
-    found: dict[str, PhoneNumber] = {}
-    reasons: dict[str, None] = {}
-    for text in person.phones:
-        read = read_all(text, region=campaign.region)
-        if not read:
-            reasons[f"'{text[:40]}' is not a phone number"] = None
-        for phone in read:
-            reason = why_not(phone, countries=campaign.rings_in)
-            if reason is None:
-                found.setdefault(phone.number, phone)
-            else:
-                reasons[reason] = None
-    if found:
-        return list(found.values()), ""
-    if not person.contact_id and not (person.card_type is CardType.lead and person.phones):
-        return [], "the card has no contact"
-    return [], "; ".join(reasons) or "the card has no phone"
-
-
-def _flag(
-    database: Database, c: sa.Connection, campaign: Campaign, people: Sequence[Contact], *, now: datetime
-) -> None:
-    """The CRM's do-not-call holds for every number of the card as long as the field that said so says so.
-
-    A row is one campaign's: another that reads the same field may lift it, one that reads another field may not.
-    """
-    field = campaign.audience.do_not_call
-    if field is None:
-        return
-    why = f"the CRM's do-not-call field '{field}'"
-    said = _flags_of(c, people, campaign.name)
-    for person in people:
-        own = _flag_name(person, campaign.name)
-        # the campaign's file may have named another field before
-        over = [
-            row.id
-            for row in said[own]
-            if (row.card == own and row.reason != why)
-            or (not person.do_not_call and (row.card == own or row.reason == why))
-        ]
-        if over:
-            c.execute(sa.delete(do_not_call).where(do_not_call.c.id.in_(over)))
-        if person.do_not_call:
-            phones = {phone.number for text in person.phones for phone in read_all(text, region=campaign.region)}
-            for number in sorted(phones):
-                suppress(database, c, number, source="crm", reason=why, now=now, card=own)
-
-
-def _flags_of(c: sa.Connection, people: Sequence[Contact], campaign: str) -> Mapping[str, list[Any]]:
-    """By the name that this campaign gives them, whichever campaign read them."""
-    names = c.execute(sa.select(campaigns.c.name)).scalars().all()
-    of_card = {_flag_name(person, name): _flag_name(person, campaign) for person in people for name in names}
-    found = defaultdict(list)
-    rows = sa.select(do_not_call).where(do_not_call.c.source == "crm", among(do_not_call.c.card, "cards"))
-    for row in c.execute(rows.order_by(do_not_call.c.id), {"cards": list(of_card)}):
-        found[of_card[row.card]].append(row)
-    return found
-
-
-def _flag_name(person: Contact, campaign: str) -> str:
-    which = f"/{person.person}" if person.person else ""
-    return f"{person.card_type.value}:{person.card_id}{which} {campaign}"
 
 
 def contact_json(person: Contact) -> str:

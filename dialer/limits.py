@@ -16,10 +16,10 @@ import sqlalchemy as sa
 
 from dialer.campaign import Campaign
 from dialer.campaign_store import Running
-from dialer.script import Script, from_json
+from dialer.pinning import script_of
+from dialer.script import Script
 from dialer.tables import attempts, erased, targets
 from dialer.templates import WordsError
-from dialer.wording import write_script
 from dialer.words import say_money
 
 BilledAtMost = Callable[[Script], timedelta]
@@ -97,13 +97,6 @@ def too_dear(c: sa.Connection, here: Running, row: Any, billed_at_most: BilledAt
         for one in limits
         if one.left < cost
     ]
-
-
-def script_of(here: Running, row: Any, *, now: datetime) -> Script:
-    """The words that a target's call has, or would have now. Raises WordsError."""
-    if row.script is not None:
-        return from_json(row.script)
-    return write_script(here.campaign, here.words, contact=row.contact, contract_end=row.contract_end, now=now)
 
 
 def head(campaign: Campaign, *which: sa.ColumnElement[bool]) -> sa.Select[Any]:

@@ -13,8 +13,9 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.exc import DBAPIError
 
-from dialer.database import Database, FairLock, in_one_line
+from dialer.database import Database, in_one_line
 from dialer.errors import DatabaseRefused
+from dialer.fair_lock import FairLock
 from dialer.tables import installation
 
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"

@@ -2,55 +2,38 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-import socket
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
-from typing import TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from dialer import leases, log
-from dialer.budgets import not_before
 from dialer.campaign_files import read_campaigns
-from dialer.campaign_store import Look, Running, Store, take_in
+from dialer.campaign_store import Look, take_in
 from dialer.cancelling import LIVE
 from dialer.claiming import EVERYTHING, Scope
-from dialer.clock import Clock
-from dialer.crm.base import Crm
-from dialer.database import Database, in_one_line
+from dialer.crm_at_work import CrmAtWork
+from dialer.database import in_one_line
 from dialer.erasing import erase_old
-from dialer.errors import CrmError, CrmUnavailable
 from dialer.group_writer import GroupWriter
-from dialer.mending import still_owed
+from dialer.left_today import left_today
+from dialer.parts import Parts
 from dialer.pausing import ends_it, paused
 from dialer.providers.base import Heard, TakenBack
 from dialer.putting_off import put_off_the_rest
-from dialer.schedule import claim_reading, reading_due
 from dialer.scheduler import Ticks
-from dialer.stages.dial import PLACED, Desk
-from dialer.stages.owe import owe_entries
+from dialer.stages.dial import PLACED
 from dialer.stages.plan import plan_due
-from dialer.stages.read import read_again, read_campaign
-from dialer.stages.record import Timing, record
-from dialer.stages.write_back import Manners, look_for_doubtful, write_owed
-from dialer.tables import attempts, targets
+from dialer.stages.record import record
+from dialer.tables import attempts
 from dialer.trunk_at_work import TrunkAtWork
 from dialer.watched import Watched
 from dialer.web.hooks import Hooks, Scripts
-from dialer.web.installing import Door
 from dialer.web.metrics import Metrics
 
-T = TypeVar("T")
-
-WRITES_AT_ONCE = 4
-TROUBLE_RESTS = 5.0
 CLOSING = 1.0
 """Seconds for each of the things that end a node, when one of them hangs."""
 
@@ -73,44 +56,13 @@ DIALING = ("campaigns", "read", "read again", "plan", "words", "dial")
 OF_A_TRUNK = ("words", "dial", "chase", "end", "prices")
 
 
-def a_node() -> str:
-    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """Everything a node is made of; see `app`."""
-
-    database: Database
-    clock: Clock
-    store: Store
-    crm: Crm
-    desks: tuple[Desk, ...]
-    """One a trunk, at least one."""
-    key: str
-    timing: Timing
-    manners: Manners
-    fresh_for: timedelta
-    give_up_after: timedelta
-    keep_days: int | None
-    campaigns: Path
-    templates: Path
-    load_script: Callable[[int], object]
-    doors: Mapping[str, Door] = field(default_factory=dict)
-    """For the installation of an OAuth application."""
-    token_hash: str | None = field(default=None, repr=False)
-    """Of the operator's token; without one there is no `/metrics`."""
-    node: str = field(default_factory=a_node)
-
-
 class Service:
     """`today` reads its one campaign at once, whatever the hour of its daily reading."""
 
     def __init__(self, parts: Parts, *, kind: str, scope: Scope = EVERYTHING, today: bool = False) -> None:
-        self._parts, self._scope, self._today, self._kind = parts, scope, today, kind
-        self._read_today: set[str] = set()
+        self._parts, self._scope, self._kind = parts, scope, kind
         self._looks: dict[str, Look] = {}
-        self.first_reading = threading.Event()
+        self._crm = CrmAtWork(parts, scope=scope, today=today)
         self._writer: GroupWriter[Heard | TakenBack] = GroupWriter(self._record)
         self._scripts = Scripts(parts.load_script)  # type: ignore[arg-type]
         self._trunks = [
@@ -122,9 +74,11 @@ class Service:
             for desk in parts.desks
         ]  # fmt: skip
         self._ticks, self._metrics = Ticks(), Metrics()
-        self._stopping, self._closing = threading.Event(), threading.Event()
-        self._wrong = ""
-        self._troubles: dict[tuple[str, str], tuple[float, CrmError | None]] = {}
+        self._stopping = threading.Event()
+
+    @property
+    def first_reading(self) -> threading.Event:
+        return self._crm.first_reading
 
     @property
     def web(self) -> object:
@@ -151,11 +105,11 @@ class Service:
         self._load_campaigns()
         ticks: dict[str, Callable[[], object]] = {
             "campaigns": self._load_campaigns,
-            "read": self._read_due,
-            "read again": self._read_again,
+            "read": self._crm.read_due,
+            "read again": self._crm.read_again,
             "plan": self._plan,
-            "owe": self._owe,
-            "write back": self._write_back,
+            "owe": self._crm.owe,
+            "write back": self._crm.write_back,
             "heartbeat": self._beat,
             "erase": self._erase_old,
         }
@@ -190,6 +144,7 @@ class Service:
     def stop_dialing(self) -> None:
         """At once: nobody new is rung; what has not left is planned again."""
         self._stopping.set()
+        self._crm.stop_reading()
         for trunk in self._trunks:
             self._try_to("end what the provider has only queued", trunk.dialer.stop)
         self._ticks.drop(*self._names(*DIALING))
@@ -203,7 +158,7 @@ class Service:
 
     def close(self) -> None:
         """Neither hangs nor raises: what was not settled is settled by the next start, or by another node."""
-        self._closing.set()
+        self._crm.close()
         for trunk in self._trunks:
             self._try_to("end what the provider has only queued", trunk.close)
         self._ticks.stop(within=CLOSING)
@@ -240,31 +195,9 @@ class Service:
             return True  # nobody can say
 
     def left_today(self, until: datetime) -> int:
-        """Attempts and entries of this scope that still want something before `until`, and may have it; not entries
-        that somebody has to mend something for first."""
-        running = self._parts.store.running()
-        rings = [name for name, one in running.items() if not one.stopped]
-        of = [] if self._scope.campaign is None else [attempts.c.campaign == self._scope.campaign]
-        if self._scope.target is not None:
-            of.append(attempts.c.target_id == self._scope.target)
-        wanting = sa.or_(
-            attempts.c.phase.in_(LIVE),
-            sa.and_(attempts.c.phase == "planned", attempts.c.campaign.in_(rings), ~not_before(until)),
-            sa.and_(attempts.c.plan_at.is_not(None), attempts.c.campaign.in_(sorted(running))),
-            attempts.c.owes_at.is_not(None),
-        )
-        new = sa.select(sa.func.count()).where(
-            targets.c.plan_at < until, targets.c.state == "open", targets.c.campaign.in_(rings)
-        )
-        if self._scope.campaign is not None:
-            new = new.where(targets.c.campaign == self._scope.campaign)
-
-        def count(c: sa.Connection) -> int:
-            of_attempts = sa.select(sa.func.count()).where(wanting, *of)
-            rings_or_tells = sum(int(c.execute(query).scalar_one()) for query in (of_attempts, new))
-            return rings_or_tells + still_owed(c, now=self._parts.clock.now())
-
-        return self._parts.database.read(count)
+        """Of this node's scope; see `left_today`."""
+        parts, running = self._parts, self._parts.store.running()
+        return parts.database.read(lambda c: left_today(c, running, self._scope, until=until, now=parts.clock.now()))
 
     def _record(self, items: Sequence[Heard | TakenBack]) -> None:
         record(self._parts.database, items, now=self._parts.clock.now(), timing=self._parts.timing)
@@ -280,56 +213,6 @@ class Service:
             if one.campaign.trunk not in here and not one.stopped:
                 log.repeatedly(f"campaign={name} rings nobody from here: trunk {one.campaign.trunk} is not set up")
 
-    def _ours(self) -> dict[str, Running]:
-        if self._scope.target is not None:
-            return {}  # a test call reads nobody
-        running = self._parts.store.running()
-        if self._scope.campaign is None:
-            return running
-        return {name: one for name, one in running.items() if name == self._scope.campaign}
-
-    def _read_due(self) -> None:
-        def read(name: str, running: Running) -> None:
-            parts, now = self._parts, self._parts.clock.now()
-            day = reading_due(running.campaign, now=now, anyway=self._today)
-            if day is None or (self._today and name in self._read_today):
-                return
-            if claim_reading(parts.database, running.campaign, day, node=parts.node, now=now, again=self._today):
-                read_campaign(parts.database, parts.crm, running, day, node=parts.node, now=now)
-                self._read_today.add(name)
-
-        try:
-            self._ask_crm("read", read)
-        finally:
-            if self._read_today:  # whoever is in trouble is not waited for
-                self.first_reading.set()
-
-    def _read_again(self) -> None:
-        def read(_: str, running: Running) -> None:
-            parts = self._parts
-            read_again(parts.database, parts.crm, running, now=parts.clock.now(), fresh_for=parts.fresh_for)
-
-        self._ask_crm("read again", read)
-
-    def _ask_crm(self, what: str, ask: Callable[[str, Running], None]) -> None:
-        """One campaign's trouble does not stop the others, and is not asked about again at once."""
-        troubles = []
-        for name, running in self._ours().items():
-            until, error = self._troubles.get((what, name), (0.0, None))
-            if running.stopped or self._stopping.is_set():
-                continue
-            if error is None or time.monotonic() >= until:
-                error = None
-                try:
-                    ask(name, running)
-                except CrmError as caught:
-                    error = caught
-                self._troubles[what, name] = (time.monotonic() + TROUBLE_RESTS, error)
-            if error is not None:
-                troubles.append(f"campaign={name} {error}")
-        if troubles:
-            raise CrmUnavailable("; ".join(troubles))
-
     def _plan(self) -> None:
         parts, running = self._parts, self._parts.store.running()
         budget = parts.desks[0].budget
@@ -337,28 +220,6 @@ class Service:
         put_off_the_rest(
             parts.database, running, now=parts.clock.now(), only=budget.only, billed_at_most=budget.billed_at_most
         )
-
-    def _owe(self) -> None:
-        """Beside the writing, which waits for the portal most of its time."""
-        parts = self._parts
-        while not self._closing.is_set():
-            if not owe_entries(parts.database, parts.store, key=parts.key, now=parts.clock.now()):
-                break
-
-    def _write_back(self) -> None:
-        parts = self._parts
-        fallback = {name: one.campaign.fallback_user for name, one in parts.store.running().items()}
-        for _ in range(WRITES_AT_ONCE):
-            if self._closing.is_set():
-                return
-            now = parts.clock.now()
-            if not write_owed(
-                parts.database, parts.crm, parts.manners, node=parts.node, now=now, fallback_users=fallback
-            ):
-                break
-        if self._closing.is_set():
-            return
-        look_for_doubtful(parts.database, parts.crm, parts.manners, node=parts.node, now=parts.clock.now())
 
     def _beat(self) -> None:
         parts = self._parts

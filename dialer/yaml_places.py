@@ -75,6 +75,14 @@ class Read:
     scalars: dict[Path, _Scalar] = field(default_factory=dict)
     """Values that are not empty."""
 
+    def mistake(self, file: str, path: Path, text: str, *, at: Path | None = None) -> Mistake:
+        """At its place, or at that of another path, with the path before it."""
+        where = ".".join(map(str, path))[:200]
+        # a text over several lines would make several of the message
+        where, text = (re.sub(r"[\x00-\x1f\x7f]+", " ", one) for one in (where, text))
+        place = self.place_for(path if at is None else at, text)
+        return Mistake(file, *place, f"{where}: {text}" if where else text)
+
     def place_for(self, path: Path, text: str) -> tuple[int, int]:
         """Of the part that a mistake is about: of the value, where it is one; else of the key."""
         if path and path[-1] == 0 and path not in self.places:

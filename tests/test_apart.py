@@ -56,7 +56,7 @@ def test_what_is_endless_ends_and_the_next_is_done_all_the_same(what: str, why: 
         assert apart("then").startswith("then by ")
 
 
-def test_a_child_ends_with_its_parent(tmp_path: Path) -> None:
+def test_a_child_ends_with_its_parent() -> None:
     with Apart(do) as apart:
         child = int(apart("x").rpartition(" ")[2])
     with pytest.raises(ProcessLookupError):

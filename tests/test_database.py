@@ -13,10 +13,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlmodel import SQLModel
 
-from dialer.database import Database, FairLock, sole_service
+from dialer.database import Database, sole_service
 from dialer.errors import DatabaseRefused
+from dialer.fair_lock import FairLock
 from dialer.migrate import installation_key, migrate
 from dialer.tables import trunks
+from tests.together import together
 
 on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 
@@ -89,11 +91,7 @@ def test_many_writers_wait_for_each_other_and_none_is_lost(database: Database) -
 
             database.write(work)
 
-    threads = [threading.Thread(target=lengthen) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    together(*[lengthen] * 8)
     assert database.read(lambda c: c.execute(sa.select(trunks.c.reason)).scalar_one()) == "x" * 80
 
 
@@ -190,11 +188,7 @@ def test_of_two_who_wait_for_each_other_both_are_done_in_the_end(database: Datab
 
         database.write(work)
 
-    threads = [threading.Thread(target=lock, args=names) for names in (("one", "two"), ("two", "one"))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    together(lambda: lock("one", "two"), lambda: lock("two", "one"))
     assert len(runs) == 3
     assert reason(database) == "xx"
 
@@ -214,6 +208,7 @@ WRITER = """
 import sys, sqlalchemy as sa
 from dialer.database import Database
 from dialer.tables import trunks
+from tests.together import together
 with Database(sys.argv[1]) as database:
     for _ in range(30):
         def work(c):
@@ -240,11 +235,7 @@ def test_two_who_migrate_at_once_make_one_installation(database_url: str) -> Non
             migrate(database)
             keys.append(installation_key(database))
 
-    threads = [threading.Thread(target=start) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    together(*[start] * 4)
     assert len(keys) == 4
     assert len(set(keys)) == 1
 

@@ -116,12 +116,16 @@ def test_the_moment_is_open_in_a_fresh_part_and_the_first_such(
     _nothing_before(zones, parts, now, then)
 
 
-@pytest.mark.parametrize("zone", ZONES)
+CHANGING = [zone for zone in ZONES if zone not in ("Europe/Moscow", "America/Sao_Paulo")]
+
+
+@pytest.mark.parametrize("zone", CHANGING)
 def test_so_it_is_on_every_night_on_which_the_clock_changes(zone: str) -> None:
     home = ZoneInfo(zone)
     hours = [YEAR + timedelta(hours=n) for n in range(365 * 24)]
     changes = [one for one in hours if one.astimezone(home).utcoffset() != (one - timedelta(hours=1)).astimezone(
         home).utcoffset()]  # fmt: skip
+    assert len(changes) == 2
     for change in changes:
         for minutes in range(-1440, 300, 90):
             now = change + timedelta(minutes=minutes)

@@ -16,7 +16,7 @@ from dialer.campaign_files import read_campaigns
 from dialer.campaign_limits import USUAL_CAPS
 from dialer.campaign_shape import keys_of
 from dialer.cli import app
-from dialer.proofreading import BLOCKS
+from dialer.odd_words import BLOCKS
 from dialer.settings import Settings, read_settings
 from dialer.templates import words_of
 from dialer.templates.bounded import Bounded

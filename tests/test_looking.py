@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from dialer.commands import erase, explain, pausing, status
+from dialer.commands import erase, explain, pausing, retry, status, suppress
 from dialer.commands.output import REASON_MOST, readable
 from dialer.database import Database
 from dialer.errors import DatabaseRefused, SettingsError
@@ -29,10 +29,10 @@ def each(here: Settings) -> dict[str, object]:
     return {
         "status": lambda: status.status(here, json=True),
         "explain": lambda: explain.explain(here, [NUMBER], region="RU", json=True),
-        "retry": lambda: status.retry(here, None),
+        "retry": lambda: retry.retry(here, None),
         "pause": lambda: pausing.pause(here, None, reason=""),
         "resume": lambda: pausing.resume(here, None),
-        "suppress": lambda: status.suppress(here, NUMBER, reason="", region="RU"),
+        "suppress": lambda: suppress.suppress(here, NUMBER, reason="", region="RU"),
         "erase": lambda: erase.erase(here, [NUMBER], region="RU", reason="", forget_number=False, sure=lambda _: None),
     }
 
@@ -70,15 +70,15 @@ def test_an_empty_database_is_refused(database_url: str, tmp_path: Path) -> None
 def test_an_unknown_campaign_is_refused_by_retry_as_by_pause(database: Database, tmp_path: Path) -> None:
     campaign_row(database)
     here = settings(tmp_path, database.url.render_as_string(hide_password=False))
-    for act in (lambda: status.retry(here, "nosuch"), lambda: pausing.pause(here, "nosuch", reason="")):
+    for act in (lambda: retry.retry(here, "nosuch"), lambda: pausing.pause(here, "nosuch", reason="")):
         with pytest.raises(SettingsError, match="there is no campaign 'nosuch' here; there are: renewal"):
             act()
-    status.retry(here, "renewal")
+    retry.retry(here, "renewal")
 
 
 def test_a_reason_is_one_line_without_what_steers_a_terminal(database: Database, tmp_path: Path) -> None:
     here = settings(tmp_path, database.url.render_as_string(hide_password=False))
-    status.suppress(here, NUMBER, reason="asked\r\n\x1b[2J\0\u202eus \ud800" + "x" * 9_999, region="RU")
+    suppress.suppress(here, NUMBER, reason="asked\r\n\x1b[2J\0\u202eus \ud800" + "x" * 9_999, region="RU")
     kept = database.read(lambda c: c.execute(sa.select(do_not_call.c.reason)).scalar_one())
     assert kept == ("asked [2J us ?" + "x" * 9_999)[:REASON_MOST]
     assert readable("просил не звонить") == "просил не звонить"

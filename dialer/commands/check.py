@@ -6,30 +6,23 @@ import sys
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from json import dumps as json_text
 from zoneinfo import ZoneInfo
 
-from dialer.app import ABILITIES, billed_at_most, crm, unknown_voice, why_mute, wrong_voice
 from dialer.calling_window import Zones, open_on
 from dialer.campaign import Campaign
-from dialer.campaign_files import CampaignFile, Found, Loaded, Texts, check_file, read_campaigns
-from dialer.campaign_values import RESPONSIBLE
-from dialer.clock import Clock
+from dialer.campaign_check import Found, Texts, check_file
+from dialer.campaign_files import CampaignFile, Loaded, read_campaigns
 from dialer.commands.apart import Apart, TooMuch
-from dialer.commands.looking import hindrances, no_cards
+from dialer.commands.check_portal import facts_on_the_portal, on_the_portal
+from dialer.commands.check_trunk import lacking, mute, speaking_another_language, too_dear
+from dialer.commands.looking import hindrances
 from dialer.commands.output import data, print_json
-from dialer.crm.base import Wrong
-from dialer.errors import DialerError, Mistake
-from dialer.limits import reserve, whole_minutes
+from dialer.errors import Mistake
 from dialer.permission import zones_of
 from dialer.phone_number import example_mobile
 from dialer.quoting import excerpt, quoted, shown
 from dialer.settings import Settings
-from dialer.templates import WordsError, words_of
-from dialer.templates.facts import facts_said, why_no_fact
-from dialer.wording import TAGS, write_script
-from dialer.words import say_money
-from dialer.yaml_places import Read, read_yaml
+from dialer.yaml_places import read_yaml
 
 
 def check(settings: Settings, *, online: bool, json: bool) -> int:
@@ -38,14 +31,14 @@ def check(settings: Settings, *, online: bool, json: bool) -> int:
     # a template that two campaigns share is wrong once
     wrong: set[Mistake] = set(loaded.mistakes)
     for file in loaded.campaigns.values():
-        own = [*_speaking_another_language(file), *_too_dear(file)]
-        wrong |= {*_lacking(file), *_of_file(file, own)}
-    wrong |= set(_mute(settings, loaded.campaigns))
+        own = [*speaking_another_language(file), *too_dear(file)]
+        wrong |= {*lacking(file), *_of_file(file, own)}
+    wrong |= set(mute(settings, loaded.campaigns.values()))
     doubts: list[Mistake] = []
     if online and settings.knows_a_portal:
         for file in loaded.campaigns.values():
-            told, doubted = _on_the_portal(settings, file)
-            wrong |= {*_of_file(file, told), *_facts_on_the_portal(settings, file)}
+            told, doubted = on_the_portal(settings, file)
+            wrong |= {*_of_file(file, told), *facts_on_the_portal(settings, file)}
             doubts += _of_file(file, doubted)
     examples = [mistake for file in loaded.campaigns.values() for mistake in _of_file(file, _examples(file))]
     idle = [mistake for file in loaded.campaigns.values() for mistake in _of_file(file, _rings_nobody(file))]
@@ -102,59 +95,6 @@ def _of_file(file: CampaignFile, mistakes: Iterable[Mistake]) -> list[Mistake]:
     return quoted(mistakes, {str(file.path): file.text})
 
 
-def _lacking(file: CampaignFile) -> list[Mistake]:
-    lacks = sorted(file.campaign.needs - {ability.value for ability in ABILITIES[file.campaign.trunk]})
-    return (
-        [Mistake(str(file.path), 0, 0, f"trunk {file.campaign.trunk} cannot do: {', '.join(lacks)}")] if lacks else []
-    )
-
-
-def _mute(settings: Settings, campaigns: dict[str, CampaignFile]) -> list[Mistake]:
-    """A trunk that plays sounds needs somebody who makes them."""
-    spoken = [file for file in campaigns.values() if file.campaign.trunk == "asterisk"]
-    why = why_mute(settings) if spoken else ""
-    said = f"trunk: its words cannot be spoken: {why}; install espeak-ng, or set DIALER_SPEECH_COMMAND"
-    return [
-        Mistake(str(file.path), *read_yaml(file.text, str(file.path)).place(("trunk",)), said) for file in spoken if why
-    ]
-
-
-def _speaking_another_language(file: CampaignFile) -> list[Mistake]:
-    campaign = file.campaign
-    if campaign.trunk != "twilio":
-        return []  # a voice is whatever the operator's command calls so
-    spoken: dict[tuple[str, ...], tuple[str, str | None]] = {("voice",): (campaign.language, campaign.voice)}
-    spoken |= {("languages", name, "voice"): (one.language, one.voice) for name, one in campaign.tongues.items()}
-    why = {
-        path: "" if voice is None else unknown_voice(voice) or wrong_voice(TAGS[language], voice)
-        for path, (language, voice) in spoken.items()
-    }
-    return _placed(file, [(path, wrong) for path, wrong in why.items() if wrong])
-
-
-def _too_dear(file: CampaignFile) -> list[Mistake]:
-    """Limits of money that not one call fits into."""
-    campaign, now = file.campaign, datetime.now(UTC)
-    money = campaign.limits.money
-    if money is None:
-        return []
-    words = words_of(tuple(sorted(file.templates.items())), campaign.template, campaign.language)
-    contact = json_text({"first_name": "", "last_name": "", "facts": {}})
-    end = now.date() + timedelta(days=max(campaign.touches))
-    try:
-        script = write_script(campaign, words, contact=contact, contract_end=end, now=now)
-    except WordsError:
-        return []  # the templates' own mistakes are told
-    cost, lasts = reserve(campaign, script, billed_at_most), whole_minutes(billed_at_most(script))
-    why = f"a call may last {lasts} minutes on all its lines and cost {say_money(cost)}: nobody would be rung"
-    read = read_yaml(file.text, str(file.path))
-    return [
-        Mistake(str(file.path), *read.place_for(("limits", "money", key), why), f"limits.money.{key}: {why}")
-        for key, most in (("a_day", money.a_day), ("in_all", money.in_all))
-        if most is not None and most < cost
-    ]
-
-
 EXAMPLES = {
     "+74950000000", "+74950000001", "+442079460000", "+442079460001", "+34910000000", "+34910000001",
 }  # fmt: skip
@@ -168,56 +108,6 @@ def _examples(file: CampaignFile) -> list[Mistake]:
     return _placed(
         file, [(path, f"{number} is an example's; write your own") for path, number in named if number in EXAMPLES]
     )
-
-
-def _on_the_portal(settings: Settings, file: CampaignFile) -> tuple[list[Mistake], list[Mistake]]:
-    """Mistakes, and doubts."""
-    campaign, portal = file.campaign, crm(settings, Clock())
-    try:
-        wrong = portal.examine(campaign.audience)
-        # without the kind of card nobody can say anything of the outcomes
-        if not any(one.path == ("audience", "card") for one in wrong):
-            if campaign.outcomes:
-                wrong += portal.examine_outcomes(campaign.audience, campaign.outcomes)
-            if not portal.sees_cards(campaign.audience):
-                wrong.append(Wrong(("audience", "card"), no_cards(campaign.audience), is_doubt=True))
-    except DialerError as error:
-        wrong = [Wrong(("audience", "card"), str(error))]
-    read = read_yaml(file.text, str(file.path))
-    mistakes, doubts = list[Mistake](), list[Mistake]()
-    for one in wrong:
-        path = _as_written(one.path, campaign, read)
-        said = Mistake(str(file.path), *read.place_for(path, one.text), f"{'.'.join(map(str, path))}: {one.text}")
-        (doubts if one.is_doubt else mistakes).append(said)
-    return mistakes, doubts
-
-
-def _as_written(path: tuple[str | int, ...], campaign: Campaign, read: Read) -> tuple[str | int, ...]:
-    """Of what may be written shortly, and of what is said of all keys of the script."""
-    if path == ("script",):
-        keys = [key for key, one in campaign.keys.items() if one.connect == RESPONSIBLE]
-        return (*path, "keys", keys[0], "connect") if keys else path
-    shortly = path not in read.places and path[:-1] in read.scalars
-    return path[:-1] if shortly else path
-
-
-def _facts_on_the_portal(settings: Settings, file: CampaignFile) -> list[Mistake]:
-    """Fields that the templates say and no card has."""
-    said = {name: list(facts_said(text)) for name, text in file.templates.items()}
-    if not any(said.values()):
-        return []
-    try:
-        known = crm(settings, Clock()).fact_names(file.campaign.audience)
-    except DialerError:
-        return []  # told of the audience
-    folder = settings.templates
-    found = [
-        Mistake(str(folder / name), fact.line, fact.column, why)
-        for name, facts in said.items()
-        for fact in facts
-        if (why := why_no_fact(fact.name, known)) is not None
-    ]
-    return quoted(found, {str(folder / name): text for name, text in file.templates.items()})
 
 
 def _hours(file: CampaignFile) -> str:
@@ -258,14 +148,7 @@ def _placed(file: CampaignFile, found: Sequence[tuple[tuple[str | int, ...], str
     if not found:
         return []
     read, name = read_yaml(file.text, str(file.path)), str(file.path)
-    return [
-        Mistake(
-            name,
-            *read.place_for(path if path in read.places else ("window",), why),
-            f"{'.'.join(map(str, path))}: {why}",
-        )
-        for path, why in found
-    ]
+    return [read.mistake(name, path, why, at=path if path in read.places else ("window",)) for path, why in found]
 
 
 def _row(mistake: Mistake) -> dict[str, object]:

@@ -56,12 +56,6 @@ def open_to_look(settings: Settings) -> Database:
     return database
 
 
-def is_empty(settings: Settings) -> bool:
-    """Has no program ever worked on it? Raises DatabaseRefused where nobody can tell."""
-    with Database(settings.database_url) as database:
-        return version_of(database)[0] is None
-
-
 def refuse_an_unknown(database: Database, campaign: str | None) -> None:
     names = database.read(lambda c: list(c.execute(sa.select(campaigns.c.name).order_by(campaigns.c.name)).scalars()))
     if not names:

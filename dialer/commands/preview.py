@@ -24,7 +24,8 @@ from dialer.commands.running import refuse_what_is_wrong
 from dialer.crm.base import Contact
 from dialer.errors import CampaignError, Mistake, SettingsError
 from dialer.hearing import ENDS, Page, pages
-from dialer.intake import contact_json, usable_phones
+from dialer.intake import contact_json
+from dialer.judging import usable_phones
 from dialer.made_up import NUMBER, usual_outcomes
 from dialer.outcomes import Due, due
 from dialer.person import read_person

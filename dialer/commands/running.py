@@ -25,8 +25,9 @@ from dialer.commands.output import people, print_counts, print_json, print_table
 from dialer.database import Database, sole_service
 from dialer.ending import end_process
 from dialer.errors import CampaignError, DatabaseRefused, SettingsError
+from dialer.parts import Parts
 from dialer.quoting import shown
-from dialer.service import Parts, Service
+from dialer.service import Service
 from dialer.settings import Settings
 from dialer.tables import nodes
 from dialer.web.server import WebServer

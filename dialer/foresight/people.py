@@ -15,7 +15,7 @@ from dialer.campaign import Campaign
 from dialer.cancelling import cancel_targets
 from dialer.crm.base import Contact, Crm, too_many_gone
 from dialer.database import Database
-from dialer.intake import usable_phones
+from dialer.judging import usable_phones
 from dialer.missing import REMEDY
 from dialer.tables import targets
 

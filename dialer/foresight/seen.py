@@ -18,7 +18,7 @@ from dialer.call import disposition
 from dialer.calling_window import next_opening
 from dialer.campaign import Campaign
 from dialer.foresight.playing import Play, Rung
-from dialer.intake import due_touch
+from dialer.judging import due_touch
 from dialer.pausing import ends_it, paused
 from dialer.permission import zones_of
 from dialer.tables import attempts, numbers, targets

@@ -173,7 +173,7 @@ class Cards:
     def page(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         entity = self._entity(parameters)
         conditions = dict(mapping(parameters.get("filter")))
-        bounds = {name: _bound(name, conditions.pop(name)) for name in BOUNDS if name in conditions}
+        bounds = {name: _bound(conditions.pop(name)) for name in BOUNDS if name in conditions}
         found = self._matching(entity, conditions)
         for name, value in bounds.items():
             place = bisect_right(found, value) if name in (">id", "<=id") else bisect_left(found, value)
@@ -233,7 +233,7 @@ class Cards:
         return {**shown, "id": item["id"]}
 
 
-def _bound(name: str, value: Any) -> int:
+def _bound(value: Any) -> int:
     found = as_int(value)
     if found is None:
         raise RestError(400, "INVALID_ARG_VALUE", f"Invalid filter: field 'id' has invalid value ({value})")

@@ -49,10 +49,6 @@ class Sandbox:
         }
 
     @property
-    def portal_url(self) -> str:
-        return f"http://127.0.0.1:{self._ports[0]}"
-
-    @property
     def telephone_url(self) -> str:
         """What DIALER_TWILIO_API_URL is to be."""
         return f"http://127.0.0.1:{self._ports[1]}"

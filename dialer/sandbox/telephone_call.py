@@ -46,7 +46,6 @@ class Call:
     acknowledged: list[str] = field(default_factory=list)
     """Keys whose page was answered by the account's web address itself."""
     legs: list[Leg] = field(default_factory=list)
-    fallbacks: int = 0
     here: str = ""
     """The address of the page that is being executed."""
     _sequence: int = 0
@@ -123,7 +122,6 @@ class Call:
             fallback = self.asked.get("FallbackUrl")
             if not fallback:
                 raise
-            self.fallbacks += 1
             return await self._page(fallback, {**form, "ErrorCode": error.code, "ErrorUrl": url.partition("#")[0]})
 
     async def _page(self, url: str, form: Mapping[str, str]) -> str:

@@ -22,13 +22,14 @@ from dialer.budgets import LEAD, Budget
 from dialer.call import Hangup, Phase, Progress
 from dialer.campaign_store import Running
 from dialer.cancelling import end_queued
-from dialer.claiming import EVERYTHING, Claim, Scope, anything_due, claim_due, pause_campaign, pause_trunk
+from dialer.claiming import EVERYTHING, Claim, Scope, anything_due, claim_due
 from dialer.clock import Clock
 from dialer.database import Database
 from dialer.errors import CallRefused, Fault, TryLater
 from dialer.group_writer import GroupWriter
 from dialer.phone_number import mask
 from dialer.providers.base import Heard, Listener, News, Order, Placed, Provider, Receiver, TakenBack
+from dialer.resting import rest_campaign, rest_trunk
 from dialer.slack import Slack
 from dialer.tables import attempts
 
@@ -126,7 +127,7 @@ class Dialer:
     def _place(self, claim: Claim) -> None:
         try:
             became = self._ask_provider(claim)
-            self._tell(claim, became)
+            self._tell(became)
             if isinstance(became, TakenBack):
                 # its connection is closed, or older than the provider likes, and a new one may take longer than a slot
                 self._desk.provider.warm()
@@ -167,7 +168,7 @@ class Dialer:
             return heard
         now, seconds = self._clock.now(), placed.queued.total_seconds()
         self._may_be_queued(claim, until=now + placed.queued)
-        self._tell(claim, heard)
+        self._tell(heard)
         self._rest(
             placed.queued, f"the provider holds calls back for {seconds:.0f} s: our pace is above its own", now=now
         )
@@ -205,7 +206,7 @@ class Dialer:
             case Fault.campaign:
                 self._breaker.answered()
                 wait = max(wait, CAMPAIGN_RESTS)
-                pause_campaign(self._database, claim.attempt, until=now + wait)
+                rest_campaign(self._database, claim.attempt, until=now + wait)
             case Fault.number:
                 self._rest(self._breaker.refused(claim.claimed_at, now=now), str(reason), now=now)
         lasting = reason.fault in (Fault.number, Fault.campaign, Fault.account)
@@ -214,9 +215,9 @@ class Dialer:
     def _rest(self, rest: timedelta, why: str, *, now: datetime) -> None:
         if rest:
             log.warn(f"trunk={self._desk.budget.trunk} rings nobody for {rest.total_seconds():.0f} s: {why}")
-            pause_trunk(self._database, self._desk.budget.trunk, until=now + rest, reason=why)
+            rest_trunk(self._database, self._desk.budget.trunk, until=now + rest, reason=why)
 
-    def _tell(self, claim: Claim, what: Heard | TakenBack | None) -> None:
+    def _tell(self, what: Heard | TakenBack | None) -> None:
         if what is not None:
             self._writer.put(what).result()
 

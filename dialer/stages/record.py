@@ -7,43 +7,23 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cache, lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 
 from dialer import log
-from dialer.call import (
-    DOUBTED,
-    NOT_A_DIAL,
-    AnsweredBy,
-    Dialed,
-    Disposition,
-    Hangup,
-    Phase,
-    Progress,
-    Transfer,
-    disposition,
-    merge,
-    was_only_queued,
-)
+from dialer.attempt_row import CHANGING, COLUMNS, still_holds, take_in
+from dialer.attempt_row import Timing as Timing
+from dialer.call import NOT_A_DIAL
 from dialer.cancelling import stop_others, suppress
-from dialer.cost import estimate, is_billed
 from dialer.database import Database
 from dialer.given_rows import GivenRows
 from dialer.providers.base import Heard, TakenBack
 from dialer.tables import ERASED, attempts, news
 
 RAW_MOST = 2_000
-PRICE_AFTER = timedelta(minutes=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    wrap_up: timedelta
-    silent_after: timedelta
 
 
 def record(database: Database, items: Sequence[Heard | TakenBack], *, now: datetime, timing: Timing) -> None:
@@ -60,44 +40,8 @@ def record(database: Database, items: Sequence[Heard | TakenBack], *, now: datet
     database.write(work)
 
 
-_KNOWN = (
-    "id",
-    "target_id",
-    "number",
-    "phase",
-    "hangup",
-    "answered_by",
-    "transfer",
-    "answer",
-    "answer_step",
-    "answer_key",
-    "opted_out",
-    "keys_unheard",
-    "talked",
-    "answered_at",
-    "ended_at",
-    "dialed",
-    "detail",
-    "call_id",
-    "other_call_id",
-    "disposition",
-    "heard_after",
-    "counts",
-    "cancel",
-    "claimed_at",
-    "send_before",
-    "ask_at",
-    "plan_at",
-    "owes_at",
-    "cost",
-    "a_minute",
-    "cost_told",
-    "price_at",
-)
-_CHANGED = tuple(name for name in _KNOWN if name not in ("id", "target_id", "number", "heard_after", "a_minute"))
-
 _select = (
-    sa.select(*(attempts.c[name] for name in _KNOWN))
+    sa.select(*(attempts.c[name] for name in COLUMNS))
     .where(attempts.c.id.in_(sa.bindparam("ids", expanding=True)), attempts.c.phase != ERASED)
     .order_by(attempts.c.id)
     .with_for_update()
@@ -132,7 +76,7 @@ def _lock(c: sa.Connection, heard: Sequence[Heard], taken_back: Sequence[TakenBa
     opted_out = [item.news.attempt for item in heard if item.news.progress.opted_out]
     if opted_out:
         ids.update(c.execute(_of_the_same_number, {"ids": opted_out}).scalars())
-    return {row[0]: dict(zip(_KNOWN, row, strict=True)) for row in c.execute(_select, {"ids": sorted(ids)})}
+    return {row[0]: dict(zip(COLUMNS, row, strict=True)) for row in c.execute(_select, {"ids": sorted(ids)})}
 
 
 def _merge_news(
@@ -151,17 +95,17 @@ def _merge_news(
         if row is None:
             log.repeatedly(f"attempt={item.news.attempt} unknown here: its news is dropped")
             continue
-        if not _still_holds(item, row):
+        if not still_holds(item, row):
             continue
         kept.append(item.news)
         if item.news.unknown:
             said = f"attempt={row['id']} the provider says {item.news.unknown}, which proves nothing here"
             log.repeatedly(said, about=f"attempt={row['id']} the provider says")
-        if _take_in(row, item, now=now, timing=timing):
+        if take_in(row, item, now=now, timing=timing):
             changed.add(row["id"])
     alike: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
     for id in sorted(changed):
-        names = tuple(name for name in _CHANGED if rows[id][name] != before[id][name])
+        names = tuple(name for name in CHANGING if rows[id][name] != before[id][name])
         alike[names].append({"id": id, **{name: rows[id][name] for name in names}})
     for names, values in alike.items():
         given, update = _update(names, is_sqlite=database.is_sqlite)
@@ -184,104 +128,6 @@ def _merge_news(
         suppress(database, c, number, source="key", reason="pressed the opt-out key", now=now, but=but)
 
 
-def _still_holds(item: Heard, row: dict[str, Any]) -> bool:
-    """A verdict of `chase` is about one claim; "not placed" only while nobody has heard of the call."""
-    if item.of_claim is None:
-        return True
-    heard_of = row["phase"] != Phase.dialing or row["call_id"] is not None
-    return bool(row["claimed_at"] == item.of_claim) and not (
-        heard_of and item.news.progress.hangup is Hangup.not_placed
-    )
-
-
-def _take_in(row: dict[str, Any], item: Heard, *, now: datetime, timing: Timing) -> bool:
-    """One news into one row. Returns whether anything has changed."""
-    before = dict(row)
-    known, said = _progress(row), _by_our_clock(item.news.progress, row["claimed_at"] or now, now)
-    _take_call_id(row, item.news.call_id)
-    if item.news.call_id is not None and item.news.call_id == row["other_call_id"] and known.phase is not Phase.ended:
-        # the end of the double is not the end of the call that goes on
-        said = replace(said, phase=Phase.planned, ended_at=None)
-    whole = merge(known, said)
-    thought_dead = row["claimed_at"] is None or known.hangup in DOUBTED
-    if thought_dead and said.phase is not Phase.ended:
-        log.alarm(f"attempt={row['id']} is live although it was {known.hangup or 'not placed'}: it is being hung up")
-        row["cancel"] = "any"
-        whole = merge(whole, Progress(phase=Phase.ended, hangup=Hangup.lost))
-    if row["claimed_at"] is None:
-        row["claimed_at"] = row["send_before"] = now
-    if whole.phase is Phase.ended and whole.ended_at is None:
-        whole = merge(whole, Progress(ended_at=now))
-    _put_progress(row, whole)
-    if item.refused and row["call_id"] is None:
-        row["counts"] = False
-    elif row["call_id"] is not None and whole.hangup is not Hangup.not_placed:
-        row["counts"] = not was_only_queued(whole)
-    if whole.phase is Phase.ended:
-        _settle(row, whole, before, now=now, timing=timing)
-    elif whole != known or row["call_id"] != before["call_id"]:
-        # what was heard before is no sign of life, nor is another id: whoever repeats them would keep chase from asking
-        row["ask_at"] = now + timing.silent_after
-    return row != before
-
-
-def _by_our_clock(said: Progress, claimed_at: datetime, now: datetime) -> Progress:
-    """What happened, happened after the claim and before we have heard of it, though the provider's clock be wrong."""
-
-    def set_right(moment: datetime | None) -> datetime | None:
-        return None if moment is None else min(max(moment, claimed_at), now)
-
-    answered_at, ended_at = set_right(said.answered_at), set_right(said.ended_at)
-    if (answered_at, ended_at) == (said.answered_at, said.ended_at):
-        return said
-    return replace(said, answered_at=answered_at, ended_at=ended_at)
-
-
-def _settle(row: dict[str, Any], whole: Progress, before: dict[str, Any], *, now: datetime, timing: Timing) -> None:
-    """A call has ended, or more has become known of one that had."""
-    became = disposition(whole, heard_after=timedelta(seconds=row["heard_after"]))
-    row["disposition"] = became.value
-    row["ask_at"] = None
-    if row["cancel"] in ("unanswered", "any") and whole.hangup not in DOUBTED:
-        row["cancel"] = None
-    if became is Disposition.not_placed:
-        row["counts"] = False
-    _charge(row, whole, before, now=now)
-    if before["disposition"] is None:
-        row["plan_at"] = row["owes_at"] = now + timing.wrap_up
-    elif any(row[name] != before[name] for name in _TOLD):
-        row["plan_at"] = before["plan_at"] or now
-        row["owes_at"] = before["owes_at"] or now
-
-
-def _charge(row: dict[str, Any], whole: Progress, before: dict[str, Any], *, now: datetime) -> None:
-    """What was reserved becomes what it has cost by our count; the provider is asked, who knows it later."""
-    if row["a_minute"] is None or row["cost_told"]:
-        return
-    held = max(before["cost"] or 0, row["a_minute"])
-    row["cost"] = estimate(whole, a_minute=row["a_minute"], held=held, counts=row["counts"])
-    if row["price_at"] is None and row["counts"] and is_billed(whole):
-        row["price_at"] = now + PRICE_AFTER
-
-
-# What an entry or a decision may depend on.
-_TOLD = ("disposition", "answer", "transfer", "answered_by", "keys_unheard", "opted_out", "talked", "counts")
-
-
-def _take_call_id(row: dict[str, Any], call_id: str | None) -> None:
-    if call_id is None or call_id in (row["call_id"], row["other_call_id"]):
-        return
-    if row["call_id"] is None:
-        row["call_id"] = call_id
-        return
-    log.repeatedly(
-        f"attempt={row['id']} was placed twice: {row['call_id']} and {call_id}; the later is being cancelled",
-        about=f"attempt={row['id']} was placed twice", alarming=True,
-    )  # fmt: skip
-    row["other_call_id"] = call_id
-    row["cancel"] = row["cancel"] or "other"
-
-
 def _take_back(c: sa.Connection, item: TakenBack, *, now: datetime) -> None:
     mine = sa.and_(
         attempts.c.id == item.attempt,
@@ -302,34 +148,3 @@ def _take_back(c: sa.Connection, item: TakenBack, *, now: datetime) -> None:
         done = c.execute(sa.update(attempts).where(mine).values(**unclaimed, **ended, cancel=None)).rowcount
     if not done:
         log.warn(f"attempt={item.attempt} was not taken back ({item.why}): it is no longer this node's")
-
-
-def _progress(row: dict[str, Any]) -> Progress:
-    return Progress(
-        phase=Phase(row["phase"]),
-        hangup=None if row["hangup"] is None else Hangup(row["hangup"]),
-        answered_by=AnsweredBy(row["answered_by"]),
-        transfer=Transfer(row["transfer"]),
-        answer=row["answer"],
-        answer_step=row["answer_step"],
-        answer_key=row["answer_key"],
-        opted_out=row["opted_out"],
-        keys_unheard=row["keys_unheard"],
-        talked=None if row["talked"] is None else timedelta(seconds=row["talked"]),
-        answered_at=row["answered_at"],
-        ended_at=row["ended_at"],
-        dialed=Dialed(row["dialed"]),
-        detail=row["detail"],
-    )
-
-
-def _put_progress(row: dict[str, Any], known: Progress) -> None:
-    row["phase"] = known.phase.value
-    row["hangup"] = None if known.hangup is None else known.hangup.value
-    row["answered_by"] = known.answered_by.value
-    row["transfer"] = known.transfer.value
-    row["answer"], row["answer_step"], row["answer_key"] = known.answer, known.answer_step, known.answer_key
-    row["opted_out"], row["keys_unheard"] = known.opted_out, known.keys_unheard
-    row["talked"] = None if known.talked is None else round(known.talked.total_seconds())
-    row["answered_at"], row["ended_at"], row["detail"] = known.answered_at, known.ended_at, known.detail
-    row["dialed"] = known.dialed.value

@@ -3,50 +3,53 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from types import CodeType, TracebackType
 from typing import Any, ClassVar
 
-from jinja2 import BytecodeCache, DictLoader, Template, TemplateSyntaxError, UndefinedError, nodes
+from jinja2 import BytecodeCache, DictLoader, Template, UndefinedError, nodes
 from jinja2.bccache import Bucket
 
-from dialer.templates.bounded import (
-    INTERNAL,
-    Bounded,
-    Reference,
-    Refused,
-    measured,
-    near,
-    no_block,
-    references,
-    steps,
-)
+from dialer.templates.bounded import Bounded, near, no_block
+from dialer.templates.filters import measured
 from dialer.templates.language import grouped, language_filters, spoken_date
-from dialer.templates.pieces import Role, first_behind, first_in, place_of
+from dialer.templates.pieces import Role, first_behind, place_of
+from dialer.templates.purse import steps
 from dialer.templates.raised import said_of
-from dialer.templates.syntax import said_plainly
-from dialer.templates.unknown import Unknown, unknown_filters, unknown_imports, unknown_names, unknown_tests
+from dialer.templates.reading import (
+    TEMPLATE_MOST,
+    WordsError,
+    blocks_called,
+    chain_of,
+    in_words,
+    outside_of_blocks,
+    parse,
+    referenced,
+    told,
+    unknown_to,
+)
+from dialer.templates.unknown import unknown_names
 
-__all__ = ["Words", "WordsError", "near", "no_block", "referenced", "spoken_date", "unknown_to", "words_of"]
+__all__ = [
+    "TEMPLATE_MOST",
+    "Words",
+    "WordsError",
+    "near",
+    "no_block",
+    "referenced",
+    "spoken_date",
+    "unknown_to",
+    "words_of",
+]
 
 SPOKEN_MOST = 4_000
 NOTE_MOST = 8_000
-TEMPLATE_MOST = 32 * 1024
 
 # What no voice speaks and no portal stores: controls, halves of characters, marks that turn the line about.
 _CONTROL = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
 )
-
-
-class WordsError(Exception):
-    """`template`, `line` and `column` say where, when that is known."""
-
-    def __init__(self, text: str, *, template: str | None = None, line: int = 0, column: int = 1) -> None:
-        super().__init__(text)
-        self.template, self.line, self.column = template, line, column
 
 
 class Words:
@@ -62,17 +65,17 @@ class Words:
         self._environment.filters |= {name: measured(name, one) for name, one in language_filters(language).items()}
         self._environment.globals["language"] = language
         for one in names:
-            with _in_words(one, texts[one]):
+            with in_words(one, texts[one]):
                 self._environment.get_template(one)
-        parsed = {one: _parse(texts, one) for one in names}
-        chain = _chain(parsed, name)
+        parsed = {one: parse(texts, one) for one in names}
+        chain = chain_of(parsed, name)
         self.extends = tuple(chain[1:])
         self._parsed = {one: parsed[one] for one in chain}
         self._chain = [self._environment.get_template(one) for one in chain]
         self.blocks = frozenset(block for template in self._chain for block in template.blocks)
         self.own_blocks = {block.name: block.lineno for block in parsed[name].find_all(nodes.Block)}
-        self.called = frozenset(_called(parsed.values()))
-        self.outside = [wrong for one in chain for wrong in _outside_of_blocks(parsed[one], one, texts[one])]
+        self.called = frozenset(blocks_called(parsed.values()))
+        self.outside = [wrong for one in chain for wrong in outside_of_blocks(parsed[one], one, texts[one])]
         """Mistakes: what stands in no block is never said."""
 
     def of(self, template: str, language: str) -> Words:
@@ -107,7 +110,7 @@ class Words:
     def unknown(self, said: Mapping[str, Mapping[str, Any]]) -> Iterator[WordsError]:
         """Names that nobody knows, on every branch of the blocks that are said. `said`: what each of them knows."""
         for one in unknown_names(self._parsed, said, self._environment.globals):
-            yield _unknown(one, dict(self._texts))
+            yield told(one, dict(self._texts))
 
     def _render(self, block: str, context: Mapping[str, Any], most: int) -> str:
         if block not in self.blocks:
@@ -153,76 +156,10 @@ class Words:
         return parts
 
 
-def _unknown(one: Unknown, texts: Mapping[str, str]) -> WordsError:
-    line, column = place_of(texts[one.template], one.word, one.role, line=one.line, of=one.of)
-    return WordsError(one.text, template=one.template, line=line, column=column)
-
-
 @lru_cache(maxsize=200)
 def words_of(texts: tuple[tuple[str, str], ...], name: str, language: str) -> Words:
     """Compiled once for each version. Raises WordsError."""
     return Words(dict(texts), name, language)
-
-
-def referenced(texts: Mapping[str, str], name: str) -> tuple[list[str], list[WordsError]]:
-    """The template and all that it extends and imports; what is missing, cannot be read, or leads back to itself."""
-    done: list[str] = []
-    mistakes: list[WordsError] = []
-
-    def refuse(why: str, one: str, way: tuple[str, ...], line: int) -> None:
-        if not way:
-            mistakes.append(WordsError(why))
-            return
-        line, column = place_of(texts[way[-1]], one, Role.text, line=line)
-        mistakes.append(WordsError(why, template=way[-1], line=line, column=column))
-
-    def follow(one: str, way: tuple[str, ...], line: int) -> None:
-        if one in way:
-            refuse(f"'{one}' leads back to itself; remove the line, or name another file", one, way, line)
-        elif one not in texts:
-            refuse(f"there is no '{one}' in the templates folder{near(one, texts)}", one, way, line)
-        elif one not in done:
-            done.append(one)
-            try:
-                parsed = _parse(texts, one)
-            except WordsError as error:
-                mistakes.append(error)
-                return
-            for node in references(parsed):
-                follow(_named(node), (*way, one), node.lineno)
-
-    follow(name, (), 0)
-    return sorted(done), mistakes
-
-
-def unknown_to(texts: Mapping[str, str], names: Iterable[str], language: str) -> Iterator[WordsError]:
-    """Filters and tests that nobody knows, on every branch. The templates can be read."""
-    here = Bounded()
-    filters = {*here.filters, *language_filters(language)} - INTERNAL
-    for name in names:
-        parsed = _parse(texts, name)
-        with _in_words(name, texts[name]):
-            found = (*unknown_filters(parsed, name, filters), *unknown_tests(parsed, name, here.tests))
-            found += tuple(unknown_imports(parsed, name, lambda one: _parse(texts, one)))
-        yield from (_unknown(one, texts) for one in found)
-
-
-def _named(reference: Reference) -> str:
-    # that it names the file itself was seen to when it was parsed
-    return str(reference.template.as_const())
-
-
-def _parse(texts: Mapping[str, str], name: str) -> nodes.Template:
-    if len(texts[name]) > TEMPLATE_MOST:
-        raise WordsError(f"is over {TEMPLATE_MOST // 1024} KB; make it smaller", template=name, line=1)
-    with _in_words(name, texts[name]):
-        return _parsed(texts[name], name)
-
-
-@lru_cache(maxsize=500)
-def _parsed(text: str, name: str) -> nodes.Template:
-    """To look at: many campaigns share a base, and it is read more than once of each."""
-    return Bounded().parse(text, name=name)
 
 
 class _Compiled(BytecodeCache):
@@ -240,63 +177,6 @@ class _Compiled(BytecodeCache):
         if len(self.codes) > 500:
             self.codes.clear()
         self.codes[(self._language, bucket.key, bucket.checksum)] = bucket.code
-
-
-@contextmanager
-def _in_words(name: str, text: str) -> Iterator[None]:
-    try:
-        yield
-    except Refused as error:
-        line, column = place_of(text, error.word, line=error.lineno) if error.word else (error.lineno, 1)
-        raise WordsError(str(error.message), template=name, line=line, column=column) from error
-    except TemplateSyntaxError as error:
-        line, column, why = said_plainly(error, text)
-        raise WordsError(why, template=name, line=line, column=column) from error
-    # what only Python's compiler notices
-    except (SyntaxError, RecursionError, MemoryError, ValueError, OverflowError) as error:
-        lines = text.split("\n")
-        deepest = max(range(len(lines)), key=lambda n: sum(map(lines[n].count, "([{")))
-        why = "is nested too deeply, or holds too large a number; write it more simply"
-        raise WordsError(why, template=name, line=deepest + 1, column=first_in(text, deepest + 1)) from error
-
-
-def _chain(parsed: Mapping[str, nodes.Template], name: str) -> list[str]:
-    """The template and what it extends, nearest first."""
-    chain = [name]
-    while extends := list(parsed[chain[-1]].find_all(nodes.Extends)):
-        chain.append(_named(extends[0]))
-    return chain
-
-
-def _outside_of_blocks(parsed: nodes.Template, name: str, text: str) -> Iterator[WordsError]:
-    def refuse(why: str, line: int) -> WordsError:
-        return WordsError(why, template=name, line=line, column=first_in(text, line))
-
-    at_the_top = [node for node in parsed.body if isinstance(node, nodes.Extends)]
-    for extends in parsed.find_all(nodes.Extends):
-        if extends not in at_the_top[:1]:
-            yield refuse("extends stands once, at the top; remove this", extends.lineno)
-    for node in parsed.body:
-        if isinstance(node, nodes.Output):
-            for part in node.nodes:
-                said = part.data if isinstance(part, nodes.TemplateData) else "?"
-                if said.strip():
-                    line = part.lineno + said[: len(said) - len(said.lstrip())].count("\n")
-                    yield refuse("stands outside every block and is never said; put it into a block", line)
-                    break
-        elif not isinstance(node, nodes.Block | nodes.Extends):
-            why = "stands outside every block and is not seen inside; put it into the block that uses it"
-            yield refuse(why, node.lineno)
-
-
-def _called(parsed: Iterable[nodes.Template]) -> Iterator[str]:
-    """Blocks that are said by other blocks."""
-    for template in parsed:
-        for block in template.find_all(nodes.Block):
-            yield from (inner.name for inner in block.find_all(nodes.Block))
-        for node in template.find_all(nodes.Getattr):
-            if isinstance(node.node, nodes.Name) and node.node.name == "self":
-                yield node.attr
 
 
 def _place(trace: TracebackType | None, *, outermost: bool) -> tuple[str | None, int]:

@@ -18,7 +18,8 @@ from babel.numbers import is_currency as is_currency
 from jinja2 import pass_context
 from jinja2.runtime import Context, Undefined
 
-from dialer.templates.bounded import NUMBER_MOST, WrongUse, spend
+from dialer.templates.filters import WrongUse
+from dialer.templates.purse import NUMBER_MOST, spend
 
 DATES = {"ru": "d MMMM y 'года'", "en": "MMMM d, y", "es": "d 'de' MMMM 'de' y"}
 DAYS = {"ru": "d MMMM", "en": "MMMM d", "es": "d 'de' MMMM"}

@@ -11,7 +11,8 @@ from typing import Any
 
 from jinja2 import TemplateError, UndefinedError
 
-from dialer.templates.bounded import WrongUse, near, no_block
+from dialer.templates.bounded import near, no_block
+from dialer.templates.filters import WrongUse
 from dialer.templates.pieces import Role
 
 CANNOT = "it cannot be worked out"

@@ -44,11 +44,15 @@ class _Tag:
     column: int
 
 
+UNCLEAR = "cannot be read; look at the tags of this line, and compare them with the starter's templates"
+"""Said of a mistake of which nothing else is known."""
+
+
 def said_plainly(error: TemplateSyntaxError, text: str) -> Said:
     """Line, column, and what to write instead."""
     message = str(error.message)
     if error.lineno > text.count("\n") + 1:
-        return error.lineno, 1, _plain(message)
+        return error.lineno, 1, UNCLEAR
     if re.match(r"unexpected (char )?['\"]", message) or message.startswith("Missing end"):
         found = None if is_read(text) else _unreadable(message, text, pieces(text))
         if found is not None:
@@ -58,11 +62,6 @@ def said_plainly(error: TemplateSyntaxError, text: str) -> Said:
         before, piece, inside = stopped
         return _unexpected(message, before, piece, inside)
     return _whole(message, text, error.lineno)
-
-
-def _plain(message: str) -> str:
-    """Of a mistake of which nothing else is known."""
-    return "cannot be read; look at the tags of this line, and compare them with the starter's templates"
 
 
 def _unreadable(message: str, text: str, here: Sequence[Piece]) -> Said | None:
@@ -286,4 +285,4 @@ def _whole(message: str, text: str, line: int) -> Said:
         return *place_of(text, "caller", line=line), "'caller' is taken; choose another name"
     if "extend from a non top-level" in message:
         return line, first_in(text, line), "extends stands once, at the top"
-    return line, first_in(text, line), _plain(message)
+    return line, first_in(text, line), UNCLEAR

@@ -54,6 +54,13 @@ def test_a_person_hears_the_language_of_their_card_and_else_the_campaigns(
     assert [choice.answer for choice in script.ask.choices] == ["renew", "talk", "do_not_call"]
 
 
+def test_a_copy_of_a_campaign_asks_for_what_its_own_values_ask_for(tmp_path: Path) -> None:
+    campaign = spoken(tmp_path).campaigns["renewal"].campaign
+    assert campaign.audience.language == "Язык"
+    alone = campaign.model_copy(update={"languages": None})
+    assert (alone.audience.language, campaign.audience.language) == (None, "Язык")
+
+
 def test_a_version_holds_the_templates_of_all_languages_and_changes_with_each(tmp_path: Path) -> None:
     loaded = spoken(tmp_path)
     assert (loaded.mistakes, loaded.warnings) == ([], [])

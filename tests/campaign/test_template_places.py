@@ -8,7 +8,7 @@ from datetime import date
 
 import pytest
 
-from dialer.campaign_files import check_file
+from dialer.campaign_check import check_file
 from dialer.quoting import shown
 from dialer.templates import Words, WordsError
 from dialer.templates.pieces import Role, pieces, place_of

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from jsonschema import Draft7Validator
 
-from dialer.campaign_files import UNREAD, Found, check_file, from_version
+from dialer.campaign_check import UNREAD, Found, check_file
+from dialer.campaign_files import from_version
 from dialer.campaign_schema import campaign_schema
 from dialer.errors import CampaignError, Mistake
 from dialer.yaml_places import read_yaml

@@ -28,7 +28,6 @@ LATE = 0.3
 OUTCOMES = """{renew: [{task: {within: 1 working day}}, {stage: Подготовка продления}, {notify: responsible},
   {field: {Город: Казань}}, {item: {create: deal, pipeline: Договоры}},
   {item: {create: lead}}, {item: {create: Договоры обслуживания}}]}"""
-KINDS = ("call", "note", "task", "stage", "notify", "field", "item")
 
 
 class Backlog:

@@ -21,7 +21,6 @@ TODAY = date(2026, 11, 25)
 LAST = TODAY + timedelta(days=30)
 CONTACTS = Audience(CardType.contact, "Дата окончания договора", do_not_call="Не звонить", time_zone="Город")
 DEALS = Audience(CardType.deal, "Дата окончания договора", do_not_call="Не звонить", time_zone="Город")
-SECRET_URL = "/rest/1/s3cr3ts3cr3ts3cr3t/"
 
 
 class Clock:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -92,10 +92,6 @@ def as_the_service_rings(
     return rung
 
 
-def numbers_rung(play: Play) -> list[str]:
-    return [call.number for call in play.calls]
-
-
 def _campaign(database: Database, attempt: int) -> str:
     of = sa.select(attempts.c.campaign).where(attempts.c.id == attempt)
     return str(database.read(lambda c: c.execute(of).scalar()))
@@ -105,7 +101,3 @@ def _dials(database: Database, attempt: int) -> int:
     target = sa.select(attempts.c.target_id).where(attempts.c.id == attempt).scalar_subquery()
     many = sa.select(sa.func.count()).where(attempts.c.target_id == target, attempts.c.counts)
     return int(database.read(lambda c: c.execute(many).scalar_one()))
-
-
-def rows_of(found: Sequence[Any]) -> Mapping[str, Any]:
-    return {one.card: one for one in found}

@@ -12,7 +12,7 @@ import pytest
 from dialer.breaker import IN_A_ROW
 from dialer.budgets import Budget
 from dialer.clock import Clock
-from dialer.commands.status import look
+from dialer.commands.overview import look
 from dialer.database import Database
 from dialer.group_writer import GroupWriter
 from dialer.providers.base import Heard, TakenBack

@@ -209,6 +209,7 @@ def test_a_conversation_is_ended_only_when_it_is_asked_for(talking_too: bool, st
 def test_what_has_ended_already_needs_no_cancelling(answer: bytes) -> None:
     with Peer(answer) as peer:
         twilio(peer.url).cancel(CALL, talking_too=False)
+    assert len(peer.requests) == 1
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ import sqlalchemy as sa
 
 from dialer.budgets import Budget
 from dialer.call import Phase, Progress
-from dialer.campaign_files import Found, Texts, check_file, read_campaigns
+from dialer.campaign_check import Found, Texts, check_file
+from dialer.campaign_files import read_campaigns
 from dialer.campaign_store import Running, Store, take_in
 from dialer.claiming import EVERYTHING, Claim, Scope, claim_due
 from dialer.database import Database

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from dialer.call import Hangup, Phase, Progress
 from dialer.cancelling import LIVE
 from dialer.claiming import Claim
+from dialer.next_try import NOT_PLACED_AT_MOST
 from dialer.providers.base import Heard, News, TakenBack
-from dialer.stages.plan import NOT_PLACED_AT_MOST
 from dialer.tables import PAST, attempts, campaigns, do_not_call, entries, news, numbers, targets, trunks
 from tests.stages.scene import DAY, HOUR, MILLISECOND, MINUTE, NOON, SECOND, Scene
 

@@ -2,73 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from dialer.call import Hangup, Phase, Progress
 from dialer.cancelling import suppress
-from dialer.group_writer import GroupWriter
 from dialer.pausing import pause
-from dialer.providers.base import Asked, Heard, News, TakenBack
-from dialer.stages.chase import AT_ONCE, Chase, ask_about_silent, end_unwanted
+from dialer.providers.base import Asked, News
+from dialer.stages.chase import AT_ONCE
 from dialer.tables import attempts
+from tests.stages.chaser import ASKED, Chaser, perhaps_placed, placed
 from tests.stages.fakes import Exchange, knows
 from tests.stages.scene import HOUR, MINUTE, NOON, SECOND, TIMING, Scene
 
-ASKED = NOON + 90 * SECOND
-"""5 s to send, 10 s for the answer, 75 s until the provider's lists are complete."""
 RINGING = Progress(phase=Phase.ringing)
-
-
-class Chaser:
-    def __init__(self, scene: Scene, exchange: Exchange) -> None:
-        self.now, self.exchange = NOON, exchange
-        self.writer: GroupWriter[Heard | TakenBack] = GroupWriter(lambda items: scene.record(items, now=self.now))
-        self.pool = ThreadPoolExecutor(4)
-        self._chase = Chase(
-            scene.database, exchange, "twilio", "key", self.writer, self.pool, self.pool,
-            silent_after=TIMING.silent_after, give_up_after=2 * HOUR,
-        )  # fmt: skip
-
-    def ask(self, now: datetime) -> int:
-        self.now = now
-        asked = ask_about_silent(self._chase, now=now)
-        self.writer.put(Heard(News(0, "", Progress()))).result()  # what was put before is written by then
-        return asked
-
-    def end(self, now: datetime) -> int:
-        self.now = now
-        return end_unwanted(self._chase, now=now)
 
 
 @pytest.fixture
 def exchange() -> Exchange:
     return Exchange()
-
-
-@pytest.fixture
-def chaser(scene: Scene, exchange: Exchange) -> Iterator[Chaser]:
-    made = Chaser(scene, exchange)
-    yield made
-    made.writer.close()
-    made.pool.shutdown()
-
-
-def perhaps_placed(scene: Scene) -> int:
-    """Claimed at noon; whether it was placed nobody knows."""
-    call = scene.planned()
-    [claim] = scene.claim()
-    assert claim.attempt == call
-    return call
-
-
-def placed(scene: Scene, now: datetime = NOON) -> int:
-    call = perhaps_placed(scene)
-    scene.hear(call, Progress(phase=Phase.dialing), now=now, call_id="CA1")
-    return call
 
 
 # Asking
@@ -309,9 +262,7 @@ def test_of_a_double_placement_to_a_forbidden_number_both_are_ended(
     assert sorted(exchange.cancelled) == [("CA1", True), ("CA2", True)]
 
 
-def test_a_stronger_wish_that_comes_while_a_weaker_is_carried_out_is_not_forgotten(
-    scene: Scene, chaser: Chaser, exchange: Exchange
-) -> None:
+def test_a_stronger_wish_that_comes_while_a_weaker_is_carried_out_is_not_forgotten(scene: Scene) -> None:
     call = placed(scene)
     scene.set(attempts, call, cancel="unanswered")
 
@@ -352,9 +303,7 @@ def test_a_hung_up_call_that_still_rings_is_hung_up_again(scene: Scene, chaser: 
     assert exchange.cancelled == [("CA1", True)] * 2
 
 
-def test_the_end_of_a_call_that_had_ended_is_not_asked_for_for_ever(
-    scene: Scene, chaser: Chaser, exchange: Exchange
-) -> None:
+def test_the_end_of_a_call_that_had_ended_is_not_asked_for_for_ever(scene: Scene, chaser: Chaser) -> None:
     call = perhaps_placed(scene)
     chaser.ask(ASKED)
     scene.hear(call, RINGING, now=ASKED + SECOND)

@@ -10,8 +10,9 @@ import sqlalchemy as sa
 
 from dialer.call import Hangup
 from dialer.cancelling import cancel_targets, suppress
-from dialer.claiming import Scope, anything_due, pause_trunk
+from dialer.claiming import Scope, anything_due
 from dialer.providers.base import TakenBack
+from dialer.resting import rest_trunk
 from dialer.script import from_json
 from dialer.tables import attempts, campaigns, do_not_call, targets
 from tests.rows import add_attempt
@@ -102,15 +103,15 @@ def test_who_has_waited_longest_is_rung_first(scene: Scene) -> None:
 
 def test_a_trunk_that_is_paused_rings_nobody_until_it_is_over(scene: Scene) -> None:
     scene.planned()
-    pause_trunk(scene.database, "twilio", until=NOON + MINUTE, reason="429")
+    rest_trunk(scene.database, "twilio", until=NOON + MINUTE, reason="429")
     assert scene.claim() == []
     assert len(scene.claim(NOON + MINUTE)) == 1
     assert scene.trunk().reason == ""
 
 
 def test_a_short_pause_never_ends_a_longer_one(scene: Scene) -> None:
-    pause_trunk(scene.database, "twilio", until=NOON + 5 * MINUTE, reason="no money")
-    pause_trunk(scene.database, "twilio", until=NOON + SECOND, reason="busy")
+    rest_trunk(scene.database, "twilio", until=NOON + 5 * MINUTE, reason="no money")
+    rest_trunk(scene.database, "twilio", until=NOON + SECOND, reason="busy")
     assert (scene.trunk().paused_until, scene.trunk().reason) == (NOON + 5 * MINUTE, "no money")
 
 

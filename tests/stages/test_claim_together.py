@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -14,6 +13,7 @@ from dialer.cancelling import LIVE
 from dialer.claiming import Claim
 from dialer.tables import attempts
 from tests.stages.scene import MILLISECOND, NOON, Scene
+from tests.together import four_nodes
 
 LINES, PEOPLE = 3, 40
 
@@ -43,13 +43,7 @@ def test_four_who_claim_in_a_loop_never_overrun_the_lines_and_never_take_one_twi
     for _ in range(PEOPLE):
         scene.planned()
     clock, claims, most_live = Clock(), list[Claim](), list[int]()
-    threads = [
-        threading.Thread(target=claim_and_end, args=(scene, clock, f"node-{n}", claims, most_live)) for n in range(4)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    four_nodes(lambda node: claim_and_end(scene, clock, node, claims, most_live))
     assert sorted(claim.attempt for claim in claims) == sorted({claim.attempt for claim in claims})
     assert len(claims) == PEOPLE
     assert max(most_live) <= LINES
@@ -66,11 +60,5 @@ def test_two_campaigns_with_one_number_never_ring_it_at_once(scene: Scene) -> No
             for touch in (30, 14):
                 scene.planned(f"+7916123456{n}", campaign=campaign, touch=touch)
     clock, claims = Clock(), list[Claim]()
-    threads = [
-        threading.Thread(target=claim_and_end, args=(scene, clock, f"node-{n}", claims, list[int]())) for n in range(4)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    four_nodes(lambda node: claim_and_end(scene, clock, node, claims, list[int]()))
     assert len(claims) == 20  # the index that forbids it never had to say so

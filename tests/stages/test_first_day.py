@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from dialer.call import Hangup
 from dialer.commands.figures import figures
-from dialer.commands.status import look
+from dialer.commands.overview import look
 from dialer.putting_off import put_off_the_rest
 from dialer.tables import attempts, campaigns, trunks
 from tests.stages.scene import DAY, HOUR, NOON, SECOND, Scene

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from dialer import leases
@@ -11,9 +9,9 @@ from dialer.call import Phase, Progress
 from dialer.errors import CallForgotten
 from dialer.providers.base import Asked, News
 from dialer.stages.chase import ask_about_the_dead
+from tests.stages.chaser import ASKED, Chaser, perhaps_placed, placed
 from tests.stages.fakes import Exchange
 from tests.stages.scene import NOON, SECOND, TIMING, Scene
-from tests.stages.test_chase import ASKED, Chaser, perhaps_placed, placed
 
 LATER = ASKED + TIMING.silent_after
 LATER_STILL = LATER + TIMING.silent_after
@@ -26,14 +24,6 @@ def forgets(asked: Asked) -> News | None:
 @pytest.fixture
 def exchange() -> Exchange:
     return Exchange(knows=forgets)
-
-
-@pytest.fixture
-def chaser(scene: Scene, exchange: Exchange) -> Iterator[Chaser]:
-    made = Chaser(scene, exchange)
-    yield made
-    made.writer.close()
-    made.pool.shutdown()
 
 
 def living(scene: Scene, name: str = "me") -> None:
@@ -91,7 +81,7 @@ def test_the_calls_of_a_dead_node_are_asked_about_at_once_and_told_as_orphans(
     assert (asked.attempt, asked.orphaned, asked.answered) == (call, True, False)
 
 
-def test_the_calls_of_a_living_node_are_left_alone(scene: Scene, chaser: Chaser, exchange: Exchange) -> None:
+def test_the_calls_of_a_living_node_are_left_alone(scene: Scene, chaser: Chaser) -> None:
     living(scene)
     placed(scene)
     ask_about_the_dead(chaser._chase, node="another", now=NOON + SECOND)

@@ -13,11 +13,11 @@ from sqlalchemy.exc import OperationalError
 from dialer import leases
 from dialer.budgets import Budget
 from dialer.call import Hangup
-from dialer.claiming import pause_trunk
 from dialer.crm.base import Outcome, Result
 from dialer.database import Database
 from dialer.gauges import gauges
 from dialer.pausing import pause, resume
+from dialer.resting import rest_trunk
 from dialer.schedule import claim_reading
 from dialer.stages.owe import owe_entries
 from dialer.stages.read import read_campaign
@@ -69,7 +69,7 @@ def test_what_is_owed_to_the_crm_has_a_state_and_an_age(scene: Scene) -> None:
 
 
 def test_a_rest_of_the_program_and_a_persons_pause_are_two_figures(scene: Scene) -> None:
-    pause_trunk(scene.database, "twilio", until=NOON + MINUTE, reason="429")
+    rest_trunk(scene.database, "twilio", until=NOON + MINUTE, reason="429")
     seen = figures(scene)
     assert (seen["trunk_resting"], seen["trunk_paused"]) == ({("twilio",): 1}, {("twilio",): 0})
     assert figures(scene, NOON + 2 * MINUTE)["trunk_resting"] == {("twilio",): 0}

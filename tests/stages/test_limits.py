@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from dialer.call import Hangup, Phase, Progress, Transfer
 from dialer.claiming import Claim
 from dialer.commands import explain
-from dialer.commands.status import look
+from dialer.commands.overview import look
 from dialer.erasing import erase_old
 from dialer.limits import call_limits, money_limits
 from dialer.person import Person

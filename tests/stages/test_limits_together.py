@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 import sqlalchemy as sa
 
 from dialer.call import Hangup
@@ -13,6 +11,7 @@ from dialer.tables import attempts
 from tests.stages.scene import SECOND, Scene
 from tests.stages.test_claim_together import Clock
 from tests.stages.test_limits import CENT, limited
+from tests.together import four_nodes
 
 CALLS, MONEY = 12, 23 * CENT
 
@@ -35,13 +34,7 @@ def test_four_nodes_never_overrun_the_calls_or_the_money_of_a_campaign(scene: Sc
     for _ in range(40):
         scene.planned()
     clock, claims, held = Clock(), list[Claim](), list[int]()
-    threads = [
-        threading.Thread(target=claim_and_talk, args=(scene, clock, f"node-{n}", claims, held)) for n in range(4)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    four_nodes(lambda node: claim_and_talk(scene, clock, node, claims, held))
     assert len({claim.attempt for claim in claims}) == len(claims) == CALLS
     assert 5 * CENT < max(held) <= MONEY
     assert scene.rows(sa.select(sa.func.sum(attempts.c.cost)))[0][0] == CALLS * CENT

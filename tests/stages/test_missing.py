@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from dialer import log
 from dialer.commands.doctor.database import _missing as doctor_says
-from dialer.commands.status import look
+from dialer.commands.overview import look
 from dialer.errors import CrmUnavailable
 from dialer.missing import Missing, last_missing
 from dialer.stages.read import read_again

@@ -18,6 +18,7 @@ from dialer.stages.write_back import PINGS_MOST, Manners, look_for_doubtful, wri
 from dialer.tables import attempts, entries, targets
 from tests.stages.fakes import Portal
 from tests.stages.scene import HOUR, MINUTE, NOON, SECOND, TEMPLATE, TIMING, Scene
+from tests.together import together
 
 MANNERS = Manners(doubt_after=65 * SECOND, linger=0 * SECOND)
 OWED = NOON + TIMING.wrap_up
@@ -283,18 +284,14 @@ def test_nodes_that_look_at_once_owe_each_line_once(scene: Scene) -> None:
     for _ in range(6):
         answer(scene, scene.live(), "renew")
     scene.plan(OWED)
-    together = threading.Barrier(4)
+    all_are_here = threading.Barrier(4)
 
     def owe() -> None:
-        together.wait()
+        all_are_here.wait()
         for _ in range(3):
             owe_entries(scene.database, scene.store, key="key", now=OWED + MINUTE)
 
-    threads = [threading.Thread(target=owe) for _ in range(4)]
-    for one in threads:
-        one.start()
-    for one in threads:
-        one.join()
+    together(*[owe] * 4)
     assert sorted(slots(scene)) == ["renew-1"] * 6 + ["renew-2"] * 6
 
 

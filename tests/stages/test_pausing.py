@@ -12,7 +12,7 @@ from dialer.claiming import anything_due
 from dialer.commands import pausing
 from dialer.commands.check import check
 from dialer.commands.doctor import doctor
-from dialer.commands.status import look
+from dialer.commands.overview import look
 from dialer.errors import SettingsError
 from dialer.providers.base import TakenBack
 from dialer.settings import Settings, read_settings

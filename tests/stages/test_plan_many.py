@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from datetime import timedelta
 from itertools import product
@@ -19,6 +18,7 @@ from dialer.stages.plan import plan_due
 from dialer.tables import do_not_call, numbers, targets
 from tests.rows import CONTRACT_END, add_attempt
 from tests.stages.scene import DAY, HOUR, MINUTE, NOON, SECOND, Scene
+from tests.together import together
 
 ZONES = ("Europe/Moscow", "Asia/Vladivostok", "Europe/Madrid Atlantic/Canary")
 
@@ -110,11 +110,7 @@ def test_many_calls_that_ended_together_are_each_settled_for_their_own(scene: Sc
 
 def test_two_who_plan_at_once_plan_everybody_once(scene: Scene) -> None:
     everybody = [scene.target() for _ in range(60)]
-    planners = [threading.Thread(target=scene.plan) for _ in range(3)]
-    for planner in planners:
-        planner.start()
-    for planner in planners:
-        planner.join()
+    together(*[scene.plan] * 3)
     assert [len(scene.tries(id)) for id in everybody] == [1] * 60
 
 

@@ -14,7 +14,7 @@ from dialer.audience import CardType
 from dialer.call import Dialed, Hangup, Phase, Progress
 from dialer.crm.base import Contact
 from dialer.errors import CrmUnavailable
-from dialer.intake import due_touch
+from dialer.judging import due_touch
 from dialer.schedule import claim_reading, reading_due
 from dialer.stages.read import Counted, read_again, read_campaign
 from dialer.tables import attempts, nodes, numbers, readings, targets

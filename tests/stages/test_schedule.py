@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from dialer.campaign_files import read_campaigns
 from dialer.campaign_store import take_in
-from dialer.commands.status import look
+from dialer.commands.overview import look
 from dialer.schedule import LATE_AFTER, Today, claim_reading, missed_readings, todays_reading
 from dialer.stages.read import read_campaign
 from dialer.tables import readings, versions

@@ -8,7 +8,9 @@ import pytest
 import sqlalchemy as sa
 
 from dialer.call import Hangup
-from dialer.commands.status import look, retry, status
+from dialer.commands.overview import look
+from dialer.commands.retry import retry
+from dialer.commands.status import status
 from dialer.crm.base import Outcome, Result
 from dialer.settings import Settings, read_settings
 from dialer.stages.owe import owe_entries

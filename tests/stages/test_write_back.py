@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import datetime
 
 import pytest
@@ -19,6 +18,7 @@ from dialer.stages.write_back import Manners, look_for_doubtful, send_again, wri
 from dialer.tables import attempts, campaigns, entries, nodes, numbers, targets, versions
 from tests.stages.fakes import Portal
 from tests.stages.scene import DAY, HOUR, MINUTE, NOON, SECOND, TEMPLATE, TIMING, Scene
+from tests.together import four_nodes
 
 MANNERS = Manners(doubt_after=65 * SECOND, linger=2 * SECOND, dead_after=30 * SECOND)
 UNCAPPED = "{per_person: {1 day: 99, 7 days: 99, 30 days: 99}}"
@@ -581,11 +581,7 @@ def test_four_who_send_in_a_loop_send_each_entry_once(scene: Scene, portal: Port
         while send(scene, portal, node=node):
             pass
 
-    threads = [threading.Thread(target=loop, args=(f"node-{n}",)) for n in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    four_nodes(loop)
     while send(scene, portal):
         pass
     assert len(portal.standing) == 60
@@ -707,7 +703,7 @@ def test_the_index_that_forbids_a_second_note_or_record_stands(scene: Scene) -> 
     assert scene.attempt(call).phase == "ended"
 
 
-def test_a_call_record_without_a_subject_of_its_own_has_one(scene: Scene, portal: Portal) -> None:
+def test_a_call_record_without_a_subject_of_its_own_has_one(scene: Scene) -> None:
     scene.words("plain.en.j2", TEMPLATE.replace("call_subject %}{{ attempt.disposition }}", "call_subject %}"))
     scene.campaign(now=NOON + SECOND)
     talked(scene)

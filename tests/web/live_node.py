@@ -11,8 +11,9 @@ import httpx
 
 from dialer.app import build
 from dialer.database import Database
+from dialer.parts import Parts
 from dialer.providers.twilio.webhooks import Webhooks
-from dialer.service import Parts, Service
+from dialer.service import Service
 from dialer.settings import Settings, read_settings
 from dialer.web.bounds import BoundedProtocol
 from dialer.web.server import WebServer

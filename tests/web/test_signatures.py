@@ -14,22 +14,12 @@ from twilio.request_validator import RequestValidator
 
 from dialer.providers.twilio.signatures import Signatures
 
-EXAMPLES = Path(__file__).resolve().parents[3] / "shared" / "data" / "provider_examples" / "twilio"
-needs_examples = pytest.mark.skipif(not EXAMPLES.is_dir(), reason="the vendor's examples are not here")
+EXAMPLES = Path(__file__).resolve().parents[1] / "providers" / "twilio_examples"
+VECTORS: list[dict[str, Any]] = json.loads((EXAMPLES / "signature_vectors.json").read_text(encoding="utf-8"))
+CALLBACKS: list[dict[str, Any]] = json.loads((EXAMPLES / "callbacks.json").read_text(encoding="utf-8"))
 
 
-def vectors() -> list[dict[str, Any]]:
-    path = EXAMPLES / "official" / "signature_vectors.json"
-    return json.loads(path.read_text()) if path.is_file() else []
-
-
-def callbacks() -> list[dict[str, Any]]:
-    path = EXAMPLES / "constructed" / "callbacks.json"
-    return json.loads(path.read_text()) if path.is_file() else []
-
-
-@needs_examples
-@pytest.mark.parametrize("vector", vectors(), ids=lambda vector: vector["source"][-40:])
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["source"][-40:])
 def test_the_vendors_vectors_fit_and_nothing_else_does(vector: dict[str, Any]) -> None:
     pairs = [(name, value) for name, value in vector["params"]]
     signatures = Signatures([vector["auth_token"]])
@@ -40,18 +30,16 @@ def test_the_vendors_vectors_fit_and_nothing_else_does(vector: dict[str, Any]) -
     assert not Signatures(["54321"]).fit(vector["url"], pairs, vector["signature"])
 
 
-@needs_examples
-@pytest.mark.parametrize("callback", callbacks(), ids=lambda callback: callback["name"])
+@pytest.mark.parametrize("callback", CALLBACKS, ids=lambda callback: callback["name"])
 def test_callbacks_with_blank_values_fit(callback: dict[str, Any]) -> None:
     pairs = parse_qsl(callback["body"], keep_blank_values=True)
     signature = callback["headers"]["X-Twilio-Signature"]
     assert Signatures([callback["auth_token"]]).fit(callback["url"], pairs, signature)
 
 
-@needs_examples
 @pytest.mark.parametrize("port", ["", ":443"])
 def test_the_port_may_be_signed_or_not_whatever_we_were_told(port: str) -> None:
-    one, with_port = vectors()[0], vectors()[1]
+    one, with_port = VECTORS[:2]
     pairs = [(name, value) for name, value in one["params"]]
     url = one["url"].replace("mycompany.com", "mycompany.com" + port)
     for signature in (one["signature"], with_port["signature"]):

@@ -1,0 +1,71 @@
+"""What a campaign wants of its trunk, and cannot have there: abilities, voices, a price that fits into its limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from json import dumps as json_text
+
+from dialer.app import ABILITIES, billed_at_most, unknown_voice, why_mute, wrong_voice
+from dialer.campaign_files import CampaignFile
+from dialer.errors import Mistake
+from dialer.limits import reserve, whole_minutes
+from dialer.settings import Settings
+from dialer.templates import WordsError, words_of
+from dialer.wording import TAGS, write_script
+from dialer.words import say_money
+from dialer.yaml_places import read_yaml
+
+
+def lacking(file: CampaignFile) -> list[Mistake]:
+    lacks = sorted(file.campaign.needs - {ability.value for ability in ABILITIES[file.campaign.trunk]})
+    return (
+        [Mistake(str(file.path), 0, 0, f"trunk {file.campaign.trunk} cannot do: {', '.join(lacks)}")] if lacks else []
+    )
+
+
+def mute(settings: Settings, campaigns: Iterable[CampaignFile]) -> list[Mistake]:
+    """A trunk that plays sounds needs somebody who makes them."""
+    spoken = [file for file in campaigns if file.campaign.trunk == "asterisk"]
+    why = why_mute(settings) if spoken else ""
+    said = f"trunk: its words cannot be spoken: {why}; install espeak-ng, or set DIALER_SPEECH_COMMAND"
+    return [
+        Mistake(str(file.path), *read_yaml(file.text, str(file.path)).place(("trunk",)), said) for file in spoken if why
+    ]
+
+
+def speaking_another_language(file: CampaignFile) -> list[Mistake]:
+    campaign = file.campaign
+    if campaign.trunk != "twilio":
+        return []  # a voice is whatever the operator's command calls so
+    spoken: dict[tuple[str, ...], tuple[str, str | None]] = {("voice",): (campaign.language, campaign.voice)}
+    spoken |= {("languages", name, "voice"): (one.language, one.voice) for name, one in campaign.tongues.items()}
+    why = {
+        path: "" if voice is None else unknown_voice(voice) or wrong_voice(TAGS[language], voice)
+        for path, (language, voice) in spoken.items()
+    }
+    read = read_yaml(file.text, str(file.path))
+    return [read.mistake(str(file.path), path, wrong) for path, wrong in why.items() if wrong]
+
+
+def too_dear(file: CampaignFile) -> list[Mistake]:
+    """Limits of money that not one call fits into."""
+    campaign, now = file.campaign, datetime.now(UTC)
+    money = campaign.limits.money
+    if money is None:
+        return []
+    words = words_of(tuple(sorted(file.templates.items())), campaign.template, campaign.language)
+    contact = json_text({"first_name": "", "last_name": "", "facts": {}})
+    end = now.date() + timedelta(days=max(campaign.touches))
+    try:
+        script = write_script(campaign, words, contact=contact, contract_end=end, now=now)
+    except WordsError:
+        return []  # the templates' own mistakes are told
+    cost, lasts = reserve(campaign, script, billed_at_most), whole_minutes(billed_at_most(script))
+    why = f"a call may last {lasts} minutes on all its lines and cost {say_money(cost)}: nobody would be rung"
+    read = read_yaml(file.text, str(file.path))
+    return [
+        read.mistake(str(file.path), ("limits", "money", key), why)
+        for key, most in (("a_day", money.a_day), ("in_all", money.in_all))
+        if most is not None and most < cost
+    ]
