@@ -30,8 +30,9 @@ TOUCHES_MOST = 20
 PEOPLE = (("Александра", "Константинопольская"), ("", ""))
 
 BLOCKS = (
-    "greeting", "menu", "not_understood", "silent", "after_answer", "nobody_free", "voicemail", "apology",
-    "call_subject", "call_text", "timeline", "task_title", "task_text", "notification", "item_title", "contradiction",
+    "recording_notice", "greeting", "menu", "not_understood", "silent", "after_answer", "nobody_free", "voicemail",
+    "apology", "call_subject", "call_text", "timeline", "task_title", "task_text", "notification", "item_title",
+    "contradiction",
 )  # fmt: skip
 
 _PRESS = re.compile(

@@ -17,7 +17,7 @@ NOUNS = {
     "audience", "breaker", "call", "caller_ids", "calling_window", "campaign", "campaign_attempts",
     "campaign_audience", "campaign_countries", "campaign_doubts", "campaign_files", "campaign_languages",
     "campaign_limits", "campaign_meaning", "campaign_mistakes", "campaign_outcomes", "campaign_schema",
-    "campaign_script", "campaign_shape", "campaign_touches", "campaign_values", "campaign_window",
+    "campaign_recording", "campaign_script", "campaign_shape", "campaign_touches", "campaign_values", "campaign_window",
     "condition", "condition_meant", "condition_reading", "condition_schema", "cost", "day_parts", "deadline", "errors",
     "finding", "hearing", "lasting",
     "made_up", "outcomes", "permission", "phone_number", "proofreading", "quoting",

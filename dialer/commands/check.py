@@ -103,10 +103,13 @@ def _of_file(file: CampaignFile, mistakes: Iterable[Mistake]) -> list[Mistake]:
 
 
 def _lacking(file: CampaignFile) -> list[Mistake]:
-    lacks = sorted(file.campaign.needs - {ability.value for ability in ABILITIES[file.campaign.trunk]})
-    return (
-        [Mistake(str(file.path), 0, 0, f"trunk {file.campaign.trunk} cannot do: {', '.join(lacks)}")] if lacks else []
-    )
+    trunk = file.campaign.trunk
+    lacks = sorted(file.campaign.needs - {ability.value for ability in ABILITIES[trunk]})
+    if "recording" in lacks:
+        able = " or ".join(name for name, abilities in sorted(ABILITIES.items()) if "recording" in abilities)
+        why = f"through {trunk} no call is recorded; remove it, or write  trunk: {able}"
+        return _placed(file, [(("recording",), why)])
+    return [Mistake(str(file.path), 0, 0, f"trunk {trunk} cannot do: {', '.join(lacks)}")] if lacks else []
 
 
 def _mute(settings: Settings, campaigns: dict[str, CampaignFile]) -> list[Mistake]:

@@ -31,6 +31,7 @@ class Ability(StrEnum):
     connect = "connect"
     machine_detection = "machine_detection"
     speech = "speech"
+    recording = "recording"
 
 
 @dataclass(frozen=True, slots=True)

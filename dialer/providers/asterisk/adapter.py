@@ -33,7 +33,7 @@ class Asterisk:
     """`listen` must have been called, and its socket be up, before anything is placed."""
 
     name = "asterisk"
-    abilities = frozenset(Ability)
+    abilities = frozenset(Ability) - {Ability.recording}
     lists_lag = timedelta(seconds=2)
 
     def __init__(
