@@ -32,8 +32,10 @@ from dialer.mending import still_owed
 from dialer.pausing import ends_it, paused
 from dialer.providers.base import Heard, TakenBack
 from dialer.putting_off import put_off_the_rest
+from dialer.recordings import end_old, unfetched
 from dialer.schedule import claim_reading, reading_due
 from dialer.scheduler import Ticks
+from dialer.shelf import Shelf
 from dialer.stages.dial import PLACED, Desk
 from dialer.stages.owe import owe_entries
 from dialer.stages.plan import plan_due
@@ -52,6 +54,7 @@ T = TypeVar("T")
 WRITES_AT_ONCE = 4
 TROUBLE_RESTS = 5.0
 CLOSING = 1.0
+HALF_WRITTEN_FOR = timedelta(days=1)
 """Seconds for each of the things that end a node, when one of them hangs."""
 
 BEATS = {
@@ -64,13 +67,14 @@ BEATS = {
     "end": timedelta(milliseconds=300),
     "words": timedelta(seconds=2),
     "prices": timedelta(seconds=5),
+    "recordings": timedelta(seconds=2),
     "owe": timedelta(milliseconds=300),
     "write back": timedelta(milliseconds=300),
     "heartbeat": timedelta(seconds=10),
     "erase": timedelta(hours=6),
 }
 DIALING = ("campaigns", "read", "read again", "plan", "words", "dial")
-OF_A_TRUNK = ("words", "dial", "chase", "end", "prices")
+OF_A_TRUNK = ("words", "dial", "chase", "end", "prices", "recordings")
 
 
 def a_node() -> str:
@@ -93,6 +97,8 @@ class Parts:
     fresh_for: timedelta
     give_up_after: timedelta
     keep_days: int | None
+    shelf: Shelf | None
+    """Where recordings are kept; None: what is recorded stays at the provider."""
     campaigns: Path
     templates: Path
     load_script: Callable[[int], object]
@@ -117,7 +123,7 @@ class Service:
             TrunkAtWork(
                 parts.database, desk, node=parts.node, clock=parts.clock, key=parts.key, writer=self._writer,
                 remember=lambda claim: self._scripts.keep(claim.attempt, claim.script),
-                silent_after=parts.timing.silent_after, give_up_after=parts.give_up_after,
+                silent_after=parts.timing.silent_after, give_up_after=parts.give_up_after, shelf=parts.shelf,
             )
             for desk in parts.desks
         ]  # fmt: skip
@@ -174,6 +180,7 @@ class Service:
             "chase": trunk.chase,
             "end": trunk.end,
             "prices": trunk.ask_prices,
+            "recordings": trunk.keep_recordings,
         }
         return ticks if trunk is self._trunks[0] else {f"{name} {trunk.name}": tick for name, tick in ticks.items()}
 
@@ -262,7 +269,8 @@ class Service:
         def count(c: sa.Connection) -> int:
             of_attempts = sa.select(sa.func.count()).where(wanting, *of)
             rings_or_tells = sum(int(c.execute(query).scalar_one()) for query in (of_attempts, new))
-            return rings_or_tells + still_owed(c, now=self._parts.clock.now())
+            heard = unfetched(c, [trunk.name for trunk in self._trunks if trunk.keeps_recordings])
+            return rings_or_tells + heard + still_owed(c, now=self._parts.clock.now())
 
         return self._parts.database.read(count)
 
@@ -374,8 +382,11 @@ class Service:
             trunk.look_after_the_dead()
 
     def _erase_old(self) -> None:
-        parts = self._parts
-        if parts.keep_days is not None:
-            before = (parts.clock.now() - timedelta(days=parts.keep_days)).date()
-            if gone := erase_old(parts.database, ended_before=before):
-                log.say(f"{gone} reasons to ring are erased: their contracts ended before {before} (DIALER_KEEP_DAYS)")
+        parts, now = self._parts, self._parts.clock.now()
+        before = None if parts.keep_days is None else (now - timedelta(days=parts.keep_days)).date()
+        if ended := end_old(parts.database, parts.store.running(), ended_before=before, now=now):
+            log.say(f"{ended} recordings are removed: their days are over")
+        if parts.shelf is not None:
+            parts.shelf.sweep(before=now - HALF_WRITTEN_FOR)
+        if before is not None and (gone := erase_old(parts.database, ended_before=before)):
+            log.say(f"{gone} reasons to ring are erased: their contracts ended before {before} (DIALER_KEEP_DAYS)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
@@ -15,9 +16,11 @@ from dialer.clock import Clock
 from dialer.database import Database
 from dialer.group_writer import GroupWriter
 from dialer.providers.base import Heard, Listener, News, TakenBack
+from dialer.shelf import Shelf
 from dialer.speaking_ahead import words_soon_spoken
 from dialer.stages.chase import Chase, ask_about_silent, ask_about_the_dead, end_unwanted
 from dialer.stages.dial import Desk, Dialer
+from dialer.stages.keep import AT_ONCE, Keeping, keep_recordings
 from dialer.stages.price import Pricing, ask_prices
 from dialer.tables import PAST, attempts, trunks
 
@@ -41,6 +44,7 @@ class TrunkAtWork:
         remember: Callable[[Claim], None],
         silent_after: timedelta,
         give_up_after: timedelta,
+        shelf: Shelf | None = None,
     ) -> None:
         self._database, self.desk, self._clock, self._writer = database, desk, clock, writer
         self._listener = desk.listener
@@ -50,6 +54,12 @@ class TrunkAtWork:
         self._ending = ThreadPoolExecutor(chasing, thread_name_prefix="end")
         self._node = node
         self._pricing = Pricing(database, desk.provider, desk.budget.trunk, self._pool)
+        self._fetching, self._closing = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="recordings"), threading.Event()
+        self._keeping: Keeping | None = None
+        if desk.recorder is not None and shelf is not None:
+            self._keeping = Keeping(
+                database, desk.recorder, desk.budget.trunk, shelf, self._fetching, self._closing.is_set
+            )
         self._chase = Chase(
             database, desk.provider, desk.budget.trunk, key, writer, self._pool, self._ending,
             silent_after=silent_after, give_up_after=give_up_after,
@@ -104,6 +114,13 @@ class TrunkAtWork:
     def ask_prices(self) -> int:
         return ask_prices(self._pricing, now=self._clock.now())
 
+    @property
+    def keeps_recordings(self) -> bool:
+        return self._keeping is not None
+
+    def keep_recordings(self) -> int:
+        return 0 if self._keeping is None else keep_recordings(self._keeping, now=self._clock.now())
+
     def look_after_the_dead(self) -> None:
         """Calls that a node has left behind are led by nobody, where it was the node that led them."""
         if self._listener is not None:
@@ -118,6 +135,8 @@ class TrunkAtWork:
         self.dialer.close()
         self._pool.shutdown(wait=False)
         self._ending.shutdown(wait=False)
+        self._closing.set()
+        self._fetching.shutdown(wait=False)
 
     def stop_listening(self) -> None:
         """After the last call that is waited for: whoever is still on the line is hung up on."""

@@ -28,7 +28,8 @@ SHAPES = {"crm.base", "providers.base"}
 MEMORY = {
     "budgets", "campaign_store", "cancelling", "claiming", "clock", "database", "erasing", "gauges",
     "given_rows", "group_writer", "history", "leases", "limits", "log", "mending", "migrate", "migrations", "missing",
-    "pausing", "person", "putting_off", "restoring", "schedule", "slack", "speaking_ahead", "tables", "token_store",
+    "pausing", "person", "putting_off", "recordings", "restoring", "schedule", "shelf", "slack", "speaking_ahead",
+    "tables", "token_store",
 }  # fmt: skip
 INTAKE = {"intake"}
 FORESIGHT = {"foresight"}

@@ -40,7 +40,7 @@ def check(settings: Settings, *, online: bool, json: bool) -> int:
     for file in loaded.campaigns.values():
         own = [*_speaking_another_language(file), *_too_dear(file)]
         wrong |= {*_lacking(file), *_of_file(file, own)}
-    wrong |= set(_mute(settings, loaded.campaigns))
+    wrong |= {*_mute(settings, loaded.campaigns), *_unkept(settings, loaded.campaigns)}
     doubts: list[Mistake] = []
     if online and settings.knows_a_portal:
         for file in loaded.campaigns.values():
@@ -120,6 +120,14 @@ def _mute(settings: Settings, campaigns: dict[str, CampaignFile]) -> list[Mistak
     return [
         Mistake(str(file.path), *read_yaml(file.text, str(file.path)).place(("trunk",)), said) for file in spoken if why
     ]
+
+
+def _unkept(settings: Settings, campaigns: dict[str, CampaignFile]) -> list[Mistake]:
+    """What is recorded needs a place of its own."""
+    why = "has no folder to be kept in; set DIALER_RECORDINGS, for example to /var/lib/dialer/recordings"
+    able = [file for file in campaigns.values() if "recording" in ABILITIES[file.campaign.trunk]]
+    recorded = [file for file in able if file.campaign.recording is not None and settings.recordings is None]
+    return [one for file in recorded for one in _of_file(file, _placed(file, [(("recording",), why)]))]
 
 
 def _speaking_another_language(file: CampaignFile) -> list[Mistake]:
