@@ -196,3 +196,9 @@ def test_recording_through_a_provider_that_does_not_record_is_a_mistake_at_its_l
     [wrong] = told(tmp_path, capsys, 1)["mistakes"]
     assert wrong["line"] == 1
     assert wrong["text"] == "recording: through twilio no call is recorded; remove it, or write  trunk: asterisk"
+
+
+def test_what_is_recorded_needs_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    read(tmp_path, starter(recording="{announcement: recording_notice}", trunk="asterisk"))
+    [wrong] = [one for one in told(tmp_path, capsys, 1)["mistakes"] if "spoken" not in one["text"]]
+    assert wrong["text"].startswith("recording: has no folder to be kept in; set DIALER_RECORDINGS")

@@ -82,7 +82,7 @@ def _forget_recordings(settings: Settings, database: Database, person: Person) -
     folder = shelf(settings)
     if folder is None and any(row.state == "kept" for row in rows):
         raise SettingsError("DIALER_RECORDINGS is not set, and there are recordings of this person in that folder")
-    known = recorders(settings)
+    known = recorders(settings) if any(row.due_at is not None for row in rows) else {}
     for row in rows:
         if row.due_at is None:
             continue

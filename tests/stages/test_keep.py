@@ -15,10 +15,14 @@ import sqlalchemy as sa
 
 from dialer.call import AnsweredBy, Hangup, Phase, Progress
 from dialer.claiming import Claim
+from dialer.commands import explain
+from dialer.commands.erase import erase as erase_by_command
 from dialer.erasing import erase_old
-from dialer.errors import ProviderUnavailable
+from dialer.errors import DialerError, ProviderUnavailable
+from dialer.person import Person
 from dialer.providers.base import Recorded, TakenBack
 from dialer.recordings import CLAIMED_FOR, Busy, end_old, take_for_erasing
+from dialer.settings import read_settings
 from dialer.shelf import Shelf
 from dialer.stages.keep import Keeping, keep_recordings
 from dialer.tables import attempts, entries, recordings, targets
@@ -385,3 +389,73 @@ def test_late_news_of_a_live_call_is_waited_for(desk: Desk) -> None:
     desk.scene.end(call, hangup=Hangup.completed, ended_at=NOON + HOUR)
     desk.keep(NOON + HOUR)
     assert desk.shelf.holds(claim.record_as)
+
+
+NUMBER = "+79161234567"
+
+
+def erase(desk: Desk, **more: str) -> int:
+    url = desk.scene.database.url.render_as_string(hide_password=False)
+    known = {"DIALER_DATABASE_URL": url, "DIALER_RECORDINGS": str(desk.shelf.folder), **more}
+    settings = read_settings(desk.scene._folder, {name: value for name, value in known.items() if value})
+    return erase_by_command(settings, [NUMBER], region="RU", reason="", forget_number=False, sure=len)
+
+
+def written(desk: Desk, claim: Claim) -> None:
+    desk.scene.set(attempts, claim.attempt, plan_at=None, owes_at=None)
+
+
+def test_a_person_s_recordings_are_gone_before_erase_says_so(desk: Desk) -> None:
+    claim = desk.call(NUMBER)
+    other = desk.call()
+    written(desk, claim)
+    for _ in range(2):
+        desk.keep()
+    draft = desk.shelf.folder / f".{claim.record_as}.0123abcd.part"
+    draft.write_bytes(b"half")
+    assert erase(desk) == 0
+    assert desk.files() == [f"{other.record_as}.wav"]
+    assert [row.name for row in desk.scene.rows(sa.select(recordings))] == [other.record_as]
+
+
+@pytest.mark.parametrize(
+    ("lacks", "said"),
+    [
+        ({"DIALER_RECORDINGS": ""}, "DIALER_RECORDINGS is not set, and there are recordings of this person"),
+        ({}, "recordings of this person may be at asterisk, which is not set up here"),
+        ({"DIALER_ASTERISK_URL": "http://127.0.0.1:9", "DIALER_ASTERISK_PASSWORD": "x" * 20,
+          "DIALER_ASTERISK_DIAL": "PJSIP/{number}@trunk"}, "Asterisk cannot be asked: ConnectError"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_reached_keeps_the_person_s_rows_until_it_can(
+    desk: Desk, lacks: dict[str, str], said: str
+) -> None:
+    claim = desk.call(NUMBER)
+    written(desk, claim)
+    desk.recorder.fails = lambda step: (_ for _ in ()).throw(ProviderUnavailable("no")) if step == "forget" else None
+    desk.keep()
+    desk.scene.database.write(lambda c: c.execute(sa.update(recordings).values(trunk="asterisk")))
+    with pytest.raises(DialerError) as error:
+        erase(desk, **lacks)
+    assert said in str(error.value)
+    assert desk.row().state == "kept"
+    assert desk.shelf.holds(claim.record_as)
+    assert desk.scene.of_attempt(claim.attempt).state == "open"
+
+
+def test_explain_says_where_it_is(desk: Desk, tmp_path: Path) -> None:
+    claim = desk.call(NUMBER)
+    settings = read_settings(tmp_path, {"DIALER_RECORDINGS": str(desk.shelf.folder)})
+
+    def told() -> tuple[str, str | None]:
+        person = Person(number=NUMBER)
+        known = desk.scene.database.read(lambda c: explain._known(c, settings, desk.scene.running, person, now=NOON))
+        [one] = known["reasons"][0]["recordings"]
+        return one["state"], one["where"]
+
+    assert told() == ("owed", f"twilio: {claim.record_as}")
+    desk.keep()
+    assert told() == ("kept", str(desk.shelf.path(claim.record_as)))
+    end_old(desk.scene.database, {}, ended_before=None, now=NOON + 30 * DAY)
+    desk.keep(NOON + 30 * DAY + SECOND)
+    assert told() == ("removed", None)
