@@ -16,6 +16,7 @@ from dialer.clock import Clock
 from dialer.database import Database
 from dialer.group_writer import GroupWriter
 from dialer.providers.base import Heard, Listener, News, TakenBack
+from dialer.recordings import unfetched
 from dialer.shelf import Shelf
 from dialer.speaking_ahead import words_soon_spoken
 from dialer.stages.chase import Chase, ask_about_silent, ask_about_the_dead, end_unwanted
@@ -119,7 +120,14 @@ class TrunkAtWork:
         return self._keeping is not None
 
     def keep_recordings(self) -> int:
-        return 0 if self._keeping is None else keep_recordings(self._keeping, now=self._clock.now())
+        if self._keeping is not None:
+            return keep_recordings(self._keeping, now=self._clock.now())
+        waiting = 0
+        if self.desk.recorder is not None:
+            waiting = self._database.read(lambda c: unfetched(c, [self.name]))
+        if waiting:
+            log.repeatedly(f"trunk={self.name} {waiting} recordings stay there: DIALER_RECORDINGS is not set")
+        return 0
 
     def look_after_the_dead(self) -> None:
         """Calls that a node has left behind are led by nobody, where it was the node that led them."""

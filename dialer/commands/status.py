@@ -29,7 +29,7 @@ from dialer.restoring import begin_anew
 from dialer.schedule import missed_readings
 from dialer.settings import Settings
 from dialer.stages.write_back import send_again
-from dialer.tables import attempts, campaigns, entries, nodes, readings, targets, trunks
+from dialer.tables import attempts, campaigns, entries, nodes, readings, recordings, targets, trunks
 
 REASONS_MOST = 3
 WATCH_EVERY = 2.0
@@ -81,6 +81,9 @@ def _show(settings: Settings, *, json: bool, watch: bool) -> None:
         print_table(
             "Entries", ("state", "how many", "oldest since", "why"), [tuple(one.values()) for one in seen["entries"]]
         )
+        if seen["recordings"]:
+            rows = [tuple(one.values()) for one in seen["recordings"]]
+            print_table("Recordings", ("state", "how many", "oldest since", "why"), rows)
         for one in seen["not_in_force"]:
             data.print(f"{one['file']} {one['why']}.")
         for one in seen["campaigns"]:
@@ -135,6 +138,19 @@ def look(c: sa.Connection, *, now: datetime, running: Mapping[str, Running] = NO
                 )
                 .group_by(entries.c.state)
                 .order_by(entries.c.state)
+            )
+        ],
+        "recordings": [
+            {"state": state, "how_many": count, "since": since, "why": why}
+            for state, count, since, why in c.execute(
+                sa.select(
+                    recordings.c.state,
+                    sa.func.count(),
+                    sa.func.min(recordings.c.made_at),
+                    sa.func.max(recordings.c.why),
+                )
+                .group_by(recordings.c.state)
+                .order_by(recordings.c.state)
             )
         ],
         "set_aside": _set_aside(c),

@@ -121,6 +121,9 @@ class _NotThere(Exception):
 def _not_there(keeping: Keeping, row: Any, became: Recorded, *, now: datetime) -> None:
     if became is Recorded.unfinished:
         put_off(keeping.database, row, since=now, why="it is still being made")
+    elif keeping.shelf.holds(row.name):
+        # fetched before the database went back to a backup
+        settle(keeping.database, row, since=now, state="kept", due_at=None)
     elif now - (row.ended_at or row.made_at) < MISSING_AFTER:
         put_off(keeping.database, row, since=now, why="there is none at the provider yet")
     elif row.answered_at is None:

@@ -17,6 +17,7 @@ from dialer.call import AnsweredBy, Hangup, Phase, Progress
 from dialer.claiming import Claim
 from dialer.commands import explain
 from dialer.commands.erase import erase as erase_by_command
+from dialer.commands.status import look
 from dialer.erasing import erase_old
 from dialer.errors import DialerError, ProviderUnavailable
 from dialer.person import Person
@@ -298,6 +299,16 @@ def test_one_whose_file_has_vanished_before_the_provider_forgot_it_is_fetched_ag
     assert desk.recorder.files == {}
 
 
+def test_one_that_was_fetched_before_the_database_went_back_to_a_backup_is_not_missing(desk: Desk) -> None:
+    claim = desk.call()
+    desk.keep()
+    went_back = {"state": "owed", "size": None, "due_at": NOON, "tries": 0}
+    desk.scene.database.write(lambda c: c.execute(sa.update(recordings).values(**went_back)))
+    desk.keep()
+    assert (desk.row().state, desk.row().due_at) == ("kept", None)
+    assert desk.shelf.path(claim.record_as).read_bytes() == WAV
+
+
 @pytest.mark.parametrize("fetched", [True, False])
 def test_when_its_days_are_over_it_is_removed_here_and_there(desk: Desk, fetched: bool) -> None:
     claim = desk.call()
@@ -459,3 +470,11 @@ def test_explain_says_where_it_is(desk: Desk, tmp_path: Path) -> None:
     end_old(desk.scene.database, {}, ended_before=None, now=NOON + 30 * DAY)
     desk.keep(NOON + 30 * DAY + SECOND)
     assert told() == ("removed", None)
+
+
+def test_status_counts_them_by_state(desk: Desk) -> None:
+    desk.call()
+    desk.keep()
+    desk.call()
+    seen = desk.scene.database.read(lambda c: look(c, now=NOON))["recordings"]
+    assert [(one["state"], one["how_many"], one["why"]) for one in seen] == [("kept", 1, ""), ("owed", 1, "")]

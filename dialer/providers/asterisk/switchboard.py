@@ -152,6 +152,8 @@ class Switchboard:
             self.replaced = True
             self.warn(f"another program listens to Asterisk as {self.app}: nobody is rung from here")
             return
+        if event.get("type") == "RecordingFailed":
+            self.warn(f"a call is not recorded any more: {event.get('recording')}"[:300])
         channel = words.about(event)
         call = self.calls.get(channel)
         if call is not None:
