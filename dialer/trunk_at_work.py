@@ -120,14 +120,14 @@ class TrunkAtWork:
         return self._keeping is not None
 
     def keep_recordings(self) -> int:
-        if self._keeping is not None:
-            return keep_recordings(self._keeping, now=self._clock.now())
-        waiting = 0
-        if self.desk.recorder is not None:
-            waiting = self._database.read(lambda c: unfetched(c, [self.name]))
-        if waiting:
-            log.repeatedly(f"trunk={self.name} {waiting} recordings stay there: DIALER_RECORDINGS is not set")
-        return 0
+        """All that are due. Returns how many."""
+        done = 0
+        if self._keeping is None:
+            self._tell_what_nobody_keeps()
+            return done
+        while not self._closing.is_set() and (some := keep_recordings(self._keeping, now=self._clock.now())):
+            done += some
+        return done
 
     def look_after_the_dead(self) -> None:
         """Calls that a node has left behind are led by nobody, where it was the node that led them."""
@@ -138,6 +138,14 @@ class TrunkAtWork:
         if self._listener is not None:
             for script in words_soon_spoken(self._database, self.name, campaigns, now=self._clock.now()):
                 self._listener.prepare(script)
+
+    def _tell_what_nobody_keeps(self) -> None:
+        """A campaign has begun to record while this node runs."""
+        if self.desk.recorder is None:
+            return
+        waiting = self._database.read(lambda c: unfetched(c, [self.name]))
+        if waiting:
+            log.repeatedly(f"trunk={self.name} {waiting} recordings stay there: DIALER_RECORDINGS is not set")
 
     def close(self) -> None:
         self.dialer.close()

@@ -158,6 +158,7 @@ def test_a_telephone_system_that_starts_again_has_ended_all_its_calls(database: 
     assert_nobody_was_rung_twice(made)
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_what_was_recorded_is_in_our_folder_is_told_of_and_goes_with_the_person(
     database: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -22,7 +22,7 @@ from dialer.providers.base import Recorded, Recorder
 from dialer.recordings import CLAIMED_FOR, claim, drop, is_known, put_off, settle
 from dialer.shelf import Shelf
 
-AT_ONCE = 2
+AT_ONCE = 4
 BYTES_A_SECOND = 16_000
 SIZE_MOST = round(LASTS_MOST.total_seconds()) * BYTES_A_SECOND + (1 << 20)
 FETCHED_WITHIN = CLAIMED_FOR * 2 / 3

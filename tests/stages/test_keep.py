@@ -22,7 +22,7 @@ from dialer.erasing import erase_old
 from dialer.errors import DialerError, ProviderUnavailable
 from dialer.person import Person
 from dialer.providers.base import Recorded, TakenBack
-from dialer.recordings import CLAIMED_FOR, Busy, end_old, take_for_erasing
+from dialer.recordings import CLAIMED_FOR, Busy, end_old, take_for_erasing, unfetched
 from dialer.settings import read_settings
 from dialer.shelf import Shelf
 from dialer.stages.keep import Keeping, keep_recordings
@@ -478,3 +478,16 @@ def test_status_counts_them_by_state(desk: Desk) -> None:
     desk.call()
     seen = desk.scene.database.read(lambda c: look(c, now=NOON))["recordings"]
     assert [(one["state"], one["how_many"], one["why"]) for one in seen] == [("kept", 1, ""), ("owed", 1, "")]
+
+
+def test_a_run_waits_for_each_to_be_tried_once(desk: Desk) -> None:
+    def waits_for(*through: str) -> int:
+        return desk.scene.database.read(lambda c: unfetched(c, through))
+
+    call = desk.scene.planned()
+    desk.scene.claim(records=True)
+    assert waits_for("twilio") == 0, "the call itself is waited for"
+    desk.scene.end(call, hangup=Hangup.completed, ended_at=NOON, answered_at=NOON)
+    assert (waits_for("twilio"), waits_for("asterisk"), waits_for()) == (1, 0, 0)
+    desk.keep()
+    assert (desk.row().state, waits_for("twilio")) == ("owed", 0)

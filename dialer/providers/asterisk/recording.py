@@ -46,6 +46,8 @@ async def begin_to_record(board: Board, call: Call) -> None:
     try:
         wanted = {"spy": "both", "app": board.app, "appArgs": f"{SNOOP},{order.attempt}"}
         made = await board.ask("POST", f"/channels/{call.channel}/snoop/{snoop}", wanted)
+        if made.status == 404:
+            return  # they have hung up
         why = await _record(board, snoop, order.record_as) if made.status < 300 else f"{made.status} {made.said}"
     except ProviderUnavailable as error:
         why = str(error)

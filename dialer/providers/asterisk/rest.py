@@ -130,7 +130,7 @@ class Rest:
         try:
             with self._open().stream("GET", path) as response:
                 if response.status_code == 200 and response.headers.get("content-type", "").startswith("audio/"):
-                    for piece in response.iter_raw(PIECE):
+                    for piece in response.iter_bytes(PIECE):
                         write(piece)
                     return True
                 response.read()
