@@ -124,7 +124,7 @@ def _mute(settings: Settings, campaigns: dict[str, CampaignFile]) -> list[Mistak
 
 def _unkept(settings: Settings, campaigns: dict[str, CampaignFile]) -> list[Mistake]:
     """What is recorded needs a place of its own."""
-    why = "has no folder to be kept in; set DIALER_RECORDINGS, for example to /var/lib/dialer/recordings"
+    why = "has no folder to be kept in; set DIALER_RECORDINGS, for example to /srv/dialer/recordings"
     able = [file for file in campaigns.values() if "recording" in ABILITIES[file.campaign.trunk]]
     recorded = [file for file in able if file.campaign.recording is not None and settings.recordings is None]
     return [one for file in recorded for one in _of_file(file, _placed(file, [(("recording",), why)]))]
