@@ -122,8 +122,7 @@ class Campaign(Part):
     pacing: Pacing | None = None
     """How much of what the provider's account may do this campaign takes."""
     recording: Recorded = None
-    """Calls are recorded, after people have been told so: `{announcement: …, keep_days: 90}`. Without the line nothing
-    is recorded."""
+    """Calls are recorded, once people were told so: `{announcement: …, keep_days: 90}`. Default nothing is recorded."""
     attempts: Attempts = Attempts()
     """How often it is tried for one reason, and after how long again."""
     limits: Limits = Limits()

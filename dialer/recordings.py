@@ -21,6 +21,7 @@ CLAIMED_FOR = timedelta(minutes=15)
 """Whoever has claimed one is done with it by then, or dead."""
 LEAST_WAIT, MOST_WAIT = timedelta(minutes=1), timedelta(days=1)
 WHY_MOST = 300
+AT_ONCE = 500
 
 
 class Busy(DialerError):
@@ -120,28 +121,36 @@ def is_known(database: Database, name: str) -> bool:
 def end_old(database: Database, running: Mapping[str, Running], *, ended_before: date | None, now: datetime) -> int:
     """What is to be kept no longer becomes due: by its own days, by fewer that its campaign says now, or because its
     contract ended before that day. Returns how many."""
-    ended = [recordings.c.keep_until <= now, recordings.c.due_at.is_(None)]
-    ends = {"keep_until": now, "due_at": now}
-    fewer = [(name, now - _kept_for(one.campaign)) for name, one in sorted(running.items()) if one.campaign.recording]
+    over = [sa.and_(recordings.c.keep_until <= now, recordings.c.due_at.is_(None))]
+    for name, one in sorted(running.items()):
+        if one.campaign.recording is not None:
+            fewer = recordings.c.made_at < now - _kept_for(one.campaign)
+            over.append(sa.and_(recordings.c.campaign == name, fewer, recordings.c.keep_until > now))
+    if ended_before is not None:
+        of_old = (
+            sa.select(attempts.c.id)
+            .join(targets, targets.c.id == attempts.c.target_id)
+            .where(targets.c.contract_end < ended_before)
+        )
+        over.append(sa.and_(recordings.c.attempt_id.in_(of_old), recordings.c.keep_until > now))
+    some = (
+        sa.select(recordings.c.attempt_id)
+        .where(is_somewhere(), recordings.c.claimed_at.is_(None), sa.or_(*over))
+        .order_by(recordings.c.attempt_id)
+        .limit(AT_ONCE)
+        .with_for_update(skip_locked=True)
+    )
 
     def work(c: sa.Connection) -> int:
-        there = is_somewhere()
-        last = recordings.c.keep_until > now
-        gone = c.execute(sa.update(recordings).where(there, *ended).values(**ends)).rowcount
-        for name, before in fewer:
-            old = sa.and_(recordings.c.campaign == name, recordings.c.made_at < before)
-            gone += c.execute(sa.update(recordings).where(there, last, old).values(**ends)).rowcount
-        if ended_before is not None:
-            of_old = (
-                sa.select(attempts.c.id)
-                .join(targets, targets.c.id == attempts.c.target_id)
-                .where(targets.c.contract_end < ended_before)
-            )
-            old = recordings.c.attempt_id.in_(of_old)
-            gone += c.execute(sa.update(recordings).where(there, last, old).values(**ends)).rowcount
-        return gone
+        ids = list(c.execute(some).scalars())
+        ends = {"keep_until": now, "due_at": now}
+        c.execute(sa.update(recordings).where(recordings.c.attempt_id.in_(ids)).values(**ends))
+        return len(ids)
 
-    return database.write(work)
+    gone = 0
+    while done := database.write(work):
+        gone += done
+    return gone
 
 
 def unfetched(c: sa.Connection, through: Collection[str]) -> int:
