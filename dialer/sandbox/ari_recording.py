@@ -110,6 +110,10 @@ class Tape:
                 self._finish(recording)
                 self.stored.pop(name, None)
                 return None
+            case "GET", ["stored"]:
+                if not self.works:
+                    raise Refused(500, "Allocation failed")
+                return [{"name": name, "format": "wav"} for name in self.stored]
             case "GET", ["stored", name, "file"]:
                 return Response(200, self._stored(name).file(), "audio/wav")
             case "GET", ["stored", name]:

@@ -18,7 +18,7 @@ from dialer.sandbox.ari_channel import Channel
 from dialer.sandbox.faults import Rule
 from dialer.script import Connect, Say
 from tests.peer import Answer, Peer, json_answer
-from tests.providers.asterisk_scene import Lab, asterisk, lab_in, words_of
+from tests.providers.asterisk_scene import Lab, asterisk, clock, lab_in, words_of
 from tests.providers.conversation import wait
 from tests.providers.scene import SCRIPT, order
 
@@ -230,3 +230,15 @@ def test_whatever_stops_the_writing_stops_the_fetching(tmp_path: Path) -> None:
         with pytest.raises(OSError, match="No space left"):
             provider.fetch_recording(NAME, full)
         provider.close()
+
+
+def test_doctor_says_where_nothing_can_be_recorded(lab: Lab) -> None:
+    def found() -> list[tuple[str, bool, str]]:
+        told = lab.provider.findings(set(), set(), clock)
+        return [(one.text, one.good, one.remedy) for one in told if one.subject == "Asterisk recordings"]
+
+    assert found() == []
+    lab.sandbox.pbx.tape.works = False
+    [(text, good, remedy)] = found()
+    assert (text, good) == ("have no folder there: no call can be recorded", True)
+    assert "/var/spool/asterisk/recording" in remedy
