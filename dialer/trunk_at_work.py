@@ -145,7 +145,8 @@ class TrunkAtWork:
             return
         waiting = self._database.read(lambda c: unfetched(c, [self.name]))
         if waiting:
-            log.repeatedly(f"trunk={self.name} {waiting} recordings stay there: DIALER_RECORDINGS is not set")
+            why = "stay there: DIALER_RECORDINGS is not set"
+            log.repeatedly(f"trunk={self.name} {waiting} recordings {why}", about=why)
 
     def close(self) -> None:
         self.dialer.close()

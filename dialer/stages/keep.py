@@ -136,7 +136,6 @@ def _not_there(keeping: Keeping, row: Any, became: Recorded, *, now: datetime) -
 
 
 def _remove(keeping: Keeping, row: Any, *, now: datetime) -> None:
-    was_here = keeping.shelf.remove(row.name)
+    keeping.shelf.remove(row.name)
     keeping.recorder.forget_recording(row.name)
-    why = "its days were over" if was_here or row.state == "owed" else "its days were over; its file was gone already"
-    settle(keeping.database, row, since=now, state="removed", due_at=None, why=why)
+    settle(keeping.database, row, since=now, state="removed", due_at=None, why="its days were over")
