@@ -21,6 +21,7 @@ from dialer.lasting import billed_at_most as billed_at_most
 from dialer.migrate import installation_key, migrate
 from dialer.parts import Parts, a_node
 from dialer.providers.asterisk import Address, Asterisk, Line, Sounds, by_command
+from dialer.providers.base import Ability, Recorder
 from dialer.providers.twilio import Twilio
 from dialer.providers.twilio.voices import unknown_voice as unknown_voice
 from dialer.providers.twilio.voices import voice_for as voice_for
@@ -29,6 +30,7 @@ from dialer.providers.twilio.webhooks import Webhooks
 from dialer.script import Script, from_json
 from dialer.sealing import seal, unseal
 from dialer.settings import Settings, need
+from dialer.shelf import Shelf
 from dialer.stages.dial import Desk
 from dialer.stages.record import Timing
 from dialer.stages.write_back import Manners
@@ -71,6 +73,7 @@ def build(settings: Settings, database: Database) -> Parts:
         fresh_for=settings.fresh_for,
         give_up_after=settings.give_up_after,
         keep_days=settings.keep_days,
+        shelf=shelf(settings),
         campaigns=settings.campaigns,
         templates=settings.templates,
         load_script=lambda attempt: load_script(database, attempt),
@@ -162,6 +165,15 @@ def sounds(settings: Settings) -> Sounds:
     )  # fmt: skip
 
 
+def shelf(settings: Settings) -> Shelf | None:
+    return None if settings.recordings is None else Shelf(settings.recordings)
+
+
+def recorders(settings: Settings) -> dict[str, Recorder]:
+    """By trunk, those that are configured."""
+    return {"asterisk": asterisk(settings, "recordings")} if "asterisk" in configured(settings) else {}
+
+
 def why_mute(settings: Settings) -> str:
     """Empty where words become sound; nothing is left behind."""
     with TemporaryDirectory(prefix="dialer-") as folder:
@@ -201,7 +213,7 @@ def _asterisk_desk(settings: Settings, key: str, node: str) -> Desk:
     own, rate = asterisk(settings, node), settings.asterisk_calls_per_second
     # its answer takes milliseconds, and each thread holds one of its HTTP sessions
     most = settings.placements or min(max(4, math.ceil(rate * 0.4) + 2), PLACEMENTS_MOST // 2)
-    return Desk(own, budget(settings, key, "asterisk"), most, listener=own)
+    return Desk(own, budget(settings, key, "asterisk"), most, listener=own, recorder=own)
 
 
 _DESKS = {"twilio": _twilio_desk, "asterisk": _asterisk_desk}
@@ -220,6 +232,7 @@ def budget(settings: Settings, key: str, trunk: str = TRUNK) -> Budget:
         only=settings.only_numbers,
         key=key,
         billed_at_most=billed_at_most,
+        records=Ability.recording in ABILITIES[trunk],
     )
 
 

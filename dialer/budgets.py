@@ -38,6 +38,8 @@ class Budget:
     key: str = ""
     """The installation, for references that are unique for ever."""
     billed_at_most: BilledAtMost = lambda script: timedelta(hours=8)
+    records: bool = False
+    """Can the provider record?"""
 
     @property
     def spacing(self) -> timedelta:

@@ -26,6 +26,7 @@ from dialer.campaign_countries import read_countries, read_country
 from dialer.campaign_languages import Languages, TemplateName, Tongue, VoiceName
 from dialer.campaign_limits import Limits
 from dialer.campaign_outcomes import Outcomes, senseless
+from dialer.campaign_recording import NOTICE, Recorded
 from dialer.campaign_script import Key, ScriptPart
 from dialer.campaign_touches import read_touches
 from dialer.campaign_values import (
@@ -121,6 +122,8 @@ class Campaign(Part):
     """Whoever listened this long counts as reached without a key: up to 1 minute."""
     pacing: Pacing | None = None
     """How much of what the provider's account may do this campaign takes."""
+    recording: Recorded = None
+    """Calls are recorded, once people were told so: `{announcement: …, keep_days: 90}`. Default nothing is recorded."""
     attempts: Attempts = Attempts()
     """How often it is tried for one reason, and after how long again."""
     limits: Limits = Limits()
@@ -221,6 +224,8 @@ class Campaign(Part):
             needs.add("connect")
         if self.machine_detection:
             needs.add("machine_detection")
+        if self.recording is not None:
+            needs.add("recording")
         return frozenset(needs)
 
     def retry_after(self, disposition: Disposition) -> timedelta | None:
@@ -282,6 +287,11 @@ class Campaign(Part):
                 if number in self.shows:
                     why = "is the caller_id itself; name the manager's number"
                     found.append((("script", "keys", key, name), why))
+        if self.recording is not None and self.recording.is_words:
+            others = sorted({one.language for one in self.tongues.values()} - {self.language})
+            if others:
+                why = f"are words of one language, and {', '.join(others)} is spoken, too; name a block: {NOTICE}"
+                found.append((("recording", "announcement"), why))
         found += [
             (("caller_ids", *below), text) for below, text in misplaced(self.caller_ids, self.region, self.countries)
         ]

@@ -13,6 +13,7 @@ from dialer.calling_window import Zones, open_on
 from dialer.campaign import Campaign
 from dialer.campaign_doubts import contradictions
 from dialer.campaign_languages import spoken_in
+from dialer.campaign_recording import NOTICE
 from dialer.campaign_values import DAY
 from dialer.spelling import nearest
 from dialer.templates.language import is_currency
@@ -91,6 +92,8 @@ def _unheard(campaign: Campaign) -> Iterator[tuple[str, str]]:
         yield "voicemail", "with voicemail: hang_up a machine hears nothing; write  voicemail: leave_message"
     if not any(choice.connect is not None for choice in campaign.keys.values()):
         yield "nobody_free", "no key connects to anybody"
+    if campaign.recording is None:
+        yield NOTICE, f"nothing is recorded; write  recording: {{announcement: {NOTICE}}}, or remove the block"
     if campaign.script is None:
         for block in ("menu", "not_understood", "silent", "after_answer"):
             yield block, "with script: none there are no keys"

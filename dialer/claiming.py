@@ -7,7 +7,7 @@ counted, then permission is asked with the facts of this very transaction, then 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,6 +22,7 @@ from dialer.history import look_back
 from dialer.limits import reserve
 from dialer.permission import ask_permission
 from dialer.pinning import numbers_shown, pin_words
+from dialer.recordings import expect, name_of
 from dialer.script import Script
 from dialer.slack import SLACK
 from dialer.tables import attempts, campaigns, numbers, targets, trunks
@@ -53,6 +54,7 @@ class Claim:
     slot: datetime
     slack: timedelta
     send_before: datetime
+    record_as: str = ""
 
 
 def anything_due(database: Database, trunk: str, *, now: datetime) -> bool:
@@ -219,6 +221,9 @@ def _take(
         script = pin_words(c, row, here, now=now)
         if script is None:
             continue
+        # what the newest version does not record is not announced either, whatever the words once were
+        records = budget.records and here.campaign.recording is not None and script.announcement != ()
+        script = script if records or not script.announcement else replace(script, announcement=())
         share, cost = open_to[row.campaign], reserve(here.campaign, script, budget.billed_at_most)
         if cost > share.money:
             continue
@@ -229,6 +234,7 @@ def _take(
                 attempt=row.id, ref=f"{budget.key}-{row.id}", number=row.number, caller_id=shown[row.id],
                 script=script, ring_for=here.campaign.ring_for, machine_detection=here.campaign.machine_detection,
                 claimed_at=now, slot=slot, slack=slack, send_before=send_before,
+                record_as=name_of(f"{budget.key}-{row.id}", now) if records else "",
             )
         )  # fmt: skip
     if not claims:
@@ -243,6 +249,7 @@ def _take(
             ask_at=send_before + budget.ask_after,
         )
     )  # fmt: skip
+    expect(c, budget.trunk, [(one, campaign_of[one.attempt]) for one in claims if one.record_as], now=now)
     c.execute(
         sa.update(trunks)
         .where(trunks.c.name == budget.trunk)

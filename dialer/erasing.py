@@ -19,7 +19,8 @@ from dialer.database import Database
 from dialer.errors import DialerError
 from dialer.history import may_have_rung
 from dialer.person import Person
-from dialer.tables import ERASED, attempts, decisions, do_not_call, entries, erased, news, numbers, targets
+from dialer.recordings import is_somewhere
+from dialer.tables import ERASED, attempts, decisions, do_not_call, entries, erased, news, numbers, recordings, targets
 
 AT_ONCE = 500
 REASON = "the person asked to be forgotten"
@@ -49,12 +50,14 @@ def erase(
     also: Collection[str] = (),
 ) -> Erased:
     """Their numbers, and `also` these, are never rung again, unless `forget_number`. Of a number that others share only
-    that one is. Whoever was rung is never rung again for that reason. Raises StillBusy."""
+    that one is. Whoever was rung is never rung again for that reason. What was recorded must be gone. Raises StillBusy.
+    """
 
     def work(c: sa.Connection) -> Erased:
         found = sa.select(targets.c.id).where(targets.c.id.in_(person.targets)).order_by(targets.c.id)
         ids = c.execute(found.with_for_update()).scalars().all()
         _refuse_what_is_under_way(c, ids)
+        _refuse_what_is_recorded(c, ids)
         phones = {person.number} if person.number is not None else _numbers(c, ids) | set(also)
         was_rung = sa.select(attempts.c.target_id).where(attempts.c.target_id.in_(ids), may_have_rung()).distinct()
         barred = sa.select(targets.c.id).where(targets.c.id.in_(ids), targets.c.state == ERASED)
@@ -85,8 +88,14 @@ def erase_old(database: Database, *, ended_before: date) -> int:
             attempts.c.phase.not_in(("ended", ERASED)), attempts.c.plan_at.is_not(None), attempts.c.owes_at.is_not(None)
         ),
     )
+    # its file goes first
+    heard = (
+        sa.select(attempts.c.id)
+        .join(recordings, recordings.c.attempt_id == attempts.c.id)
+        .where(attempts.c.target_id == targets.c.id, is_somewhere())
+    )
     # limited, for EXISTS would let the database read all of a table to answer for a few
-    nothing = [one.limit(1).scalar_subquery().is_(None) for one in (unwritten, undecided)]
+    nothing = [one.limit(1).scalar_subquery().is_(None) for one in (unwritten, undecided, heard)]
     old = (
         sa.select(targets.c.id)
         .where(targets.c.contract_end < ended_before, targets.c.state != "open", *nothing)
@@ -117,6 +126,13 @@ def _refuse_what_is_under_way(c: sa.Connection, ids: Collection[int]) -> None:
             "what became of a call is still to be written into the CRM; try again when `dialer status` shows nothing"
             " owed"
         )
+
+
+def _refuse_what_is_recorded(c: sa.Connection, ids: Collection[int]) -> None:
+    theirs = sa.select(attempts.c.id).where(attempts.c.target_id.in_(ids))
+    there = sa.select(recordings.c.attempt_id).where(recordings.c.attempt_id.in_(theirs), is_somewhere())
+    if c.execute(there.limit(1)).first() is not None:
+        raise StillBusy("a call to this person was recorded meanwhile; erase again")
 
 
 def _numbers(c: sa.Connection, ids: Collection[int]) -> set[str]:
@@ -163,6 +179,7 @@ def _blank(column: sa.Column[Any]) -> Any:
 def _all_of(c: sa.Connection, theirs: sa.ColumnElement[bool], ids: Collection[int]) -> int:
     tries = sa.select(attempts.c.id).where(theirs)
     heard = c.execute(sa.delete(news).where(news.c.attempt_id.in_(tries))).rowcount
+    heard += c.execute(sa.delete(recordings).where(recordings.c.attempt_id.in_(tries))).rowcount
     return heard + c.execute(sa.delete(entries).where(entries.c.target_id.in_(ids))).rowcount
 
 

@@ -35,7 +35,7 @@ class Page:
 
 def pages(script: Script) -> Iterator[Page]:
     """In the order in which a person comes to them. What is silent is no page, but for the greeting."""
-    opening, ask = script.greeting, script.ask
+    opening, ask = (*script.announcement, *script.greeting), script.ask
     if ask is None:
         yield _page(script, AT_ONCE, ("greeting",), opening)
     else:

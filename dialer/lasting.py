@@ -30,7 +30,8 @@ def billed_at_most(script: Script) -> timedelta:
 def lasts_at_most(script: Script) -> timedelta:
     """How long a call may take until everything is said and asked, the conversation of a transfer left out."""
     ask = script.ask
-    total = _lasts(script.greeting) + _lasts(script.voicemail or ()) + _lasts(script.apology) + timedelta(minutes=1)
+    opening = (*script.announcement, *script.greeting)
+    total = _lasts(opening) + _lasts(script.voicemail or ()) + _lasts(script.apology) + timedelta(minutes=1)
     if ask is not None:
         total += ask.times_most * (_lasts(ask.menu) + _lasts(ask.not_understood) + timedelta(seconds=ask.wait_seconds))
         total += _lasts(ask.silent) + max((_choice_lasts(choice) for choice in ask.choices), default=timedelta(0))

@@ -1,8 +1,8 @@
-"""What still wants something today: attempts and entries, and people who were not planned yet."""
+"""What still wants something today: attempts, entries and recordings, and people who were not planned yet."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -12,14 +12,21 @@ from dialer.campaign_store import Running
 from dialer.cancelling import LIVE
 from dialer.claiming import Scope
 from dialer.mending import still_owed
+from dialer.recordings import unfetched
 from dialer.tables import attempts, targets
 
 
 def left_today(
-    c: sa.Connection, running: Mapping[str, Running], scope: Scope, *, until: datetime, now: datetime
+    c: sa.Connection,
+    running: Mapping[str, Running],
+    scope: Scope,
+    keeping: Sequence[str] = (),
+    *,
+    until: datetime,
+    now: datetime,
 ) -> int:
     """How many of this scope still want something before `until`, and may have it; not entries that somebody has to
-    mend something for first."""
+    mend something for first. `keeping`: the trunks whose recordings are fetched."""
     rings = [name for name, one in running.items() if not one.stopped]
     of = [] if scope.campaign is None else [attempts.c.campaign == scope.campaign]
     if scope.target is not None:
@@ -37,4 +44,4 @@ def left_today(
         new = new.where(targets.c.campaign == scope.campaign)
     of_attempts = sa.select(sa.func.count()).where(wanting, *of)
     rings_or_tells = sum(int(c.execute(query).scalar_one()) for query in (of_attempts, new))
-    return rings_or_tells + still_owed(c, now=now)
+    return rings_or_tells + unfetched(c, keeping) + still_owed(c, now=now)

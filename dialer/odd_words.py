@@ -72,8 +72,9 @@ def names_key(menu: str, key: str) -> bool:
 
 
 BLOCKS = (
-    "greeting", "menu", "not_understood", "silent", "after_answer", "nobody_free", "voicemail", "apology",
-    "call_subject", "call_text", "timeline", "task_title", "task_text", "notification", "item_title", "contradiction",
+    "recording_notice", "greeting", "menu", "not_understood", "silent", "after_answer", "nobody_free", "voicemail",
+    "apology", "call_subject", "call_text", "timeline", "task_title", "task_text", "notification", "item_title",
+    "contradiction",
 )  # fmt: skip
 
 _PRESS = re.compile(

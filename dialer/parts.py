@@ -14,6 +14,7 @@ from dialer.campaign_store import Store
 from dialer.clock import Clock
 from dialer.crm.base import Crm
 from dialer.database import Database
+from dialer.shelf import Shelf
 from dialer.stages.dial import Desk
 from dialer.stages.record import Timing
 from dialer.stages.write_back import Manners
@@ -38,6 +39,8 @@ class Parts:
     fresh_for: timedelta
     give_up_after: timedelta
     keep_days: int | None
+    shelf: Shelf | None
+    """Where recordings are kept; None: what is recorded stays at the provider."""
     campaigns: Path
     templates: Path
     load_script: Callable[[int], object]

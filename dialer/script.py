@@ -64,7 +64,8 @@ class Ask:
 
 @dataclass(frozen=True)
 class Script:
-    """`voicemail` is None where a machine is to be hung up on.
+    """`voicemail` is None where a machine is to be hung up on. `announcement`, where there is any, comes first,
+    and only what follows it is recorded.
 
     `language` is a BCP 47 tag, `voice` a name of the provider.
     """
@@ -75,6 +76,7 @@ class Script:
     ask: Ask | None = None
     voicemail: tuple[Say | Play, ...] | None = None
     apology: tuple[Say | Play, ...] = ()
+    announcement: tuple[Say | Play, ...] = ()
 
 
 _SCRIPT: TypeAdapter[Script] = TypeAdapter(Script)
@@ -90,7 +92,7 @@ def from_json(text: str) -> Script:
 
 def says_of(script: Script) -> Iterator[Say]:
     ask = script.ask
-    parts: list[Say | Play] = [*script.greeting, *(script.voicemail or ()), *script.apology]
+    parts: list[Say | Play] = [*script.announcement, *script.greeting, *(script.voicemail or ()), *script.apology]
     if ask is not None:
         parts += [*ask.menu, *ask.not_understood, *ask.silent]
         for choice in ask.choices:

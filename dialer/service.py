@@ -24,6 +24,7 @@ from dialer.parts import Parts
 from dialer.pausing import ends_it, paused
 from dialer.providers.base import Heard, TakenBack
 from dialer.putting_off import put_off_the_rest
+from dialer.recordings import end_old
 from dialer.scheduler import Ticks
 from dialer.stages.dial import PLACED
 from dialer.stages.plan import plan_due
@@ -35,6 +36,7 @@ from dialer.web.hooks import Hooks, Scripts
 from dialer.web.metrics import Metrics
 
 CLOSING = 1.0
+HALF_WRITTEN_FOR = timedelta(days=1)
 """Seconds for each of the things that end a node, when one of them hangs."""
 
 BEATS = {
@@ -47,13 +49,14 @@ BEATS = {
     "end": timedelta(milliseconds=300),
     "words": timedelta(seconds=2),
     "prices": timedelta(seconds=5),
+    "recordings": timedelta(seconds=2),
     "owe": timedelta(milliseconds=300),
     "write back": timedelta(milliseconds=300),
     "heartbeat": timedelta(seconds=10),
     "erase": timedelta(hours=6),
 }
 DIALING = ("campaigns", "read", "read again", "plan", "words", "dial")
-OF_A_TRUNK = ("words", "dial", "chase", "end", "prices")
+OF_A_TRUNK = ("words", "dial", "chase", "end", "prices", "recordings")
 
 
 class Service:
@@ -69,7 +72,7 @@ class Service:
             TrunkAtWork(
                 parts.database, desk, node=parts.node, clock=parts.clock, key=parts.key, writer=self._writer,
                 remember=lambda claim: self._scripts.keep(claim.attempt, claim.script),
-                silent_after=parts.timing.silent_after, give_up_after=parts.give_up_after,
+                silent_after=parts.timing.silent_after, give_up_after=parts.give_up_after, shelf=parts.shelf,
             )
             for desk in parts.desks
         ]  # fmt: skip
@@ -128,6 +131,7 @@ class Service:
             "chase": trunk.chase,
             "end": trunk.end,
             "prices": trunk.ask_prices,
+            "recordings": trunk.keep_recordings,
         }
         return ticks if trunk is self._trunks[0] else {f"{name} {trunk.name}": tick for name, tick in ticks.items()}
 
@@ -197,7 +201,9 @@ class Service:
     def left_today(self, until: datetime) -> int:
         """Of this node's scope; see `left_today`."""
         parts, running = self._parts, self._parts.store.running()
-        return parts.database.read(lambda c: left_today(c, running, self._scope, until=until, now=parts.clock.now()))
+        keeping = [trunk.name for trunk in self._trunks if trunk.keeps_recordings]
+        now = parts.clock.now()
+        return parts.database.read(lambda c: left_today(c, running, self._scope, keeping, until=until, now=now))
 
     def _record(self, items: Sequence[Heard | TakenBack]) -> None:
         record(self._parts.database, items, now=self._parts.clock.now(), timing=self._parts.timing)
@@ -235,8 +241,11 @@ class Service:
             trunk.look_after_the_dead()
 
     def _erase_old(self) -> None:
-        parts = self._parts
-        if parts.keep_days is not None:
-            before = (parts.clock.now() - timedelta(days=parts.keep_days)).date()
-            if gone := erase_old(parts.database, ended_before=before):
-                log.say(f"{gone} reasons to ring are erased: their contracts ended before {before} (DIALER_KEEP_DAYS)")
+        parts, now = self._parts, self._parts.clock.now()
+        before = None if parts.keep_days is None else (now - timedelta(days=parts.keep_days)).date()
+        if ended := end_old(parts.database, parts.store.running(), ended_before=before, now=now):
+            log.say(f"{ended} recordings are removed: their days are over")
+        if parts.shelf is not None:
+            parts.shelf.sweep(before=now - HALF_WRITTEN_FOR)
+        if before is not None and (gone := erase_old(parts.database, ended_before=before)):
+            log.say(f"{gone} reasons to ring are erased: their contracts ended before {before} (DIALER_KEEP_DAYS)")

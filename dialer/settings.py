@@ -68,6 +68,9 @@ class Settings(BaseModel):
     twilio_timeout: SomeSeconds = timedelta(seconds=10)
     twilio_lists_lag: Seconds = timedelta(seconds=75)
 
+    recordings: Path | None = None
+    """The folder of what is recorded."""
+
     asterisk_url: Address | None = None
     asterisk_user: str = "dialer"
     asterisk_password: SecretStr | None = None

@@ -3,7 +3,8 @@
 campaign ─┬─ campaign_version          what the files said, and since when
           └─ reading                   one a campaign and local day; a missed day is a row that is not there
 target ───┬─ target_number             whom we owe a call, and where they can be rung
-          ├─ attempt ── news           one dial, and every message about it
+          ├─ attempt ─┬ news           one dial, and every message about it
+          │           └ recording      what was recorded of it, and where that is
           ├─ entry                     one thing owed to the CRM
           └─ decision                  why they were not rung, of days gone by
 trunk · node · do_not_call · installation · erased · access
@@ -309,6 +310,34 @@ class EntryRow(SQLModel, table=True):
     why: str = ""
 
 
+class RecordingRow(SQLModel, table=True):
+    """`state`: owed (the provider may have it), kept (its file is in our folder), missing, removed. `name` is that of
+    the file, here and at the provider.
+
+    `due_at`: when it is to be looked after next; of a kept one because the provider has it still. `claimed_at`:
+    somebody is at it since then. `keep_until`: it is removed then.
+    """
+
+    __tablename__ = "recording"
+    __table_args__ = (
+        Index("recording_due", "trunk", "due_at", sqlite_where=text("due_at IS NOT NULL"),
+              postgresql_where=text("due_at IS NOT NULL")),
+        Index("recording_kept", "state", "keep_until"),
+    )  # fmt: skip
+    attempt_id: int = Field(primary_key=True, foreign_key="attempt.id")
+    campaign: str
+    trunk: str
+    name: str
+    state: str
+    made_at: datetime
+    keep_until: datetime
+    due_at: datetime | None = None
+    claimed_at: datetime | None = None
+    tries: int = 0
+    size: int | None = None
+    why: str = ""
+
+
 class DoNotCall(SQLModel, table=True):
     """`source`: key, command, crm. A CRM's flag names card and campaign, and in `reason` the field it goes with."""
 
@@ -361,6 +390,7 @@ erased = _table(Erased)
 decisions = _table(Decision)
 news = _table(NewsRow)
 entries = _table(EntryRow)
+recordings = _table(RecordingRow)
 do_not_call = _table(DoNotCall)
 nodes = _table(Node)
 access = _table(Access)

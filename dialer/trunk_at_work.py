@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
@@ -15,9 +16,12 @@ from dialer.clock import Clock
 from dialer.database import Database
 from dialer.group_writer import GroupWriter
 from dialer.providers.base import Heard, Listener, News, TakenBack
+from dialer.recordings import unfetched
+from dialer.shelf import Shelf
 from dialer.speaking_ahead import words_soon_spoken
 from dialer.stages.chase import Chase, ask_about_silent, ask_about_the_dead, end_unwanted
 from dialer.stages.dial import Desk, Dialer
+from dialer.stages.keep import AT_ONCE, Keeping, keep_recordings
 from dialer.stages.price import Pricing, ask_prices
 from dialer.tables import PAST, attempts, trunks
 
@@ -41,6 +45,7 @@ class TrunkAtWork:
         remember: Callable[[Claim], None],
         silent_after: timedelta,
         give_up_after: timedelta,
+        shelf: Shelf | None = None,
     ) -> None:
         self._database, self.desk, self._clock, self._writer = database, desk, clock, writer
         self._listener = desk.listener
@@ -50,6 +55,12 @@ class TrunkAtWork:
         self._ending = ThreadPoolExecutor(chasing, thread_name_prefix="end")
         self._node = node
         self._pricing = Pricing(database, desk.provider, desk.budget.trunk, self._pool)
+        self._fetching, self._closing = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="recordings"), threading.Event()
+        self._keeping: Keeping | None = None
+        if desk.recorder is not None and shelf is not None:
+            self._keeping = Keeping(
+                database, desk.recorder, desk.budget.trunk, shelf, self._fetching, self._closing.is_set
+            )
         self._chase = Chase(
             database, desk.provider, desk.budget.trunk, key, writer, self._pool, self._ending,
             silent_after=silent_after, give_up_after=give_up_after,
@@ -104,6 +115,20 @@ class TrunkAtWork:
     def ask_prices(self) -> int:
         return ask_prices(self._pricing, now=self._clock.now())
 
+    @property
+    def keeps_recordings(self) -> bool:
+        return self._keeping is not None
+
+    def keep_recordings(self) -> int:
+        """All that are due. Returns how many."""
+        done = 0
+        if self._keeping is None:
+            self._tell_what_nobody_keeps()
+            return done
+        while not self._closing.is_set() and (some := keep_recordings(self._keeping, now=self._clock.now())):
+            done += some
+        return done
+
     def look_after_the_dead(self) -> None:
         """Calls that a node has left behind are led by nobody, where it was the node that led them."""
         if self._listener is not None:
@@ -114,10 +139,21 @@ class TrunkAtWork:
             for script in words_soon_spoken(self._database, self.name, campaigns, now=self._clock.now()):
                 self._listener.prepare(script)
 
+    def _tell_what_nobody_keeps(self) -> None:
+        """A campaign has begun to record while this node runs."""
+        if self.desk.recorder is None:
+            return
+        waiting = self._database.read(lambda c: unfetched(c, [self.name]))
+        if waiting:
+            why = "stay there: DIALER_RECORDINGS is not set"
+            log.repeatedly(f"trunk={self.name} {waiting} recordings {why}", about=why)
+
     def close(self) -> None:
         self.dialer.close()
         self._pool.shutdown(wait=False)
         self._ending.shutdown(wait=False)
+        self._closing.set()
+        self._fetching.shutdown(wait=False)
 
     def stop_listening(self) -> None:
         """After the last call that is waited for: whoever is still on the line is hung up on."""

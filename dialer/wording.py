@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Protocol
@@ -98,6 +98,7 @@ def write_script(campaign: Campaign, words: Speaker, *, contact: str, contract_e
         ask=_ask(campaign, words, say, person.get("manager", ())),
         voicemail=say("voicemail") if campaign.voicemail == "leave_message" else None,
         apology=say("apology"),
+        announcement=_announcement(campaign, words, say),
     )
     _refuse_silence(script)
     return script
@@ -143,6 +144,19 @@ def _words(told: Told, said: str | None, block: str, known: Mapping[str, Any]) -
     if _BLOCK.fullmatch(said):
         raise WordsError(no_block(said, told.words.blocks))
     return said
+
+
+def _announcement(campaign: Campaign, words: Speaker, say: Callable[[str], tuple[Say, ...]]) -> tuple[Say, ...]:
+    """That the call is recorded; nothing where it is not."""
+    if campaign.recording is None:
+        return ()
+    said = campaign.recording.announcement
+    if said not in words.blocks and _BLOCK.fullmatch(said):
+        raise WordsError(f"recording.announcement: {no_block(said, words.blocks)}")
+    spoken = say(said) if said in words.blocks else (Say(said),)
+    if not spoken:
+        raise WordsError(f"nothing is said in '{said}'; write {{% block {said} %}}…{{% endblock %}}")
+    return spoken
 
 
 def _one_line(text: str) -> str:

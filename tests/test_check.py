@@ -187,3 +187,18 @@ def test_with_a_portal_each_outcome_that_it_cannot_write_is_told_at_its_own_line
         (first + 5, "outcomes.renew.1.field.Горот: the contact has no field 'Горот'; did you mean 'Город'?"),
         (first + 6, "outcomes.renew.2.notify: 77 is not an active user of the portal: name one who is"),
     ]
+
+
+def test_recording_through_a_provider_that_does_not_record_is_a_mistake_at_its_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    read(tmp_path, starter(recording="{announcement: recording_notice}"))
+    [wrong] = told(tmp_path, capsys, 1)["mistakes"]
+    assert wrong["line"] == 1
+    assert wrong["text"] == "recording: through twilio no call is recorded; remove it, or write  trunk: asterisk"
+
+
+def test_what_is_recorded_needs_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    read(tmp_path, starter(recording="{announcement: recording_notice}", trunk="asterisk"))
+    [wrong] = [one for one in told(tmp_path, capsys, 1)["mistakes"] if "spoken" not in one["text"]]
+    assert wrong["text"].startswith("recording: has no folder to be kept in; set DIALER_RECORDINGS")

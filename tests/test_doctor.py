@@ -16,7 +16,8 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from dialer.commands.doctor import doctor
+from dialer.campaign_files import read_campaigns
+from dialer.commands.doctor import _recordings, doctor
 from dialer.commands.doctor.limited import Check, found_by
 from dialer.commands.doctor.versions import lacks
 from dialer.commands.init import init
@@ -31,6 +32,7 @@ from dialer.sandbox.portal_cards import CONTACT, END
 from dialer.sandbox.server import Sandbox
 from dialer.sandbox.telephone import Telephone
 from dialer.settings import Settings, read_settings
+from tests.campaign.folder import STARTER, read
 from tests.providers.scene import SECRET, SID, TOKEN
 from tests.web.node import Node
 
@@ -499,3 +501,19 @@ def test_a_clock_is_compared_with_another_as_far_as_can_be_told(
     )  # fmt: skip
     assert (found.level, found.text) == (level, text)
     assert ("NTP" in found.remedy) is (level != "ok")
+
+
+def test_the_folder_of_recordings_is_tried_where_a_campaign_records(tmp_path: Path) -> None:
+    def found(recorded: str, folder: Path | None) -> list[tuple[bool, str]]:
+        read(tmp_path, f"{recorded}{STARTER}")
+        loaded = read_campaigns(tmp_path / "campaigns", tmp_path / "templates")
+        settings = read_settings(tmp_path, {} if folder is None else {"DIALER_RECORDINGS": str(folder)})
+        return [(one.good, one.text) for one in _recordings(settings, loaded)]
+
+    notice, kept = "recording: {announcement: recording_notice}\n", tmp_path / "kept"
+    assert found("", None) == []
+    assert found(notice, None) == [(False, "of renewal have no folder")]
+    assert found(notice, kept) == [(True, f"of renewal are kept in {kept}")]
+    assert list(kept.iterdir()) == []
+    (tmp_path / "file").write_text("")
+    assert found(notice, tmp_path / "file" / "kept") == [(False, "cannot be kept: Not a directory")]

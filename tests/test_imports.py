@@ -17,7 +17,8 @@ NOUNS = {
     "audience", "breaker", "call", "caller_ids", "calling_window", "campaign", "campaign_attempts", "campaign_audience",
     "campaign_blanks", "campaign_check", "campaign_complaints", "campaign_countries", "campaign_doubts",
     "campaign_files", "campaign_languages", "campaign_limits", "campaign_meaning", "campaign_mistakes",
-    "campaign_outcomes", "campaign_schema", "campaign_script", "campaign_shape", "campaign_touches", "campaign_values",
+    "campaign_outcomes", "campaign_recording", "campaign_schema", "campaign_script", "campaign_shape",
+    "campaign_touches", "campaign_values",
     "campaign_window", "condition", "condition_meant", "condition_reading", "condition_schema", "cost", "day_parts",
     "deadline", "errors", "finding", "hearing", "lasting", "listener", "made_up", "next_try", "odd_words", "outcomes",
     "permission", "phone_number", "proof", "proofreading", "quoting", "script", "sealing", "secrecy", "spelling",
@@ -27,8 +28,8 @@ SHAPES = {"crm.base", "providers.base"}
 MEMORY = {
     "budgets", "campaign_store", "cancelling", "claiming", "clock", "database", "erasing", "fair_lock", "gauges",
     "given_rows", "group_writer", "history", "leases", "left_today", "limits", "log", "mending", "migrate",
-    "migrations", "missing", "pausing", "person", "pinning", "putting_off", "resting", "restoring", "schedule",
-    "settling", "slack", "speaking_ahead", "tables", "token_store",
+    "migrations", "missing", "pausing", "person", "pinning", "putting_off", "recordings", "resting", "restoring",
+    "schedule", "settling", "shelf", "slack", "speaking_ahead", "tables", "token_store",
 }  # fmt: skip
 INTAKE = {"attempt_row", "flagged", "intake", "judging"}
 FORESIGHT = {"foresight"}

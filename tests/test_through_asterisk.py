@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
+import wave
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +17,8 @@ import pytest
 import sqlalchemy as sa
 
 from dialer.app import build
+from dialer.commands.erase import erase
+from dialer.commands.explain import explain
 from dialer.database import Database
 from dialer.sandbox.ari_channel import Channel
 from dialer.sandbox.callees import Callee
@@ -24,8 +28,8 @@ from dialer.sandbox.server import Sandbox
 from dialer.sandbox.telephone import Telephone
 from dialer.service import Service
 from dialer.settings import Settings, read_settings
-from dialer.tables import attempts, entries
-from tests.providers.asterisk_scene import PASSWORD, TRUNK, USER, pbx
+from dialer.tables import attempts, entries, recordings
+from tests.providers.asterisk_scene import PASSWORD, TRUNK, USER, pbx, words_of
 from tests.providers.scene import SID, TOKEN
 
 ROOT = Path(__file__).parents[1]
@@ -46,10 +50,13 @@ def sandbox(folder: Path, people: int) -> Iterator[Sandbox]:
         yield made
 
 
-def settings(folder: Path, database: Database, made: Sandbox) -> Settings:
+def settings(folder: Path, database: Database, made: Sandbox, **more: str) -> Settings:
+    """`recording`: the line of the campaign; what is left of `more` are variables."""
     (folder / "campaigns").mkdir(exist_ok=True)
+    recorded = more.pop("recording", "")
     text = (ROOT / "dialer" / "sandbox" / "demo.yaml").read_text(encoding="utf-8")
     text = text.replace("caller_id:", "trunk: asterisk\ncaller_id:").replace("at_most: 3", "at_most: 1")
+    text = f"recording: {recorded}\n{text}" if recorded else text
     (folder / "campaigns" / "renewal.yaml").write_text(text, encoding="utf-8")
     (folder / "speak.py").write_text(SPEAK)
     environment = {
@@ -60,14 +67,14 @@ def settings(folder: Path, database: Database, made: Sandbox) -> Settings:
         "DIALER_ASTERISK_DIAL": f"PJSIP/{{number}}@{TRUNK}", "DIALER_ASTERISK_LINES": "20",
         "DIALER_ASTERISK_CALLS_PER_SECOND": "10", "DIALER_ASTERISK_SOUNDS": str(folder / "sounds" / "dialer"),
         "DIALER_SPEECH_COMMAND": f"{sys.executable} {folder / 'speak.py'} {{file}}", "DIALER_WRAP_UP": "0",
-        "DIALER_LINGER": "0", "DIALER_SILENT_AFTER": "3",
+        "DIALER_LINGER": "0", "DIALER_SILENT_AFTER": "3", **more,
     }  # fmt: skip
     return read_settings(folder, environment)
 
 
 @contextmanager
-def node(folder: Path, database: Database, made: Sandbox) -> Iterator[Service]:
-    service = Service(build(settings(folder, database, made), database), kind="serve", today=True)
+def node(folder: Path, database: Database, made: Sandbox, **more: str) -> Iterator[Service]:
+    service = Service(build(settings(folder, database, made, **more), database), kind="serve", today=True)
     try:
         service.start()
         yield service
@@ -149,6 +156,39 @@ def test_a_telephone_system_that_starts_again_has_ended_all_its_calls(database: 
         until(lambda: all_ended(database))
     assert {row.disposition for row in rows(database)} <= {"failed", "hung_up", "reached", "cancelled"}
     assert_nobody_was_rung_twice(made)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_what_was_recorded_is_in_our_folder_is_told_of_and_goes_with_the_person(
+    database: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "kept"
+    lines = {"recording": "{announcement: recording_notice}", "DIALER_RECORDINGS": str(folder)}
+    with sandbox(tmp_path, 3) as made:
+        with node(tmp_path, database, made, **lines):
+            until(lambda: all_ended(database))
+            until(lambda: all(row.state == "kept" and row.due_at is None for row in recorded(database)))
+            until(lambda: not database.read(lambda c: c.execute(unwritten).all()))
+        kept = recorded(database)
+        assert len(kept) == len(rows(database)) > 0
+        for row in kept:
+            with wave.open(str(folder / f"{row.name}.wav")) as sound:
+                assert sound.getnframes() > 8000
+            assert all(words_of(made.pbx.tape.made[row.name].heard, tmp_path / "sounds"))
+        assert made.pbx.tape.stored == {}
+        first, known = rows(database)[0], settings(tmp_path, database, made, **lines)
+        path = folder / f"{kept[0].name}.wav"
+        explain(known, [first.number], region="RU", json=True)
+        [told] = json.loads(capsys.readouterr().out)["reasons"][0]["recordings"]
+        assert (told["state"], told["where"]) == ("kept", str(path))
+        erase(known, [first.number], region="RU", reason="", forget_number=False, sure=lambda _: None)
+        assert "1 recording, here and at the provider" in capsys.readouterr().out
+        assert not path.exists()
+        assert [row.attempt_id for row in recorded(database)] == [row.attempt_id for row in kept[1:]]
+
+
+def recorded(database: Database) -> list[sa.Row[tuple[object, ...]]]:
+    return list(database.read(lambda c: c.execute(sa.select(recordings).order_by(recordings.c.attempt_id)).all()))
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from dialer import log
 from dialer.app import build, configured
+from dialer.call import Hangup
 from dialer.campaign_files import read_campaigns
 from dialer.commands.check import check
 from dialer.commands.running import refuse_what_cannot_be_done
@@ -16,7 +18,7 @@ from dialer.errors import SettingsError
 from dialer.pausing import pause
 from dialer.service import Service
 from dialer.settings import Settings, read_settings
-from dialer.tables import attempts, trunks
+from dialer.tables import attempts, recordings, trunks
 from tests.providers.scene import SID, TOKEN
 from tests.stages.scene import NOON, Scene
 
@@ -106,6 +108,34 @@ def test_what_is_missing_is_said_for_the_trunk_that_is_used(tmp_path: Path) -> N
     assert "PUBLIC_URL" not in said
     complete = settings(tmp_path, ASTERISK, DIALER_TEMPLATES=str(Path(__file__).parents[1] / "templates"))
     refuse_what_cannot_be_done(complete, loaded, None)
+
+
+def test_nothing_that_records_is_started_without_a_folder(tmp_path: Path) -> None:
+    campaign(tmp_path, "asterisk\nrecording: {announcement: recording_notice}")
+    words = str(Path(__file__).parents[1] / "templates")
+    lacking = settings(tmp_path, ASTERISK, DIALER_TEMPLATES=words)
+    loaded = read_campaigns(lacking.campaigns, lacking.templates)
+    with pytest.raises(SettingsError, match="DIALER_RECORDINGS is not set: renewal records calls"):
+        refuse_what_cannot_be_done(lacking, loaded, None)
+    complete = settings(tmp_path, ASTERISK, DIALER_TEMPLATES=words, DIALER_RECORDINGS=str(tmp_path / "kept"))
+    refuse_what_cannot_be_done(complete, loaded, None)
+
+
+def test_a_campaign_that_begins_to_record_on_a_node_without_a_folder_is_told_of_and_loses_nothing(
+    scene: Scene, tmp_path: Path
+) -> None:
+    call = scene.planned()
+    scene.claim(most=1)
+    scene.end(call, hangup=Hangup.completed, answered_at=NOON, ended_at=NOON)
+    row = {"attempt_id": call, "campaign": "renewal", "trunk": "asterisk", "name": "dial-key-1-1", "state": "owed",
+           "made_at": NOON, "keep_until": NOON, "due_at": NOON, "tries": 0, "why": ""}  # fmt: skip
+    scene.database.write(lambda c: c.execute(sa.insert(recordings), row))
+    service = node(scene.database, tmp_path, TWILIO, ASTERISK)
+    log._repeated.clear()
+    assert [trunk.keep_recordings() for trunk in service._trunks] == [0, 0]
+    assert list(log._repeated) == ["stay there: DIALER_RECORDINGS is not set"]
+    assert [(row.state, row.tries) for row in scene.rows(sa.select(recordings))] == [("owed", 0)]
+    service.close()
 
 
 def test_check_says_when_nobody_can_speak(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,7 +24,19 @@ from dialer.database import Database
 from dialer.migrate import installation_key, migrate
 from dialer.stages.owe import owe_entries
 from dialer.stages.write_back import Manners, write_owed
-from dialer.tables import access, decisions, do_not_call, entries, erased, installation, news, nodes, readings, targets
+from dialer.tables import (
+    access,
+    decisions,
+    do_not_call,
+    entries,
+    erased,
+    installation,
+    news,
+    nodes,
+    readings,
+    recordings,
+    targets,
+)
 from tests.rows import add_attempt, add_target, add_trunk, campaign_row, everything
 from tests.stages.fakes import Portal
 from tests.stages.scene import HOUR, MINUTE, NOON, SECOND, Scene
@@ -81,6 +93,8 @@ def fill(database: Database) -> None:
         (access, {"member_id": "m", "endpoint": "https://a.bitrix24.ru/rest", "sealed": "s", "trouble": "",
                    "changed_at": NOON}),
         (decisions, {"target_id": done, "day": NOON.date(), "verdict": "not_now", "reason": "Sunday", "until": NOON}),
+        (recordings, {"attempt_id": past, "campaign": "renewal", "trunk": "twilio", "name": "dial-oldkey23-3-1",
+                      "state": "kept", "made_at": NOON - HOUR, "keep_until": NOON + HOUR, "tries": 1, "why": ""}),
         (erased, {"campaign": "renewal", "last_at": NOON, "calls": 2, "currency": "USD", "cost": 40_000}),
     ]  # fmt: skip
     there = sa.inspect(database.engine).get_table_names()

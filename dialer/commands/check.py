@@ -14,7 +14,7 @@ from dialer.campaign_check import Found, Texts, check_file
 from dialer.campaign_files import CampaignFile, Loaded, read_campaigns
 from dialer.commands.apart import Apart, TooMuch
 from dialer.commands.check_portal import facts_on_the_portal, on_the_portal
-from dialer.commands.check_trunk import lacking, mute, speaking_another_language, too_dear
+from dialer.commands.check_trunk import lacking, mute, speaking_another_language, too_dear, unkept
 from dialer.commands.looking import hindrances
 from dialer.commands.output import data, print_json
 from dialer.errors import Mistake
@@ -31,7 +31,7 @@ def check(settings: Settings, *, online: bool, json: bool) -> int:
     # a template that two campaigns share is wrong once
     wrong: set[Mistake] = set(loaded.mistakes)
     for file in loaded.campaigns.values():
-        own = [*speaking_another_language(file), *too_dear(file)]
+        own = [*speaking_another_language(file), *too_dear(file), *unkept(settings, file)]
         wrong |= {*lacking(file), *_of_file(file, own)}
     wrong |= set(mute(settings, loaded.campaigns.values()))
     doubts: list[Mistake] = []

@@ -18,10 +18,13 @@ from dialer.yaml_places import read_yaml
 
 
 def lacking(file: CampaignFile) -> list[Mistake]:
-    lacks = sorted(file.campaign.needs - {ability.value for ability in ABILITIES[file.campaign.trunk]})
-    return (
-        [Mistake(str(file.path), 0, 0, f"trunk {file.campaign.trunk} cannot do: {', '.join(lacks)}")] if lacks else []
-    )
+    trunk = file.campaign.trunk
+    lacks = sorted(file.campaign.needs - {ability.value for ability in ABILITIES[trunk]})
+    if "recording" in lacks:
+        able = " or ".join(name for name, abilities in sorted(ABILITIES.items()) if "recording" in abilities)
+        why = f"through {trunk} no call is recorded; remove it, or write  trunk: {able}"
+        return [read_yaml(file.text, str(file.path)).mistake(str(file.path), ("recording",), why)]
+    return [Mistake(str(file.path), 0, 0, f"trunk {trunk} cannot do: {', '.join(lacks)}")] if lacks else []
 
 
 def mute(settings: Settings, campaigns: Iterable[CampaignFile]) -> list[Mistake]:
@@ -32,6 +35,15 @@ def mute(settings: Settings, campaigns: Iterable[CampaignFile]) -> list[Mistake]
     return [
         Mistake(str(file.path), *read_yaml(file.text, str(file.path)).place(("trunk",)), said) for file in spoken if why
     ]
+
+
+def unkept(settings: Settings, file: CampaignFile) -> list[Mistake]:
+    """What is recorded needs a place of its own."""
+    able = "recording" in ABILITIES[file.campaign.trunk]
+    if not able or file.campaign.recording is None or settings.recordings is not None:
+        return []
+    why = "has no folder to be kept in; set DIALER_RECORDINGS, for example to /srv/dialer/recordings"
+    return [read_yaml(file.text, str(file.path)).mistake(str(file.path), ("recording",), why)]
 
 
 def speaking_another_language(file: CampaignFile) -> list[Mistake]:

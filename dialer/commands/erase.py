@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dialer.app import crm, sounds
+from dialer.app import crm, recorders, shelf, sounds
 from dialer.campaign_store import Store
 from dialer.clock import Clock
 from dialer.commands.last_plan import forget as forget_plans
@@ -21,6 +21,7 @@ from dialer.erasing import refuse_what_is_under_way
 from dialer.errors import DialerError, SettingsError
 from dialer.person import Person, read_person
 from dialer.phone_number import read_all
+from dialer.recordings import erased, take_for_erasing
 from dialer.script import from_json, says_of
 from dialer.settings import Settings
 from dialer.tables import targets
@@ -47,10 +48,13 @@ def erase(
         also = _numbers_in_crm(settings, database, person)
         refuse_what_is_under_way(database, person)
         # the rows go last: as long as they stand, whoever was interrupted knows what is left to do
+        recorded = _forget_recordings(settings, database, person)
         files = _forget_in_files(settings, {*cards, str(person)}, known)
         now = database.now()
         done = erase_person(database, person, reason=readable(reason), now=now, forget_number=forget_number, also=also)
     data.print(f"{person}: {done.rows} rows are gone. What stands in the CRM, at the provider, in backups stays there.")
+    if recorded:
+        data.print(f"Gone, too: {recorded} recording{'s' if recorded > 1 else ''}, here and at the provider.")
     if files:
         data.print(f"Gone, too: {files}.")
     if done.bare:
@@ -70,6 +74,33 @@ def erase(
 def _known(person: Person) -> sa.Select[Any]:
     columns = (targets.c.card_type, targets.c.card_id, targets.c.contact, targets.c.script)
     return sa.select(*columns).where(targets.c.id.in_(person.targets)).order_by(targets.c.id)
+
+
+def _forget_recordings(settings: Settings, database: Database, person: Person) -> int:
+    """At the provider, then here. How many there were. Raises Busy, SettingsError, ProviderUnavailable."""
+    rows = take_for_erasing(database, person.targets, now=database.now())
+    folder = shelf(settings)
+    if folder is None and any(row.state == "kept" for row in rows):
+        raise SettingsError("DIALER_RECORDINGS is not set, and there are recordings of this person in that folder")
+    known = recorders(settings) if any(row.due_at is not None for row in rows) else {}
+    for row in rows:
+        if row.due_at is None:
+            continue
+        if row.trunk not in known:
+            raise SettingsError(f"recordings of this person may be at {row.trunk}, which is not set up here")
+        known[row.trunk].forget_recording(row.name)
+    for row in rows:
+        if folder is None:
+            continue
+        try:
+            if not folder.remove(row.name) and row.state == "kept":
+                talk.print(f"{folder.path(row.name)}: is not there; if another machine keeps it, remove it there")
+        except OSError as error:
+            raise SettingsError(
+                f"{error.filename}: cannot be removed ({error.strerror}); see to it, and erase again"
+            ) from error
+    erased(database, rows)
+    return len(rows)
 
 
 def _forget_in_files(settings: Settings, cards: Collection[str], known: Sequence[Any]) -> str:

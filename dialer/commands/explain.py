@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dialer.app import billed_at_most, crm
+from dialer.app import billed_at_most, crm, shelf
 from dialer.campaign_store import Running, Store
 from dialer.cancelling import LIVE
 from dialer.clock import Clock
@@ -23,7 +23,18 @@ from dialer.pausing import ends_it
 from dialer.permission import Rule, each_rule
 from dialer.person import Person, read_person
 from dialer.settings import Settings
-from dialer.tables import attempts, campaigns, decisions, do_not_call, entries, numbers, targets, trunks, versions
+from dialer.tables import (
+    attempts,
+    campaigns,
+    decisions,
+    do_not_call,
+    entries,
+    numbers,
+    recordings,
+    targets,
+    trunks,
+    versions,
+)
 
 A_MOMENT = timedelta(seconds=5)
 SHOWN = 20
@@ -74,6 +85,9 @@ def _reason(c: sa.Connection, settings: Settings, here: Running | None, row: Any
     held = c.execute(sa.select(versions).where(versions.c.id == version)).first()
     ledger = sa.select(decisions).where(decisions.c.target_id == row.id).order_by(decisions.c.until)
     written = sa.select(entries).where(entries.c.target_id == row.id).order_by(entries.c.id)
+    recorded = (
+        sa.select(recordings).where(recordings.c.attempt_id.in_([one.id for one in tries])).order_by(recordings.c.name)
+    )
     return {
         "campaign": row.campaign,
         "card": f"{row.card_type} {row.card_id}" + (f", contact {row.person}" if row.person else ""),
@@ -98,6 +112,11 @@ def _reason(c: sa.Connection, settings: Settings, here: Running | None, row: Any
              "disposition": one.disposition,
              "answer": one.answer, "is_a_dial": one.counts, "reason": one.reason, "detail": one.detail}
             for one in tries
+        ],
+        "recordings": [
+            {"attempt": one.attempt_id, "state": one.state, "where": _where(settings, one), "until": one.keep_until,
+             "why": one.why}
+            for one in c.execute(recorded)
         ],
         "entries": [
             {"kind": one.kind, "ref": one.ref, "state": one.state, "sent_at": one.sent_at, "remote_id": one.remote_id,
@@ -154,6 +173,16 @@ def _rests(c: sa.Connection, here: Running, target: Any, *, now: datetime) -> It
 
 def _paused(why: str | None, what: str) -> str:
     return "" if why is None else f"{why}; {ends_it(what)} ends the pause"
+
+
+def _where(settings: Settings, one: Any) -> str | None:
+    """The file, or the provider while it may still be there."""
+    if one.state == "owed":
+        return f"{one.trunk}: {one.name}"
+    folder = shelf(settings)
+    if one.state != "kept":
+        return None
+    return f"{one.name}.wav; DIALER_RECORDINGS is not set here" if folder is None else str(folder.path(one.name))
 
 
 def _verdict(rule: Rule) -> str:
@@ -242,6 +271,7 @@ def _tell_reason(one: Mapping[str, Any]) -> None:
             ),
             one["attempts"],
         ),
+        ("Recordings", ("attempt", "state", "where", "until", "why"), one["recordings"]),
         ("Entries", ("kind", "ref", "state", "sent_at", "remote_id", "why"), one["entries"]),
     )
     for title, columns, rows in tables:

@@ -17,7 +17,7 @@ from dialer.limits import Limit, call_limits, head, lasting_longest, money_limit
 from dialer.missing import last_missing
 from dialer.phone_number import mask
 from dialer.schedule import missed_readings
-from dialer.tables import attempts, campaigns, entries, nodes, readings, targets, trunks
+from dialer.tables import attempts, campaigns, entries, nodes, readings, recordings, targets, trunks
 
 REASONS_MOST = 3
 NOTHING_RUNS: Mapping[str, Running] = {}
@@ -42,6 +42,19 @@ def look(c: sa.Connection, *, now: datetime, running: Mapping[str, Running] = NO
                 )
                 .group_by(entries.c.state)
                 .order_by(entries.c.state)
+            )
+        ],
+        "recordings": [
+            {"state": state, "how_many": count, "since": since, "why": why}
+            for state, count, since, why in c.execute(
+                sa.select(
+                    recordings.c.state,
+                    sa.func.count(),
+                    sa.func.min(recordings.c.made_at),
+                    sa.func.max(recordings.c.why),
+                )
+                .group_by(recordings.c.state)
+                .order_by(recordings.c.state)
             )
         ],
         "set_aside": _set_aside(c),

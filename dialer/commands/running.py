@@ -237,6 +237,10 @@ def refuse_what_cannot_be_done(settings: Settings, loaded: Loaded, campaign: str
         wanted.append((settings.public_url, "DIALER_PUBLIC_URL", what_for))
     if asking or (settings.public_url is not None and "twilio" in configured(settings)):
         wanted.append((settings.secret, "DIALER_SECRET", "it signs the addresses that the provider calls"))
+    recorded = sorted(name for name, one in chosen.items() if one.recording is not None)
+    if recorded:
+        why = f"{', '.join(recorded)} records calls, which are kept in that folder"
+        wanted.append((settings.recordings, "DIALER_RECORDINGS", why))
     missing = [f"{variable} is not set: {what_for}" for value, variable, what_for in wanted if value is None]
     if missing:
         raise SettingsError("\n".join([*missing, "put them into .env or the environment; docs/going-live.md says how"]))

@@ -59,6 +59,9 @@ def _show(settings: Settings, *, json: bool, watch: bool) -> None:
         print_table(
             "Entries", ("state", "how many", "oldest since", "why"), [tuple(one.values()) for one in seen["entries"]]
         )
+        if seen["recordings"]:
+            rows = [tuple(one.values()) for one in seen["recordings"]]
+            print_table("Recordings", ("state", "how many", "oldest since", "why"), rows)
         for one in seen["not_in_force"]:
             data.print(f"{one['file']} {one['why']}.")
         for one in seen["campaigns"]:

@@ -31,6 +31,7 @@ class Ability(StrEnum):
     connect = "connect"
     machine_detection = "machine_detection"
     speech = "speech"
+    recording = "recording"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,8 @@ class Order:
     ring_for: timedelta
     machine_detection: bool
     gate: Callable[[], None]
+    record_as: str = ""
+    """Under which name the call is recorded, once its script's announcement has been said; "" for not at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +203,25 @@ class Receiver(Protocol):
 
 Hear = Callable[[News], "Future[None]"]
 """Takes news in; done when it is stored, or failed."""
+
+
+class Recorded(StrEnum):
+    whole = "whole"
+    unfinished = "unfinished"
+    """It is still being recorded."""
+    nowhere = "nowhere"
+    """There is none of this name."""
+
+
+class Recorder(Protocol):
+    """A provider that records what is ordered so, and keeps it until it is told to forget it."""
+
+    def fetch_recording(self, name: str, write: Callable[[bytes], None]) -> Recorded:
+        """A WAV file, piece by piece; all of it where it is `whole`. Raises ProviderUnavailable, and what `write`
+        raises."""
+
+    def forget_recording(self, name: str) -> None:
+        """Whether it is there, still being made, or never was. Raises ProviderUnavailable."""
 
 
 class Listener(Protocol):

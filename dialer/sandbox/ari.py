@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, unquote
 
 from dialer.sandbox.ari_channel import Channel, stamp
 from dialer.sandbox.ari_playback import Playback
+from dialer.sandbox.ari_recording import Refused, Tape
 from dialer.sandbox.ari_sockets import Socket, switch
 from dialer.sandbox.callees import Callee, Callees
 from dialer.sandbox.faults import Faults
@@ -65,6 +66,7 @@ class Pbx:
         self._sockets: dict[str, Socket] = {}
         self._unwanted: dict[str, set[str]] = {}
         self.globals: dict[str, str] = {}
+        self.tape = Tape(self)
         self._rung: Counter[str] = Counter()
         self._started_at = time.time()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -87,6 +89,8 @@ class Pbx:
             return await self._route(request)
         except AriError as error:
             return _json({error.word: error.text}, error.code)
+        except Refused as error:
+            return _json({"message": error.text}, error.code)
 
     def tell(self, app: str, type: str, more: Mapping[str, Any]) -> None:
         """Whoever is not attached has lost it."""
@@ -115,6 +119,10 @@ class Pbx:
             self._bridges[id].remove(channel)
             channel.tell("ChannelLeftBridge", bridge=self._bridge(id))
 
+    def destroyed(self, channel: Channel) -> None:
+        self.keep_the_end(channel)
+        self.tape.ended(channel)
+
     def keep_the_end(self, channel: Channel) -> None:
         """As the dialplan's context does, in a hang-up handler."""
         pushed = channel.variables.get("CHANNEL(hangup_handler_push)", "")
@@ -124,6 +132,7 @@ class Pbx:
 
     def _forget(self) -> None:
         self.cut()
+        self.tape.forget_channels()
         self.globals.clear()
         self._channels.clear()
         self._bridges.clear()
@@ -163,7 +172,9 @@ class Pbx:
         while callable(answer):
             await asyncio.sleep(0.01)
             answer = answer()
-        return Response(204) if answer is None else _json(answer, 201 if "play" in parts[2:3] else 200)
+        if answer is None or isinstance(answer, Response):
+            return answer or Response(204)
+        return _json(answer, 201 if parts[2:3] in (["play"], ["record"]) else 200)
 
     def _ask(self, method: str, parts: list[str], known: Mapping[str, str], body: Mapping[str, Any]) -> Any:
         match method, parts:
@@ -191,6 +202,10 @@ class Pbx:
                 return [channel.resource() for channel in self._channels.values() if not channel.is_over]
             case "GET", ["bridges"]:
                 return [self._bridge(id) for id in self._bridges]
+            case _, ["recordings", *rest]:
+                return self.tape.ask(method, rest)
+            case _, ["channels", id, *rest] if self.tape.is_snoop(id):
+                return self.tape.ask_snoop(method, id, rest, known)
             case _, ["channels", id, *rest]:
                 return self._ask_channel(method, self._channel(id), rest, known)
             case "GET" | "DELETE", ["playbacks", id]:
@@ -224,6 +239,8 @@ class Pbx:
         if not channel.in_stasis:
             raise AriError(409, "Channel not in Stasis application")
         match method, rest:
+            case "POST", ["snoop", id]:
+                return self.tape.snoop(channel, id, known)
             case "POST", ["play", *name]:
                 id = name[0] if name else str(uuid.uuid4())
                 playback = Playback(id, channel, known["media"].split(","))
@@ -274,6 +291,7 @@ class Pbx:
                 one.bridge = id
                 self._bridges[id].append(one)
                 one.tell("ChannelEnteredBridge", bridge=self._bridge(id))
+                self.tape.bridged(one)
         if len(joining) > 1:
             self._run(self._talk(joining[0], joining[-1]))
         return None

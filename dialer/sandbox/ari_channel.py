@@ -264,7 +264,7 @@ class Channel:
 
     def _destroy(self, cause: int, text: str, *, sip: int | None = None) -> None:
         self.ended_at, self.cause = time.time(), cause
-        self.pbx.keep_the_end(self)
+        self.pbx.destroyed(self)
         self._end.set()
         self.tell("ChannelDestroyed", cause=cause, cause_txt=text, **self._sip(sip))
 

@@ -28,7 +28,7 @@ from dialer.database import Database
 from dialer.errors import CallRefused, Fault, TryLater
 from dialer.group_writer import GroupWriter
 from dialer.phone_number import mask
-from dialer.providers.base import Heard, Listener, News, Order, Placed, Provider, Receiver, TakenBack
+from dialer.providers.base import Heard, Listener, News, Order, Placed, Provider, Receiver, Recorder, TakenBack
 from dialer.resting import rest_campaign, rest_trunk
 from dialer.slack import Slack
 from dialer.tables import attempts
@@ -53,6 +53,7 @@ class Desk:
     placements: int
     receiver: Receiver | None = None
     listener: Listener | None = None
+    recorder: Recorder | None = None
 
 
 class Dialer:
@@ -141,6 +142,7 @@ class Dialer:
         order = Order(
             attempt=claim.attempt, ref=claim.ref, number=claim.number, caller_id=claim.caller_id, script=claim.script,
             ring_for=claim.ring_for, machine_detection=claim.machine_detection, gate=self._gate(claim),
+            record_as=claim.record_as,
         )  # fmt: skip
         try:
             placed = self._desk.provider.place(order)

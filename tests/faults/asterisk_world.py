@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import wave
 
+import sqlalchemy as sa
+
 from dialer.sandbox.ari import Pbx
 from dialer.sandbox.portal import Portal
 from dialer.sandbox.server import Sandbox
 from dialer.sandbox.telephone import Telephone
+from dialer.shelf import Shelf
+from dialer.tables import recordings
 from tests.faults.world import CALLER_ID, CAMPAIGN, Rung, World
 
 PASSWORD = "p" * 24
 
 
 class AsteriskWorld(World):
-    campaign = "trunk: asterisk\n" + CAMPAIGN.replace("wait: 5 seconds", "wait: 2 seconds")
+    campaign = "\n".join((
+        "trunk: asterisk", "recording: {announcement: This call is recorded.}",
+        CAMPAIGN.replace("wait: 5 seconds", "wait: 2 seconds"),
+    ))  # fmt: skip
 
     def companies(self, portal: Portal, *, seed: int, speed: float) -> Sandbox:
         pbx = Pbx(
@@ -34,8 +41,20 @@ class AsteriskWorld(World):
             "DIALER_ASTERISK_PASSWORD": PASSWORD, "DIALER_ASTERISK_DIAL": "PJSIP/{number}@trunk",
             "DIALER_ASTERISK_SOUNDS": str(self.folder / "sounds" / "dialer"), "DIALER_ASTERISK_TIMEOUT": "2",
             "DIALER_ASTERISK_LINES": str(self.lines), "DIALER_ASTERISK_CALLS_PER_SECOND": str(self.rate),
+            "DIALER_RECORDINGS": str(self.shelf.folder),
             "DIALER_SPEECH_COMMAND": f"cp {self.folder / 'hum.wav'} {{file}}",
         }  # fmt: skip
+
+    @property
+    def shelf(self) -> Shelf:
+        return Shelf(self.folder / "recordings")
+
+    def unheard(self) -> set[str]:
+        """Recordings that are neither at Asterisk nor, as their rows say, in our folder."""
+        tape = self.sandbox.pbx.tape
+        kept = sa.select(recordings.c.name).where(recordings.c.state == "kept")
+        names = set(self.database.read(lambda c: c.execute(kept).scalars().all()))
+        return set(tape.made) - set(tape.stored) - {name for name in names if self.shelf.holds(name)}
 
     def rung(self) -> list[Rung]:
         return [

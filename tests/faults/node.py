@@ -145,7 +145,8 @@ def main() -> None:
             crm: Crm = WatchedCrm(parts.crm, points, "read_again", "look_for")  # type: ignore[assignment]
             desk = parts.desks[0]
             provider: Provider = WatchedProvider(desk.provider, points, "look_up", "cancel")  # type: ignore[assignment]
-            parts = replace(parts, crm=crm, desks=(replace(desk, provider=provider),))
+            recorder: Any = desk.recorder and Watched(desk.recorder, points, "fetch_recording", "forget_recording")
+            parts = replace(parts, crm=crm, desks=(replace(desk, provider=provider, recorder=recorder),))
             with running_service(settings, parts, kind="serve") as service:
                 stopping.asked.wait()
                 service.stop_dialing()

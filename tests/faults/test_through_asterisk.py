@@ -38,6 +38,8 @@ def test_killed_in_the_middle_of_conversations_nobody_is_rung_twice_and_nothing_
         assert set(IN_A_CONVERSATION) - set(killed) <= {"after request: look_up"}, world.log()[-3000:]
         kept_since = datetime.fromisoformat(world.sandbox.pbx.globals[SINCE]) + CLOCKS_DIFFER
         lost = sa.select(attempts.c.claimed_at).where(attempts.c.disposition == "lost")
+        assert len(world.sandbox.pbx.tape.made) > len(IN_A_CONVERSATION)
+        assert world.unheard() == set(), "a recording is lost"
         assert all(at < kept_since for at in world.database.read(lambda c: c.execute(lost).scalars().all()))
 
 
@@ -60,3 +62,4 @@ def test_one_of_two_is_frozen_both_are_cut_off_and_asterisk_starts_again(tmp_pat
         world.sandbox.do(pbx.restart)
         expect_a_good_end(world)
         assert len({call.app for call in pbx.calls}) == 2
+        assert world.unheard() == set()

@@ -19,7 +19,7 @@ import pytest
 from dialer.call import NOTHING, AnsweredBy, Hangup, Phase, Progress, Transfer, merge
 from dialer.clock import Clock
 from dialer.errors import CallRefused, Fault, Forged, Malformed, TryLater, WebhookError
-from dialer.providers.base import Ability, Asked, News, Order, Placed, Provider, Receiver, Webhook
+from dialer.providers.base import Ability, Asked, News, Order, Placed, Provider, Receiver, Recorded, Recorder, Webhook
 from dialer.script import Say, Script
 from tests.providers.scene import KEY, NUMBER, SCRIPT
 
@@ -322,6 +322,26 @@ class EveryProvider:
             with pytest.raises(WebhookError) as refused:
                 receiver.open(altered)
             assert isinstance(refused.value, Forged | Malformed)
+
+    def test_what_is_recorded_was_announced_before_and_is_there_until_it_is_forgotten(self, company: Company) -> None:
+        able(company, Ability.recording)
+        recorder: Recorder = company.provider  # type: ignore[assignment]
+        name, pieces = f"dial-{KEY}-42-1", list[bytes]()
+        place(company, script=replace(SCRIPT, announcement=(Say("Разговор записывается"),)), record_as=name)
+        assert until_ended(company).answer == "renew"
+        assert company.said()[:2] == ["Разговор записывается", "Здравствуйте"]
+        assert recorder.fetch_recording(name, pieces.append) is Recorded.whole
+        assert b"".join(pieces).startswith(b"RIFF")
+        recorder.forget_recording(name)
+        assert recorder.fetch_recording(name, pieces.append) is Recorded.nowhere
+
+    def test_a_machine_is_not_recorded(self, company: Company) -> None:
+        able(company, Ability.recording)
+        recorder: Recorder = company.provider  # type: ignore[assignment]
+        company.callee(does="machine")
+        place(company, script=replace(SCRIPT, announcement=(Say("Разговор записывается"),)), record_as="dial-1")
+        assert until_ended(company).answered_by is AnsweredBy.machine
+        assert recorder.fetch_recording("dial-1", [].append) is Recorded.nowhere
 
     def test_what_the_provider_says_of_itself_is_complete(self, company: Company) -> None:
         provider = company.provider

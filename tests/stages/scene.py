@@ -145,10 +145,12 @@ class Scene:
         scope: Scope = EVERYTHING,
         slack: timedelta = SLACK,
         running: Mapping[str, Running] | None = None,
+        records: bool = False,
     ) -> list[Claim]:
         budget = Budget(
             trunk="twilio", lines=lines, calls_per_second=calls_per_second, send_within=5 * SECOND,
             ask_after=85 * SECOND, fresh_for=fresh_for, only=only, key="key", billed_at_most=five_minutes,
+            records=records,
         )  # fmt: skip
         return claim_due(
             self.database, budget, self.running if running is None else running, node=node, now=now,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from dialer.app import TRUNK, asterisk, configured, crm, provider
+from dialer.app import TRUNK, asterisk, configured, crm, provider, shelf
 from dialer.audience import Audience
 from dialer.campaign import Campaign
 from dialer.campaign_files import Loaded, read_campaigns
@@ -37,6 +37,7 @@ def doctor(settings: Settings, *, json: bool) -> int:
             Check("Bitrix24", lambda: _bitrix24(settings, loaded), PORTAL),
             *(Check(name.capitalize(), partial(_provider, settings, loaded, name), ACCOUNTS[name]) for name in trunks),
             *([Check("webhooks", lambda: examine_webhooks(settings), PROXY)] if "twilio" in trunks else []),
+            Check("recordings", lambda: _recordings(settings, loaded), "check the disk that DIALER_RECORDINGS lies on"),
             Check("rehearsal", lambda: _rehearsal(settings), ""),
         ]
     )
@@ -126,6 +127,24 @@ def _provider(settings: Settings, loaded: Loaded, trunk: str) -> Iterator[Findin
         {country for one in campaigns for country in one.rings_in},
         Clock().now,
     )
+
+
+def _recordings(settings: Settings, loaded: Loaded) -> Iterator[Finding]:
+    """Of campaigns that record."""
+    names = ", ".join(name for name, file in sorted(loaded.campaigns.items()) if file.campaign.recording)
+    folder = shelf(settings)
+    if not names:
+        return
+    if folder is None:
+        yield Finding("recordings", False, f"of {names} have no folder", "set DIALER_RECORDINGS")
+        return
+    try:
+        folder.try_out()
+    except OSError as error:
+        remedy = f"let this program's user write to {folder.folder}, or set DIALER_RECORDINGS"
+        yield Finding("recordings", False, f"cannot be kept: {error.strerror}", remedy)
+    else:
+        yield Finding("recordings", True, f"of {names} are kept in {folder.folder}")
 
 
 def _rehearsal(settings: Settings) -> Iterator[Finding]:

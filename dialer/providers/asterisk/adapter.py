@@ -12,13 +12,13 @@ from dialer.call import NOTHING, Dialed, Hangup, Phase, Progress
 from dialer.cost import Price
 from dialer.errors import CallForgotten, Fault, PerhapsPlaced, TryLater
 from dialer.finding import Finding
-from dialer.providers.asterisk import examining, words
+from dialer.providers.asterisk import examining, recording, words
 from dialer.providers.asterisk.call import Call
 from dialer.providers.asterisk.keeping import Keeping, Kept, of_a_call
 from dialer.providers.asterisk.rest import Address, Answer, Rest
 from dialer.providers.asterisk.sounds import Sounds, SpeechFailed
 from dialer.providers.asterisk.switchboard import Line, Switchboard
-from dialer.providers.base import Ability, Asked, Hear, News, Order, Placed
+from dialer.providers.base import Ability, Asked, Hear, News, Order, Placed, Recorded
 from dialer.script import Script
 
 RENDERING_AFTER = timedelta(seconds=2)
@@ -119,6 +119,12 @@ class Asterisk:
 
     def price(self, call_ids: Sequence[str], *, with_legs: bool) -> Price | None:
         return None  # the operator's bill comes by the month
+
+    def fetch_recording(self, name: str, write: Callable[[bytes], None]) -> Recorded:
+        return recording.fetch(self._rest, name, write)
+
+    def forget_recording(self, name: str) -> None:
+        recording.forget(self._rest, name)
 
     def prepare(self, script: Script) -> bool:
         if not self._sounds.lacking(script):

@@ -22,6 +22,8 @@ from dialer.script import Ask, Choice, Connect, Play, Say
 LOOK_AFTER = 5.0
 """Seconds without an event after which the channel is looked at: the event may have been missed."""
 TALKING_LOOK_AFTER = 30.0
+RECORDED_WITHIN = 1.0
+"""How long what is said next waits for the recording to begin."""
 HANG_UP_AGAIN_AFTER = 1.0
 DETECT_MOST = 15.0
 SILENT_MS = "2000,256"
@@ -55,6 +57,9 @@ class Board(Protocol):
     def follow_leg(self, leg: str, call: Call | None) -> None:
         """Its events come to the call's inbox; with None no longer."""
 
+    def record(self, call: Call) -> asyncio.Task[None]:
+        """Done when it is recorded, or cannot be."""
+
     app: str
     amd_context: str
     warn: Callable[[str], None]
@@ -65,6 +70,8 @@ class Conversation:
     board: Board
     call: Call
     _played: int = 0
+    _announcing: str | None = None
+    """The playback of an announcement that is still being said."""
 
     async def lead(self) -> None:
         """Ends with the channel hung up. Raises nothing."""
@@ -103,10 +110,32 @@ class Conversation:
             if script.voicemail:
                 await self._until_the_greeting_is_over()
                 await self._say(script.voicemail)
-        elif script.ask is None:
+            return
+        key = await self._announce()
+        if script.ask is None:
             await self._say(script.greeting)
         else:
-            await self._ask(script.ask)
+            await self._ask(script.ask, key)
+
+    async def _announce(self) -> str | None:
+        """That the call is recorded. A key is returned at once, and the announcement goes on to its end."""
+        self._announcing = await self._play(self.call.order.script.announcement)
+        if self._announcing is None:
+            return None
+        key = await self._until_played(self._announcing, until_a_key=True)
+        if key is None:
+            await self._hear_out(was_said=True)
+        return key
+
+    async def _hear_out(self, *, was_said: bool = False) -> None:
+        """Only what follows the announcement is recorded. Whether that succeeds is of no matter to the call."""
+        if self._announcing is None:
+            return
+        if not was_said:
+            await self._until_played(self._announcing)
+        self._announcing = None
+        if self.call.order.record_as:
+            await asyncio.wait({self.board.record(self.call)}, timeout=RECORDED_WITHIN)
 
     async def _is_a_machine(self) -> bool:
         """In the dialplan, where the call is led by nobody until it comes back. No machine presses a key."""
@@ -141,11 +170,13 @@ class Conversation:
             if kind == "ChannelTalkingFinished":
                 return
 
-    async def _ask(self, ask: Ask) -> None:
+    async def _ask(self, ask: Ask, pressed: str | None) -> None:
+        """`pressed`: while the announcement was said."""
         script = self.call.order.script
         spoken: tuple[Say | Play, ...] = (*script.greeting, *ask.menu)
         for step in range(1, ask.times_most + 1):
-            key = await self._say(spoken, until_a_key=True) or await self._key(ask.wait_seconds)
+            key = pressed or await self._say(spoken, until_a_key=True) or await self._key(ask.wait_seconds)
+            pressed = None
             choice = None if key is None else ask.choice(key)
             if not await self.board.prove(self.call, f"keys/{step}", _heard(choice, step)):
                 await self._say(script.apology)
@@ -165,6 +196,17 @@ class Conversation:
 
     async def _say(self, parts: Sequence[Say | Play], *, until_a_key: bool = False) -> str | None:
         """To its end, or until a key is pressed, which is returned."""
+        await self._hear_out()
+        playback = await self._play(parts)
+        if playback is None:
+            return None
+        key = await self._until_played(playback, until_a_key=until_a_key)
+        if key is not None:
+            await self._quietly("DELETE", f"/playbacks/{playback}")
+        return key
+
+    async def _play(self, parts: Sequence[Say | Play]) -> str | None:
+        """The playback that was begun; None where there is nothing to say."""
         media = self.board.media(self.call, parts)
         if not media:
             return None
@@ -172,6 +214,9 @@ class Conversation:
         playback = f"{self.call.channel}-p{self._played}"
         path = f"/channels/{self.call.channel}/play/{playback}"
         await self._do("POST", path, {"media": ",".join(media)})
+        return playback
+
+    async def _until_played(self, playback: str, *, until_a_key: bool = False) -> str | None:
         while True:
             event = await self._next(LOOK_AFTER)
             if event is None:
@@ -181,10 +226,10 @@ class Conversation:
             elif event.get("type") == "PlaybackFinished" and _of(event).get("id") == playback:
                 if _of(event).get("state") == "failed":
                     await self._look()
-                    raise CannotSpeak(f"a sound could not be played: is Asterisk's folder of sounds ours? {media}")
+                    sound = _of(event).get("media_uri")
+                    raise CannotSpeak(f"a sound could not be played: is Asterisk's folder of sounds ours? {sound}")
                 return None
             elif until_a_key and event.get("type") == "ChannelDtmfReceived":
-                await self._quietly("DELETE", f"/playbacks/{playback}")
                 return str(event.get("digit", ""))
 
     async def _key(self, within: float) -> str | None:

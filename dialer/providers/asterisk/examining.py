@@ -15,6 +15,8 @@ from dialer.providers.asterisk.sounds import Sounds, SpeechFailed
 from dialer.providers.asterisk.switchboard import Line
 
 LEAST = 20
+NO_FOLDER = "Allocation failed"
+"""How it says so, of a list of what is stored."""
 
 
 def examine(
@@ -33,6 +35,7 @@ def examine(
         yield clock_beside("Asterisk clock", told, asked=asked, answered=answered, rounded=timedelta(seconds=1))
     yield _trunk(rest, line)
     yield _ends(keeping)
+    yield from _recordings(rest)
     yield _speech(sounds)
     for number in sorted(caller_ids):
         yield Finding(
@@ -74,6 +77,18 @@ def _ends(keeping: Keeping) -> Finding:
         subject, True, "are not kept: what a node that was killed or cut off did not hear is lost",
         f"add [{CONTEXT}] of docs/asterisk/extensions.conf to yours",
     )  # fmt: skip
+
+
+def _recordings(rest: Rest) -> Iterator[Finding]:
+    """What would keep every call from being recorded."""
+    try:
+        rest.ask("GET", "/recordings/stored")
+    except ProviderUnavailable as error:
+        if NO_FOLDER in str(error):
+            yield Finding(
+                "Asterisk recordings", True, "have no folder there: no call can be recorded",
+                "make `recording` in its spool (/var/spool/asterisk/recording), owned by Asterisk's user",
+            )  # fmt: skip
 
 
 def _speech(sounds: Sounds) -> Finding:

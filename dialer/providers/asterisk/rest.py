@@ -20,6 +20,8 @@ from dialer.errors import Fault, PerhapsPlaced, ProviderUnavailable, TryLater
 CONNECT_WITHIN = 3.0
 POOL_MOST = 40
 """Asterisk serves 100 HTTP sessions at once where nobody has told it otherwise."""
+PIECE = 1 << 16
+"""Bytes of a recording at a time."""
 QUEUED = 35.0
 """Seconds: a command waits for those of its channel that came before it, a playback for one."""
 
@@ -123,6 +125,23 @@ class Rest:
                 raise PerhapsPlaced(f"Asterisk gave no answer: {type(error).__name__}") from error
             raise TryLater(f"Asterisk cannot be reached: {type(error).__name__}", fault=Fault.busy) from error
 
+    def stream(self, path: str, write: Callable[[bytes], None]) -> bool:
+        """Of sound, piece by piece; False where there is none. Raises ProviderUnavailable, and what `write` raises."""
+        try:
+            with self._open().stream("GET", path) as response:
+                if response.status_code == 200 and response.headers.get("content-type", "").startswith("audio/"):
+                    for piece in response.iter_bytes(PIECE):
+                        write(piece)
+                    return True
+                response.read()
+                answer = _answer(response)
+        except httpx.HTTPError as error:
+            raise ProviderUnavailable(f"Asterisk cannot be asked: {type(error).__name__}") from error
+        _believe(answer)
+        if answer.status != 404:
+            raise ProviderUnavailable(f"Asterisk {answer.status}: {answer.said or 'that is no recording'}")
+        return False
+
     def _departure(self, gate: Callable[[], None]) -> Departure:
         departure: Departure | None = getattr(self._mine, "departure", None)
         if departure is None:
@@ -138,6 +157,9 @@ class Rest:
         params: Mapping[str, str] | None,
         body: Mapping[str, Any] | None,
     ) -> httpx.Response:
+        return self._open().request(method, path, params=params, json=body, extensions={"trace": departure.trace})
+
+    def _open(self) -> httpx.Client:
         client: httpx.Client | None = getattr(self._mine, "client", None)
         if client is None:
             patience = httpx.Timeout(self._timeout, connect=min(self._timeout, CONNECT_WITHIN))
@@ -148,7 +170,7 @@ class Rest:
                     limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=10),
                 ),
             )  # fmt: skip
-        return client.request(method, path, params=params, json=body, extensions={"trace": departure.trace})
+        return client
 
 
 class LoopRest:

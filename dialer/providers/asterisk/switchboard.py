@@ -27,6 +27,7 @@ from dialer.providers.asterisk import words
 from dialer.providers.asterisk.call import Call
 from dialer.providers.asterisk.conversation import Conversation
 from dialer.providers.asterisk.keeping import CONTEXT, Keeping
+from dialer.providers.asterisk.recording import begin_to_record, is_a_snoop
 from dialer.providers.asterisk.rest import Address, Answer, LoopRest
 from dialer.providers.asterisk.sounds import Sounds
 from dialer.providers.base import News
@@ -136,6 +137,9 @@ class Switchboard:
         else:
             self._legs[leg] = call
 
+    def record(self, call: Call) -> asyncio.Task[None]:
+        return self._spawn(begin_to_record(self, call))
+
     def take(self, text: str | bytes) -> None:
         """One event. What is no event is nothing."""
         try:
@@ -148,13 +152,15 @@ class Switchboard:
             self.replaced = True
             self.warn(f"another program listens to Asterisk as {self.app}: nobody is rung from here")
             return
+        if event.get("type") == "RecordingFailed":
+            self.warn(f"a call is not recorded any more: {event.get('recording')}"[:300])
         channel = words.about(event)
         call = self.calls.get(channel)
         if call is not None:
             self._of_call(call, event)
         elif channel in self._legs:
             self._legs[channel].inbox.put_nowait(event)
-        elif event.get("type") == "StasisStart":
+        elif event.get("type") == "StasisStart" and not is_a_snoop(event):
             self._spawn(self._hang_up(channel))  # a leg that nobody waits for any more
 
     def _of_call(self, call: Call, event: Mapping[str, Any]) -> None:

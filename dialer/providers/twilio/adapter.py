@@ -38,7 +38,7 @@ class Twilio:
 
     name = "twilio"
     hook = "twilio"
-    abilities = frozenset(Ability)
+    abilities = frozenset(Ability) - {Ability.recording}
 
     def __init__(
         self,
