@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dialer.crm.bitrix24.pace import OPERATING_MOST, Operating
+from dialer.crm.bitrix24.operating import RUN_TIME, Operating
 from dialer.errors import CrmUnavailable
 from dialer.sandbox.faults import Rule
 from dialer.sandbox.portal_cards import CONTACT, Cards
@@ -108,7 +108,7 @@ def test_a_request_does_not_leave_when_those_before_it_may_use_the_methods_time_
     clock = Clock()
     operating = Operating(clock.now)
     reset = clock.now() + timedelta(seconds=300)
-    told = {"operating": OPERATING_MOST * 0.7, "duration": 1.0, "operating_reset_at": reset.timestamp()}
+    told = {"operating": RUN_TIME * 0.7, "duration": 1.0, "operating_reset_at": reset.timestamp()}
     operating.learn("a", told)
     assert operating.free_at("a", 40) is None
     operating.begin({"a": 40})
@@ -121,7 +121,7 @@ def test_fifty_commands_wait_fifty_times_as_long_as_one_where_time_is_short() ->
     clock = Clock()
     operating = Operating(clock.now)
     reset = clock.now() + timedelta(seconds=200)
-    operating.learn("a", {"operating": OPERATING_MOST * 0.9, "duration": 0.1, "operating_reset_at": reset.isoformat()})
+    operating.learn("a", {"operating": RUN_TIME * 0.9, "duration": 0.1, "operating_reset_at": reset.isoformat()})
     one, fifty = operating.free_at("a"), operating.free_at("a", 50)
     assert one is not None and fifty is not None
     assert (fifty - clock.now()) / (one - clock.now()) > 15

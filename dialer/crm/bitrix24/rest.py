@@ -18,8 +18,8 @@ from urllib.parse import quote_plus
 
 from dialer.crm.bitrix24.access import Access
 from dialer.crm.bitrix24.errors import Doubt, Later, Refused, TooFast, meaning
-from dialer.crm.bitrix24.pace import Bucket, Operating
-from dialer.crm.bitrix24.room import Room
+from dialer.crm.bitrix24.operating import Operating
+from dialer.crm.bitrix24.pace import Bucket
 from dialer.crm.bitrix24.wire import ANSWER_WITHIN, Wire, at_once
 from dialer.secrecy import without_secrets
 
@@ -71,7 +71,6 @@ class Rest:
         self._wire = Wire(clock=clock, monotonic=monotonic, answer_within=answer_within, named=WEBHOOK_URL)
         self._bucket = Bucket(rate, burst, monotonic)
         self._operating = Operating(clock)
-        self._room = Room(clock)
         self._many, self._renewing = threading.Lock(), threading.Lock()
         self._mine = threading.local()
 
@@ -118,11 +117,11 @@ class Rest:
 
     def took(self, method: str) -> float | None:
         """Seconds that one call of it took of late; None before the first."""
-        return self._room.took(method)
+        return self._operating.took(method)
 
     def room(self, method: str, most: int) -> int | None:
         """How many calls of it may leave now; None where that is at least `most`."""
-        return 0 if self._operating.free_at(method) is not None else self._room.left(method, most)
+        return self._operating.left(method, most)
 
     def refused_until(self, method: str) -> datetime | None:
         """When a method whose time was used up may be called again; None where it may now, if slowly."""
@@ -162,7 +161,6 @@ class Rest:
         for name, spent in _map(whole.get("result_time")).items():
             if name in commands:
                 self._operating.learn(commands[name][0], spent)
-                self._room.learn(commands[name][0], spent)
         errors = {
             name: self._failed(error, commands[name][0], 200, sent_at)
             for name, error in _map(whole.get("result_error")).items()
