@@ -16,11 +16,10 @@ from itertools import count, pairwise
 from typing import Any, TypeVar
 
 from dialer.crm.bitrix24.errors import Doubt, Later, Refused
-from dialer.crm.bitrix24.listing import PAGE, REQUEST, Chain, Listing, Row, Turns, chain, rows_of
+from dialer.crm.bitrix24.listing import AT_ONCE, PAGE, REQUEST, Chain, Listing, Row, Turns, chain, rows_of
 from dialer.crm.bitrix24.rest import COMMANDS_MOST, Rest, may_be_read_again
 from dialer.crm.bitrix24.survey import FILLED, PARTS, PLACES, Cell, cut, survey
 
-AT_ONCE = 45
 HELD_MOST = 32 * 1024 * 1024
 """Bytes of rows that have come and whose place has not."""
 MUCH = 4 * REQUEST
