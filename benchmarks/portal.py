@@ -19,6 +19,7 @@ from datetime import date, timedelta
 from typing import Any
 from urllib.parse import parse_qsl
 
+from benchmarks.layouts import LAYOUTS
 from dialer.sandbox.people import make_people
 from dialer.sandbox.portal import Portal, nested
 from dialer.sandbox.portal_cards import BOUNDS, CONTACT, PAGE, RestError, as_int, as_list, mapping
@@ -44,13 +45,15 @@ MORE: Mapping[str, Any] = {
 @dataclass(frozen=True, slots=True)
 class Manner:
     """`page`: seconds for a page; `counted`: seconds a row more where a total is asked for. `kept`: the share of ids
-    that were not deleted. `taken`: requests that others have taken from the bucket of 50 when the first one comes."""
+    that were not deleted; or a `layout` of `layouts`. `taken`: requests that others have taken from the bucket of 50
+    when the first one comes."""
 
     people: int
     page: float = 0.0
     counted: float = 0.0
     taken: int = 0
     kept: float = 1.0
+    layout: str = ""
 
 
 class Quick(Portal):
@@ -63,6 +66,8 @@ class Quick(Portal):
         if manner.kept < 1:
             self.ids = sorted(random.Random(7).sample(range(1, int(manner.people / manner.kept)), manner.people))
         some = make_people(1_000, today=TODAY, special=False)
+        if manner.layout:
+            self.ids = list(LAYOUTS[manner.layout](manner.people))
         self.cards.add(some)
         shown = [self.cards._shown(CONTACT, self.cards.items[CONTACT][one.id], ["*"]) for one in some]
         made = [json.dumps({**MORE, **one, "id": "@"}, separators=(",", ":")).encode() for one in shown]

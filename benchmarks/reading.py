@@ -1,12 +1,14 @@
 """Reading many people from Bitrix24, beside fast-bitrix24 and b24pysdk in the same run.
 
-    python -m benchmarks.reading [--people 100000] [--quick] [--python PYTHON]
+    python -m benchmarks.reading [--people 100000] [--quick | --layouts] [--python PYTHON]
 
 Each client runs in a process of its own against a portal in another (`benchmarks.portal`), which keeps the vendor's
 published limits: 50 requests at once and 2 a second, 480 s of run time a method in ten minutes. Everybody asks for the
 same: `crm.item.list` with `["*"]`, which is the only way to every phone of a person. Where it says so, a page takes
 68.5 ms, what the vendor measured for one, and requests are answered side by side: both are properties of this model,
 and on a portal that answers one after another nobody gains by asking for several at once.
+
+With `--layouts` only ours, and only how many requests it takes, wherever people lie in the portal's ids.
 
 A peer that PYTHON (this one, by default) cannot import is left out, and that is said:
 `pip install fast-bitrix24 b24pysdk` into a virtual environment of its own.
@@ -23,6 +25,7 @@ import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from benchmarks.layouts import LAYOUTS
 from benchmarks.portal import Manner, portal
 from benchmarks.table import Figure, show
 
@@ -93,7 +96,11 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=100_000)
     parser.add_argument("--quick", action="store_true", help="without the peers, whom it takes minutes")
     parser.add_argument("--python", default=sys.executable, help="one that has the peers")
+    parser.add_argument("--layouts", action="store_true", help="requests by where people lie in the ids")
     options = parser.parse_args()
+    if options.layouts:
+        show(requests_by_layout(options.people))
+        return
     show(measure(options.people, peers=not options.quick, python=options.python))
 
 
@@ -139,6 +146,15 @@ def measure(people: int, *, peers: bool, python: str = sys.executable) -> list[F
         Figure(f"{many:,} people, s", large.seconds, wait, large.seconds / wait if wait else 0.0, "", _said(large))
     )
     print(f"load when it began {load:.1f}, at the end {os.getloadavg()[0]:.1f}, on {os.cpu_count()} cores")
+    return figures
+
+
+def requests_by_layout(people: int) -> list[Figure]:
+    floor = -(-people // PER_REQUEST)
+    figures = []
+    for layout in LAYOUTS:
+        one = _read(OURS, Manner(people, layout=layout))
+        figures.append(Figure(f"{layout}, requests", one.requests, floor, one.requests / floor, "", _said(one)))
     return figures
 
 

@@ -80,6 +80,13 @@ def _seen(c: sa.Connection, campaign: Campaign, day: date, *, since: datetime, b
     return int(c.execute(sa.select(sa.func.count()).select_from(cards)).scalar_one())
 
 
+def is_being_compared(campaign: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    """The newest reading goes on: nobody knows yet whether it shows far fewer than the last one."""
+    mine = readings.c.campaign == campaign
+    newest = sa.select(sa.func.max(readings.c.day)).where(mine).scalar_subquery()
+    return sa.exists().where(mine, readings.c.day == newest, readings.c.state == "reading", readings.c.known > 0)
+
+
 def last_missing(c: sa.Connection, campaign: str) -> Missing:
     """Of the newest reading that came to its end."""
     row = c.execute(

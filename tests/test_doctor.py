@@ -241,7 +241,9 @@ def test_what_outcomes_need_is_asked_of_the_portal_and_what_it_lacks_is_told(
     assert alone.told(capsys, code=0)["outcomes of renewal"]["text"] == "can be written"
     alone.portal.scopes[:] = ["crm", "user_brief"]
     found = alone.told(capsys, code=1)
-    assert wrong(found) == {"outcomes of renewal": "wrong"}
+    missing = ("Bitrix24 scope task", "Bitrix24 scope im")
+    assert wrong(found) == dict.fromkeys(("outcomes of renewal", *missing), "wrong")
+    assert "needed for renewal: tasks after renew" in found["Bitrix24 scope task"]["text"]
     told = found["outcomes of renewal"]
     assert "outcomes.renew.0.task: the webhook lacks the scope task: tick 'Tasks' (task)" in told["text"]
     assert "the webhook lacks the scope im" in told["text"]

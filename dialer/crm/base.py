@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from dialer.audience import Audience, CardType
+from dialer.campaign import Campaign
 from dialer.campaign_outcomes import Outcomes
 from dialer.condition import Value
 from dialer.finding import Finding
@@ -181,5 +182,5 @@ class Crm(Protocol):
     def look_for(self, entries: Sequence[Entry], *, now: datetime) -> dict[int, Result]:
         """By entry id: written (found), further (a step is found), absent, gone, or later (cannot tell now)."""
 
-    def findings(self) -> Iterator[Finding]:
-        """Credentials, rights and clock, for `doctor`, each as soon as it is known."""
+    def findings(self, campaigns: Sequence[Campaign] = ()) -> Iterator[Finding]:
+        """For `doctor`, each as soon as it is known: credentials, rights and what campaigns need of them, and clock."""

@@ -1,6 +1,7 @@
 """Targets → planned attempts; ended attempts → the next try, or the end of the target.
 
-New people are planned set-based: permission is asked once for all who differ in nothing that it asks about.
+New people are planned set-based: permission is asked once for all who differ in nothing that it asks about. While a
+reading goes on that may turn out to show far fewer than the last one, they wait for its end.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,6 +18,7 @@ from dialer.campaign import Campaign
 from dialer.campaign_store import Running
 from dialer.database import Database, among
 from dialer.history import REMEMBERED, dials_by_number, is_known, touch_of, why_not_to_call
+from dialer.missing import is_being_compared
 from dialer.permission import Facts, Verdict, ask_permission
 from dialer.settling import settle_ended
 from dialer.tables import attempts, numbers, targets
@@ -25,6 +27,8 @@ PLANNED_AT_ONCE = 400
 PLANNED_A_ROUND = 10_000
 IN_FLIGHT = 3
 """While one transaction is written by the database, the next are decided here."""
+READING_WAITED_FOR = timedelta(hours=1)
+"""A CRM that fails again and again in the middle of a reading does not keep those from being rung whom it has shown."""
 
 
 def plan_due(database: Database, running: Mapping[str, Running], *, now: datetime, only: tuple[str, ...] = ()) -> int:
@@ -51,7 +55,8 @@ Kind = tuple[Any, ...]
 def _new(c: sa.Connection, running: Mapping[str, Running], *, now: datetime) -> Iterator[tuple[str, Sequence[int]]]:
     """Those who wait for their first attempt, in what one transaction takes."""
     for name in running:
-        ids = c.execute(_waiting, {"campaign": name, "now": now}).scalars().all()
+        moments = {"now": now, "long_ago": now - READING_WAITED_FOR}
+        ids = c.execute(_waiting, {"campaign": name, **moments}).scalars().all()
         for start in range(0, len(ids), PLANNED_AT_ONCE):
             yield name, ids[start : start + PLANNED_AT_ONCE]
 
@@ -117,10 +122,14 @@ def _write_down(
 
 
 _unplanned = sa.and_(targets.c.plan_at <= sa.bindparam("now"), targets.c.state == "open")
+_since = sa.case(
+    (is_being_compared(sa.bindparam("campaign")), sa.bindparam("long_ago", type_=targets.c.plan_at.type)),
+    else_=sa.bindparam("now", type_=targets.c.plan_at.type),
+)
 # in the order of the index: by id, every round would walk past all who are planned already
 _waiting = (
     sa.select(targets.c.id)
-    .where(targets.c.campaign == sa.bindparam("campaign"), _unplanned)
+    .where(targets.c.campaign == sa.bindparam("campaign"), targets.c.plan_at <= _since, targets.c.state == "open")
     .order_by(targets.c.plan_at)
     .limit(PLANNED_A_ROUND)
 )

@@ -50,6 +50,9 @@ def read_campaign(database: Database, crm: Crm, running: Running, day: date, *, 
     mine = sa.and_(of_day, readings.c.node == node)
     people, tally = 0, Counter[str]()
     known = database.read(lambda c: known_cards(c, campaign, day))
+    # whom it shows is planned when it has been compared
+    begun = {"known": 0 if known is None else known.cards, "missing": 0}
+    database.write(lambda c: c.execute(sa.update(readings).where(mine).values(**begun)))
     try:
         for page in crm.read(campaign.audience, first=day, last=day + timedelta(days=max(campaign.touches))):
             people += len(page)
@@ -63,10 +66,10 @@ def read_campaign(database: Database, crm: Crm, running: Running, day: date, *, 
     missing = database.read(lambda c: missing_cards(c, campaign, day, known, now=now))
     result = {"people": people, "targets": counted.targets, "left_out": counted.left_out}
     result |= {"missing": missing.missing, "known": missing.known}
-    database.write(lambda c: c.execute(sa.update(readings).where(mine).values(state="done", finished_at=now, **result)))
-    log.say(f"campaign={campaign.name} read {people} people: {counted.targets} to ring, {counted.left_out} left out")
     if too_many_gone(missing.missing, missing.known):
         log.warn(f"campaign={campaign.name} {missing.said}; {REMEDY}")
+    database.write(lambda c: c.execute(sa.update(readings).where(mine).values(state="done", finished_at=now, **result)))
+    log.say(f"campaign={campaign.name} read {people} people: {counted.targets} to ring, {counted.left_out} left out")
     for why, count in outside.most_common(REASONS_SAID):
         log.say(f"campaign={campaign.name} {count} people are {why}")
     return counted

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from typing import Any
 
+from dialer.campaign import Campaign
+from dialer.crm.bitrix24.scopes import SCOPES
 from dialer.finding import Finding
 from dialer.sandbox.faults import Rule
+from dialer.sandbox.portal_contract import published
 from tests.crm.scene import Office, people
 from tests.crm.telephony_scene import Installed
 from tests.peer import Peer, json_answer
 from tests.portal_on_loopback import OnLoopback
+from tests.test_permission import campaign
 
 
 def wrong(office: Office) -> dict[str, Finding]:
@@ -29,8 +34,43 @@ def test_a_missing_scope_is_said_with_where_to_tick_it() -> None:
         on.portal.scopes = ["task"]
         found = wrong(Office(on.webhook_url))
         assert set(found) == {"Bitrix24 scope crm", "Bitrix24 scope user_brief", "Bitrix24 contacts", "Bitrix24 deals"}
-        assert found["Bitrix24 scope crm"].remedy == "tick CRM in the webhook's settings"
+        assert found["Bitrix24 scope crm"].remedy.startswith("tick CRM in the webhook's settings;")
         assert "the webhook lacks a scope" in found["Bitrix24 contacts"].text
+
+
+def test_what_the_campaigns_outcomes_need_is_said_scope_by_scope_and_what_is_not_written_without_it() -> None:
+    outcomes = {
+        "reached": [{"task": {}}, {"field": {"Город": "Казань"}}],
+        "no_answer": [{"notify": {}}],
+        "busy": [{"task": {}}],
+    }
+    plain, rich = campaign(campaign="plain"), campaign(outcomes=outcomes)
+    keys = {"2": {"answer": "talk", "connect": "responsible", "or_else": "+74950000001"}}
+    calling = campaign(campaign="calling", script={"keys": keys})
+    with OnLoopback(people(1)) as on:
+
+        def told(*campaigns: Campaign, way: Any = None) -> dict[str, Finding]:
+            found = Office(way or on.webhook_url).bitrix.findings(campaigns)
+            return {one.subject.rpartition(" ")[2]: one for one in found if one.subject.startswith("Bitrix24 scope ")}
+
+        assert list(told(plain)) == ["crm", "user_brief"]
+        found = told(plain, rich)
+        assert found["task"].text == "granted, needed for renewal: tasks after reached, busy"
+        assert told(calling)["user_basic"].text == "is missing, needed for calling: telephones of responsible people"
+        assert found["im"].text == "granted, needed for renewal: notifications after no_answer"
+        on.portal.scopes = ["crm", "user_brief"]
+        found = told(plain, rich)
+        assert [name for name, one in found.items() if not one.good] == ["task", "im"]
+        assert found["task"].remedy == (
+            "tick Tasks (task) in the webhook's settings; until then tasks are not written, and set aside after a day"
+        )
+        assert "the application's settings, and install it again;" in told(rich, way=Installed(on))["im"].remedy
+
+
+def test_doctor_speaks_of_every_scope_that_any_of_our_methods_needs() -> None:
+    needed = {scope for one in published().values() for scope in one["needs"]}
+    # said beside where calls stand, and by `init`
+    assert needed - {"telephony", "userfieldconfig"} == {scope for one in SCOPES for scope in one.granted_by}
 
 
 def test_a_wrong_webhook_is_one_finding() -> None:

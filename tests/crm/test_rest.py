@@ -13,7 +13,8 @@ import pytest
 
 from dialer.crm.bitrix24.access import Webhook
 from dialer.crm.bitrix24.errors import Doubt, Later, Refused
-from dialer.crm.bitrix24.pace import Bucket, Operating
+from dialer.crm.bitrix24.operating import Operating
+from dialer.crm.bitrix24.pace import Bucket
 from dialer.crm.bitrix24.rest import Reference, Rest, query
 from dialer.crm.bitrix24.wire import Wire, at_once
 from dialer.errors import CrmError

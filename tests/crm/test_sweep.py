@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from dialer.crm.bitrix24.pace import OPERATING_MOST, Operating
-from dialer.errors import CrmUnavailable
+from dialer.crm.bitrix24.operating import RUN_TIME, Operating
+from dialer.errors import CrmRefused, CrmUnavailable
 from dialer.sandbox.faults import Rule
 from dialer.sandbox.portal_cards import CONTACT, Cards
 from tests.crm.scene import DEALS, TODAY, Clock, Office, people, person
@@ -110,7 +110,7 @@ def test_a_request_does_not_leave_when_those_before_it_may_use_the_methods_time_
     clock = Clock()
     operating = Operating(clock.now)
     reset = clock.now() + timedelta(seconds=300)
-    told = {"operating": OPERATING_MOST * 0.7, "duration": 1.0, "operating_reset_at": reset.timestamp()}
+    told = {"operating": RUN_TIME * 0.7, "duration": 1.0, "operating_reset_at": reset.timestamp()}
     operating.learn("a", told)
     assert operating.free_at("a", 40) is None
     operating.begin({"a": 40})
@@ -123,7 +123,7 @@ def test_fifty_commands_wait_fifty_times_as_long_as_one_where_time_is_short() ->
     clock = Clock()
     operating = Operating(clock.now)
     reset = clock.now() + timedelta(seconds=200)
-    operating.learn("a", {"operating": OPERATING_MOST * 0.9, "duration": 0.1, "operating_reset_at": reset.isoformat()})
+    operating.learn("a", {"operating": RUN_TIME * 0.9, "duration": 0.1, "operating_reset_at": reset.isoformat()})
     one, fifty = operating.free_at("a"), operating.free_at("a", 50)
     assert one is not None and fifty is not None
     assert (fifty - clock.now()) / (one - clock.now()) > 15
@@ -133,3 +133,30 @@ def test_cards_that_only_some_may_read_are_just_not_there() -> None:
     with OnLoopback(people(3_000)) as on:
         on.portal.cards.hidden = {(CONTACT, id) for id in range(2, 3_000, 2)}
         assert [one.card_id for one in Office(on.webhook_url).read()] == [*range(1, 3_000, 2), 3_000]
+
+
+def test_very_many_are_asked_about_by_id_in_several_requests_at_once() -> None:
+    with OnLoopback(people(10)) as on:
+        office, batch, here, all_here = Office(on.webhook_url), on.portal._batch, list[int](), asyncio.Event()
+        office.again(1)
+
+        async def answer_all_together(*how: Any) -> Any:
+            here.append(1)
+            if len(here) == 3:
+                all_here.set()
+            async with asyncio.timeout(20):
+                await all_here.wait()
+            return await batch(*how)
+
+        on.portal._batch = answer_all_together  # type: ignore[method-assign]
+        assert sorted(office.again(*range(1, 7_501))) == list(range(1, 11)) and len(here) == 3
+
+
+def test_when_one_of_several_requests_fails_nobody_is_taken_for_gone() -> None:
+    with OnLoopback(people(10)) as on:
+        office = Office(on.webhook_url)
+        on.portal.faults.set(Rule("batch/crm.item.list", "refuse:ACCESS_DENIED", times=1, chance=0.02))
+        with pytest.raises((CrmUnavailable, CrmRefused)):
+            office.again(*range(1, 7_501))
+        on.portal.faults.set(Rule("batch", "drop_after", times=2), Rule("batch", "503", times=3))
+        assert sorted(office.again(*range(1, 7_501))) == list(range(1, 11))

@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 
 from dialer.audience import Audience, CardType
 from dialer.call import Progress
+from dialer.campaign import Campaign
 from dialer.campaign_outcomes import Outcomes
 from dialer.cost import Price
 from dialer.crm.base import Contact, Entry, EntryKind, Outcome, Result, Wrong
@@ -47,7 +48,7 @@ class Portal:
     def sees_cards(self, audience: Audience) -> bool:
         return bool(self.people)
 
-    def findings(self) -> Iterator[Finding]:
+    def findings(self, campaigns: Sequence[Campaign] = ()) -> Iterator[Finding]:
         yield from ()
 
     def read(self, audience: Audience, *, first: date, last: date) -> Iterator[list[Contact]]:

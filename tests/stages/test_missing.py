@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from dialer import log
+from dialer.call import Hangup
 from dialer.commands.doctor.database import _missing as doctor_says
 from dialer.commands.overview import look
 from dialer.errors import CrmUnavailable
@@ -143,3 +144,92 @@ def test_a_window_of_touches_that_shrinks_is_no_loss(scene: Scene) -> None:
     scene.campaign(call_days_before="[14, 3]", now=NOON + HOUR)
     read(scene, portal, NOON + DAY)
     assert missing(scene) == Missing(0, 0)
+
+
+# Nobody whom a reading shows is planned before it has been compared
+
+
+def planned(scene: Scene) -> int:
+    return len(scene.rows(sa.select(attempts.c.id)))
+
+
+def new_ones(portal: Portal, count: int = 60) -> None:
+    for n in range(101, 101 + count):
+        add(portal, n, f"+7916{n:07d}")
+
+
+def test_it_is_said_before_anybody_of_the_reading_is_planned(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    portal = Portal()
+    many(portal)
+    read(scene, portal)
+    scene.plan(NOON)
+    hide(portal, range(1, 31))
+    new_ones(portal)
+    seen: list[tuple[int, str]] = []
+    scene_plans = lambda: seen.append((scene.plan(NOON + DAY), capsys.readouterr().err))  # noqa: E731
+    portal.before = scene_plans
+    log.set_up(level="warning")
+    try:
+        read(scene, portal, NOON + DAY)
+        assert seen == [(0, ""), (0, "")] and planned(scene) == 60, "while its pages come"
+        assert capsys.readouterr().err.count("30 of 60 cards") == 1
+        assert missing(scene) == Missing(30, 60)
+        assert scene.plan(NOON + DAY) == 60 and planned(scene) == 120
+        assert "cards" not in capsys.readouterr().err, "it is said once"
+    finally:
+        log.set_up(level="critical")
+
+
+def test_the_first_reading_of_all_is_planned_as_it_comes_and_next_tries_wait_for_none(scene: Scene) -> None:
+    portal = Portal()
+    many(portal)
+    counts: list[int] = []
+    portal.before = lambda: counts.append(scene.plan(NOON))
+    read(scene, portal)
+    assert counts == [0, 50] and scene.plan(NOON) == 10
+    (first,) = scene.rows(sa.select(attempts.c.id).limit(1))
+    scene.end(first.id, now=NOON + HOUR, hangup=Hangup.busy)
+    new_ones(portal)
+    portal.before = lambda: counts.append(scene.plan(NOON + DAY))
+    read(scene, portal, NOON + DAY)
+    assert counts[2:] == [1, 0, 0], "somebody who was busy is tried again meanwhile"
+
+
+def test_a_reading_that_breaks_off_again_and_again_is_waited_for_an_hour(scene: Scene) -> None:
+    portal = Portal()
+    many(portal)
+    read(scene, portal)
+    scene.plan(NOON)
+    new_ones(portal)
+
+    def breaks_off() -> None:
+        if len(scene.rows(sa.select(targets.c.id))) > 60:
+            raise CrmUnavailable("away")
+
+    portal.before = breaks_off
+    for again_at in (NOON + DAY, NOON + DAY + 30 * MINUTE):
+        with pytest.raises(CrmUnavailable):
+            read(scene, portal, again_at)
+        assert scene.plan(again_at + 29 * MINUTE) == 0
+    shown = len(scene.rows(sa.select(targets.c.id))) - 60
+    assert shown > 0 and scene.plan(NOON + DAY + HOUR) == shown
+    # a day later nobody waits for a reading that never ended
+    portal.before = lambda: None
+    add(portal, 999, "+79169999999")
+    read(scene, portal, NOON + 2 * DAY)
+    assert scene.plan(NOON + 2 * DAY) > 0
+
+
+def test_one_campaigns_reading_holds_nobody_of_another(scene: Scene) -> None:
+    portal = Portal()
+    many(portal)
+    scene.campaign("other")
+    for name in ("renewal", "other"):
+        read(scene, portal, campaign=name)
+    scene.plan(NOON)
+    new_ones(portal)
+    read(scene, portal, NOON + DAY, campaign="other")
+    counts: list[int] = []
+    portal.before = lambda: counts.append(scene.plan(NOON + DAY))
+    read(scene, portal, NOON + DAY)
+    assert counts[0] > 0 and sum(counts[1:]) == 0

@@ -79,7 +79,7 @@ def _bitrix24(settings: Settings, loaded: Loaded) -> Iterator[Finding]:
     elif settings.bitrix24_webhook_url is not None:
         yield Finding("Bitrix24 way in", True, "an incoming webhook")
     portal, wrong = crm(settings, Clock()), set()
-    for one in portal.findings():
+    for one in portal.findings([file.campaign for _, file in sorted(loaded.campaigns.items())]):
         yield one
         if not one.good:
             wrong.add(one.subject)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 
 from dialer.audience import Audience, CardType
+from dialer.campaign import Campaign
 from dialer.campaign_outcomes import Outcomes
 from dialer.crm.base import Contact, Entry, EntryKind, Result, Wrong
 from dialer.crm.bitrix24.access import Access
@@ -30,6 +31,7 @@ from dialer.crm.bitrix24.reading import (
     resolve_zone,
 )
 from dialer.crm.bitrix24.rest import Rest
+from dialer.crm.bitrix24.scopes import scope_findings
 from dialer.crm.bitrix24.stages import Stages
 from dialer.crm.bitrix24.talks import Talks
 from dialer.crm.bitrix24.telephony import Telephony
@@ -169,7 +171,7 @@ class Bitrix24:
         """What the portal has not, and can have: see `preparing`. Raises CrmError."""
         return lacks(self._rest, self._source.types, self._fields, self._desk.telephony, audiences)
 
-    def findings(self) -> Iterator[Finding]:
+    def findings(self, campaigns: Sequence[Campaign] = ()) -> Iterator[Finding]:
         try:
             own = self._users.own()
         except CrmError as error:
@@ -177,23 +179,10 @@ class Bitrix24:
             yield Finding("Bitrix24", False, str(error), ours)
             return
         yield Finding("Bitrix24", True, f"{self._rest.shown} answers as user {own}")
-        yield from self._scopes()
+        yield from scope_findings(self._rest, campaigns)
         yield from self._rights()
         yield from call_findings(self._rest, self._desk.telephony)
         yield self._time()
-
-    def _scopes(self) -> Iterator[Finding]:
-        try:
-            scopes = self._rest.call("scope")
-        except CrmError as error:
-            yield Finding("Bitrix24 scopes", False, str(error), "try again later")
-            return
-        has = {str(scope) for scope in scopes} if isinstance(scopes, list) else set()
-        yield _scope("crm", "crm" in has, f"tick CRM in the {self.way}'s settings")
-        users = bool(has & {"user", "user_brief", "user_basic"})
-        yield _scope(
-            "user_brief", users, f"tick Users in the {self.way}'s settings; else calls of dismissed people go astray"
-        )
 
     def _rights(self) -> Iterator[Finding]:
         for card in (CardType.deal, CardType.contact):
@@ -212,8 +201,3 @@ class Bitrix24:
             return Finding("Bitrix24 clock", False, str(error), "try again later")
         second = timedelta(seconds=1)
         return clock_beside("Bitrix24 clock", told, asked=asked, answered=self._clock(), rounded=second)
-
-
-def _scope(name: str, granted: bool, remedy: str) -> Finding:
-    text = "granted" if granted else "is missing"
-    return Finding(f"Bitrix24 scope {name}", granted, text, "" if granted else remedy)

@@ -60,21 +60,27 @@ class Fields:
 
     def all(self, card: CardType) -> dict[str, Any]:
         """Raises Doubt, Later, Refused."""
-        with self._lock:
-            at, fields = self._known.get(card, (None, {}))
-            if at is None or self._clock() - at > REMEMBERED:
-                found = self._rest.call("crm.item.fields", {"entityTypeId": entity_of(card)})
-                told = found.get("fields") if isinstance(found, dict) else None
-                if not isinstance(told, dict) or not told:
-                    raise Doubt(f"Bitrix24 does not say which fields a {card.said} has")
-                fields = told
-                self._known[card] = (self._clock(), fields)
-            return fields
+        fields = self._remembered(card)
+        if fields is None:
+            with self._rest.alone(self._lock):
+                fields = self._remembered(card) or self._asked(card)
+        return fields
+
+    def _remembered(self, card: CardType) -> dict[str, Any] | None:
+        at, fields = self._known.get(card, (None, {}))
+        return None if at is None or self._clock() - at > REMEMBERED else fields
+
+    def _asked(self, card: CardType) -> dict[str, Any]:
+        found = self._rest.call("crm.item.fields", {"entityTypeId": entity_of(card)})
+        told = found.get("fields") if isinstance(found, dict) else None
+        if not isinstance(told, dict) or not told:
+            raise Doubt(f"Bitrix24 does not say which fields a {card.said} has")
+        self._known[card] = (self._clock(), told)
+        return told
 
     def forget(self) -> None:
         """What was remembered may be out of date."""
-        with self._lock:
-            self._known.clear()
+        self._known.clear()
         self.lists.forget()
 
     def find(self, card: CardType, name: str) -> CardField | None:

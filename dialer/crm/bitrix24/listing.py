@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from queue import SimpleQueue
@@ -22,6 +22,8 @@ PAGE = 50
 REQUEST = PAGE * COMMANDS_MOST
 """Rows that one request carries."""
 TURNS = 2
+AT_ONCE = 45
+"""Requests: as many as the bucket holds."""
 
 Row = dict[str, Any]
 
@@ -146,20 +148,41 @@ def chain(rest: Rest, listing: Listing, turns: Turns, *, after: int, until: int 
 def by_id(rest: Rest, listing: Listing, ids: Sequence[int], *, turns: Turns | None = None) -> dict[int, Row]:
     """Whoever is missing from a complete answer is gone; an incomplete one is completed, or raises.
 
-    With `turns` it is one of many readers at once; without, it waits for none of them.
+    With `turns` it is one of many readers at once. Without, it waits for none of them, unless it is several requests
+    itself: those leave at once.
     """
     wanted = sorted(set(ids))
+    some = [wanted[start : start + REQUEST] for start in range(0, len(wanted), REQUEST)]
     found: dict[int, Row] = {}
-    for start in range(0, len(wanted), REQUEST):
-        some = wanted[start : start + REQUEST]
-        commands = {f"i{place}": listing.these(some[place : place + PAGE]) for place in range(0, len(some), PAGE)}
-        with nullcontext() if turns is None else turns.one() as turn:
-            answer = rest.read(commands, turn=turn)
-            for name in commands:
-                if name not in answer.results:
-                    raise answer.failure(name)
-                found |= {row["id"]: row for row in listing.kept(rows_of(answer.results[name]))}
+    if turns is not None or len(some) < 2:
+        for few in some:
+            found |= _these(rest, listing, few, turns)
+    else:
+        for rows in _at_once(rest, listing, some):
+            found |= rows
     return {id: found[id] for id in wanted if id in found}
+
+
+def _at_once(rest: Rest, listing: Listing, some: Sequence[Sequence[int]]) -> Iterator[dict[int, Row]]:
+    turns = Turns()
+    threads = ThreadPoolExecutor(min(len(some), AT_ONCE), thread_name_prefix="reading by id")
+    try:
+        yield from threads.map(lambda few: _these(rest, listing, few, turns), some)
+    finally:
+        threads.shutdown(cancel_futures=True)
+        turns.end()
+
+
+def _these(rest: Rest, listing: Listing, ids: Sequence[int], turns: Turns | None) -> dict[int, Row]:
+    commands = {f"i{place}": listing.these(ids[place : place + PAGE]) for place in range(0, len(ids), PAGE)}
+    found: dict[int, Row] = {}
+    with nullcontext() if turns is None else turns.one() as turn:
+        answer = rest.read(commands, turn=turn)
+        for name in commands:
+            if name not in answer.results:
+                raise answer.failure(name)
+            found |= {row["id"]: row for row in listing.kept(rows_of(answer.results[name]))}
+    return found
 
 
 def rows_of(result: Any) -> list[Row]:

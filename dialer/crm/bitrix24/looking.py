@@ -23,6 +23,8 @@ from dialer.crm.bitrix24.rest import Batch, Command, Rest
 from dialer.crm.bitrix24.writing import again, ask_for_cards, gone, missing_cards, portions
 from dialer.errors import CrmError
 
+LOOKED_WITHIN = timedelta(minutes=2)
+"""Longer nobody waits for a portal in trouble: what was not told by then is asked again later."""
 CLOCKS_DIFFER = timedelta(days=1)
 PAGES_MOST = 20
 BY_KEY = (EntryKind.call, EntryKind.item)
@@ -30,12 +32,14 @@ _MANY = {EntryKind.call: "records", EntryKind.note: "comments", EntryKind.task: 
 
 
 def look_for(desk: Desk, entries: Sequence[Entry], *, now: datetime) -> dict[int, Result]:
+    """`now` is when the entries were claimed."""
     results: dict[int, Result] = {}
-    for some in portions(entries):
-        try:
-            results |= _look_for_some(desk, some, now)
-        except CrmError as error:
-            results |= {one.id: _cannot_tell(error, now) for one in some}
+    with desk.rest.by(now + LOOKED_WITHIN):
+        for some in portions(entries):
+            try:
+                results |= _look_for_some(desk, some, now)
+            except CrmError as error:
+                results |= {one.id: _cannot_tell(error, now) for one in some}
     return results
 
 

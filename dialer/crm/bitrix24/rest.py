@@ -1,6 +1,6 @@
 """Bitrix24's REST: one request, one answer, one of `errors`' three ways to fail.
 
-`until` is the moment by which a request has left, or never leaves.
+Work that must end in time is done `by` a moment: whatever it asks for on its way has left by then, or never leaves.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,8 +18,8 @@ from urllib.parse import quote_plus
 
 from dialer.crm.bitrix24.access import Access
 from dialer.crm.bitrix24.errors import Doubt, Later, Refused, TooFast, meaning
-from dialer.crm.bitrix24.pace import Bucket, Operating
-from dialer.crm.bitrix24.room import Room
+from dialer.crm.bitrix24.operating import Operating
+from dialer.crm.bitrix24.pace import Bucket
 from dialer.crm.bitrix24.wire import ANSWER_WITHIN, Wire, at_once
 from dialer.secrecy import without_secrets
 
@@ -71,8 +71,8 @@ class Rest:
         self._wire = Wire(clock=clock, monotonic=monotonic, answer_within=answer_within, named=WEBHOOK_URL)
         self._bucket = Bucket(rate, burst, monotonic)
         self._operating = Operating(clock)
-        self._room = Room(clock)
-        self._many = threading.Lock()
+        self._many, self._renewing = threading.Lock(), threading.Lock()
+        self._mine = threading.local()
 
     def __repr__(self) -> str:
         return f"Rest({self.shown})"
@@ -89,13 +89,39 @@ class Rest:
     def now(self) -> datetime:
         return self._clock()
 
+    @contextmanager
+    def by(self, until: datetime) -> Iterator[None]:
+        """Every request of this thread has left by then, or raises Later."""
+        before = self._until
+        self._mine.until = until if before is None else min(until, before)
+        try:
+            yield
+        finally:
+            self._mine.until = before
+
+    @contextmanager
+    def alone(self, lock: threading.Lock) -> Iterator[None]:
+        """One asks, the others wait for what it was told, as long as they may. Raises Later."""
+        left = self._left()
+        if not lock.acquire(timeout=-1 if left is None else max(left, 0.0)):
+            raise Later("Bitrix24: what had to be asked first was not told in time")
+        try:
+            yield
+        finally:
+            lock.release()
+
+    @property
+    def _until(self) -> datetime | None:
+        until: datetime | None = getattr(self._mine, "until", None)
+        return until
+
     def took(self, method: str) -> float | None:
         """Seconds that one call of it took of late; None before the first."""
-        return self._room.took(method)
+        return self._operating.took(method)
 
     def room(self, method: str, most: int) -> int | None:
         """How many calls of it may leave now; None where that is at least `most`."""
-        return 0 if self._operating.free_at(method) is not None else self._room.left(method, most)
+        return self._operating.left(method, most)
 
     def refused_until(self, method: str) -> datetime | None:
         """When a method whose time was used up may be called again; None where it may now, if slowly."""
@@ -107,7 +133,7 @@ class Rest:
 
     def call(self, method: str, parameters: Mapping[str, Any] | None = None) -> Any:
         """What stands under `result`. Raises Later, Refused, Doubt."""
-        answer, _ = self._ask(method, parameters or {}, {method: 1}, None)
+        answer, _ = self._ask(method, parameters or {}, {method: 1})
         self._operating.learn(method, answer.get("time"))
         return answer["result"]
 
@@ -116,24 +142,25 @@ class Rest:
         commands: Mapping[str, Command],
         *,
         halt: bool,
-        until: datetime | None = None,
+        is_metered: bool = False,
         turn: Turn | None = None,
     ) -> Batch:
         """At most 50 commands by name, in order. Raises Later, Refused, Doubt for the whole.
+
+        `is_metered`: of slow methods no more calls are among them than there was `room` for.
 
         With a `turn` it is one of many that read at once: it takes from the bucket when those before it have, so that
         everybody else waits for one of them at most, and `turn` takes its answer in.
         """
         text = {name: f"{method}?{query(parameters)}" for name, (method, parameters) in commands.items()}
         methods = Counter(method for method, _ in commands.values())
-        answer, sent_at = self._ask("batch", {"halt": int(halt), "cmd": text}, methods, until, turn)
+        answer, sent_at = self._ask("batch", {"halt": int(halt), "cmd": text}, methods, turn, is_metered=is_metered)
         whole = answer["result"]
         if not isinstance(whole, dict):
             raise Doubt("Bitrix24: the answer to a batch is not a map", sent_at)
         for name, spent in _map(whole.get("result_time")).items():
             if name in commands:
                 self._operating.learn(commands[name][0], spent)
-                self._room.learn(commands[name][0], spent)
         errors = {
             name: self._failed(error, commands[name][0], 200, sent_at)
             for name, error in _map(whole.get("result_error")).items()
@@ -158,7 +185,10 @@ class Rest:
                 errors = [answer.failure(name) for name in missing if name not in results]
                 if not any(may_be_read_again(error, failed) for error in errors):
                     return Batch(results, answer.errors, answer.sent_at)
-            self.sleep(min(failed, 5))
+            left, pause = self._left(), min(failed, 5)
+            if left is not None and left < pause:
+                raise Later("Bitrix24: it was not told in time")
+            self.sleep(pause)
 
     def close(self) -> None:
         self._wire.close()
@@ -169,53 +199,55 @@ class Rest:
         method: str,
         parameters: Mapping[str, Any],
         counted: Mapping[str, int],
-        until: datetime | None,
         turn: Turn | None = None,
+        *,
+        is_metered: bool = False,
     ) -> tuple[dict[str, Any], datetime]:
         for trial in range(RATE_TRIES):
             with self._many if turn is not None else nullcontext():
                 for one, calls in counted.items():
-                    self._wait_for(one, calls, until)
-                wait = self._bucket.take(self._left(until))
+                    self._wait_for(one, calls, is_metered=is_metered)
+                wait = self._bucket.take(self._left())
                 if wait is None:
                     break
                 self.sleep(wait)
                 self._operating.begin(counted)
             try:
-                return self._ask_once(method, parameters, until, turn or at_once)
+                return self._ask_once(method, parameters, turn or at_once)
             except TooFast:
                 # the bucket is shared with everything behind this address: what we thought was left is not
                 self._bucket.drain()
                 pause = min(0.5 * 2**trial, 10.0)
-                if until is not None and self._clock() + timedelta(seconds=pause) > until:
+                left = self._left()
+                if left is not None and pause > left:
                     break
             finally:
                 self._operating.end(counted)
             self.sleep(pause)
         raise Later("Bitrix24: its requests are used up for now: something else uses them too, or it is slow")
 
-    def _left(self, until: datetime | None) -> float | None:
-        return None if until is None else (until - self._clock()).total_seconds()
+    def _left(self) -> float | None:
+        """Seconds until all that this thread asks for must have left."""
+        return None if self._until is None else (self._until - self._clock()).total_seconds()
 
-    def _wait_for(self, method: str, calls: int, until: datetime | None) -> None:
+    def _wait_for(self, method: str, calls: int, *, is_metered: bool) -> None:
         def free_at() -> datetime | None:
-            # of what must leave by a moment, no more was claimed than there is room for
-            return self._operating.free_at(method, calls) if until is None else self._operating.refused_until(method)
+            if is_metered:
+                return self._operating.refused_until(method)
+            return self._operating.free_at(method, calls)
 
         while (moment := free_at()) is not None:
-            wait, left = moment - self._clock(), self._left(until)
+            wait, left = moment - self._clock(), self._left()
             if wait > WAITED_FOR or (left is not None and wait.total_seconds() > left):
                 raise Later(f"Bitrix24: the time that {method} may run is used up", moment)
             self.sleep(max(wait.total_seconds(), 0.0))
 
-    def _ask_once(
-        self, method: str, parameters: Mapping[str, Any], until: datetime | None, turn: Turn
-    ) -> tuple[dict[str, Any], datetime]:
+    def _ask_once(self, method: str, parameters: Mapping[str, Any], turn: Turn) -> tuple[dict[str, Any], datetime]:
         for _ in range(ADDRESSES_MOST):
             address = self._access.now()
             body = parameters if address.token is None else {**parameters, "auth": address.token}
             url = f"{address.base}/{method}.json"
-            answer = self._wire.post(url, body, until=until, take=lambda whole: turn(lambda: _parsed(whole())))
+            answer = self._wire.post(url, body, until=self._until, take=lambda whole: turn(lambda: _parsed(whole())))
             if answer.moved_to:
                 self._access.moved(address, answer.moved_to)
                 continue
@@ -223,7 +255,11 @@ class Rest:
                 return self._read(answer.status, answer.content, method, answer.sent_at), answer.sent_at
             except Refused as error:
                 # refused before it was executed: the same request may be sent again
-                if error.code != "EXPIRED_TOKEN" or not self._access.renew(address):
+                if error.code != "EXPIRED_TOKEN":
+                    raise
+                with self.alone(self._renewing):
+                    is_renewed = self._access.renew(address)
+                if not is_renewed:
                     raise
         raise Later("Bitrix24: the portal sends from address to address, or calls every token expired")
 

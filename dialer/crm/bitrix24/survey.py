@@ -6,22 +6,27 @@ Nothing is counted. Where it is wrong, a range takes another request; no row is 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from math import ceil
+from math import ceil, log, sqrt
 
 from dialer.crm.bitrix24.listing import PAGE, REQUEST
 
 FILLED = 0.93
 """Of a request: ids that are missing at random hardly ever make a range overflow then."""
-PLACES, ZOOMS = 12, 8
+PLACES, ZOOMS = 16, 8
 RANGES_MOST = 400
 """A million people; beyond that each takes several requests."""
 LARGE = 2 * REQUEST
-ALIKE = 0.6
-UNSURE = 4
-"""Where neighbours differ, a range is meant to take so many requests: of several only the last one is not full."""
+EXACT, CHANCE = 0.05, 3.5
+"""How much longer one page may be than another: as ids that are missing at random make it, by standard deviations."""
+BEFORE = 10
+"""Times the usual gap between two ids."""
+AROUND, EDGES = 2, 3
+"""Places on each side that must be alike for a place to be known; and how many unknown ones are looked at again."""
+PARTS = 8
+"""Where nobody knows, each range takes several requests, of which only the last one is not full."""
 
 Ask = Callable[[Sequence[tuple[int, int]]], Sequence[Sequence[int]]]
 """Ranges (after, until) → the first page of ids in each."""
@@ -45,7 +50,7 @@ def survey(ask: Ask, after: int, until: int) -> list[Cell]:
     cells = _looked_at(ask, [Cell(after, until, 0)])
     for _ in range(ZOOMS):
         total = sum(cell.rows for cell in cells)
-        dense = [cell for cell in cells if cell.rows > max(total / 4, LARGE)]
+        dense = [cell for cell in cells if cell.rows > max(total / 4, LARGE)] or _edges(cells)
         if not dense:
             break
         others = [cell for cell in cells if cell not in dense]
@@ -53,9 +58,17 @@ def survey(ask: Ask, after: int, until: int) -> list[Cell]:
     return cells
 
 
-def cut(cells: Sequence[Cell]) -> list[int]:
-    """Where each range ends, but for the last one."""
-    cells = _as_sure_as_they_are(cells)
+def _edges(cells: Sequence[Cell]) -> list[Cell]:
+    """Where what is known ends, if that is in a few places."""
+    found = [
+        cell for place, cell in enumerate(cells) if cell.rows > LARGE and _told_by_neighbours(cells, place) is None
+    ]
+    return found if len(found) <= EDGES else []
+
+
+def cut(cells: Sequence[Cell], parts: int = PARTS) -> list[int]:
+    """Where each range ends, but for the last one. What nobody knows is divided into no more than so many parts."""
+    cells = _as_sure_as_they_are(cells, parts)
     total = sum(cell.rows for cell in cells)
     if total <= REQUEST * FILLED:
         return []
@@ -81,7 +94,15 @@ def about(ids: Sequence[int], after: int, until: int) -> float:
 def _looked_at(ask: Ask, cells: Sequence[Cell]) -> list[Cell]:
     places = [place for cell in cells for place in _parts(cell.after, cell.until)]
     pages = ask(places)
-    return [Cell(*place, about(ids, *place)) for place, ids in zip(places, pages, strict=True)]
+    return [cell for place, ids in zip(places, pages, strict=True) for cell in _seen(*place, ids)]
+
+
+def _seen(after: int, until: int, ids: Sequence[int]) -> Iterator[Cell]:
+    """Where nothing lies in front of the page for much longer than inside it, something begins there."""
+    if len(ids) == PAGE and ids[0] - after > BEFORE * (ids[-1] - ids[0]) / (PAGE - 1):
+        yield Cell(after, ids[0] - 1, 0)
+        after = ids[0] - 1
+    yield Cell(after, until, about(ids, after, until))
 
 
 def _parts(after: int, until: int) -> list[tuple[int, int]]:
@@ -89,7 +110,7 @@ def _parts(after: int, until: int) -> list[tuple[int, int]]:
     return list(pairwise(sorted({after + wide * place // PLACES for place in range(PLACES + 1)})))
 
 
-def _as_sure_as_they_are(cells: Sequence[Cell]) -> list[Cell]:
+def _as_sure_as_they_are(cells: Sequence[Cell], parts: int) -> list[Cell]:
     if all(cell.rows >= PAGE for cell in cells):
         density = (PAGE * len(cells) - 1) / sum(PAGE / cell.density for cell in cells)
     else:
@@ -97,24 +118,32 @@ def _as_sure_as_they_are(cells: Sequence[Cell]) -> list[Cell]:
     if density and all(_are_alike(cell.density, density) for cell in cells):
         # everywhere alike: together they tell better than each for itself
         return [Cell(cell.after, cell.until, density * (cell.until - cell.after)) for cell in cells]
-    sure = []
-    for place, cell in enumerate(cells):
-        beside = [other for other in (*cells[max(place - 1, 0) : place], *cells[place + 1 : place + 2])]
-        known = [other for other in beside if other.rows >= PAGE]
-        rows = cell.rows
-        if rows >= PAGE and not (known and all(_are_alike(cell.density, other.density) for other in known)):
-            rows /= UNSURE
-        elif rows >= PAGE:
-            # each was looked at where it begins: its middle lies between two that begin before, and two behind
-            near = [one.density for one in cells[max(place - 1, 0) : place + 3] if one.rows >= PAGE]
-            like = [density for density in near if _are_alike(density, cell.density)]
-            rows = sum(like) / len(like) * (cell.until - cell.after)
-        sure.append(Cell(cell.after, cell.until, rows))
-    return sure
+    told = [_told_by_neighbours(cells, place) for place in range(len(cells))]
+    unsure = sum(rows is None for rows in told)
+    each = REQUEST * FILLED * min(parts / unsure, 1.0) if unsure else 0.0
+    return [
+        Cell(cell.after, cell.until, each if rows is None else rows) for cell, rows in zip(cells, told, strict=True)
+    ]
+
+
+def _told_by_neighbours(cells: Sequence[Cell], place: int) -> float | None:
+    """None where they differ: nobody knows then."""
+    cell = cells[place]
+    if cell.rows < PAGE:
+        return cell.rows
+    around = cells[max(place - AROUND, 0) : place + AROUND + 1]
+    if any(other.rows < PAGE or not _are_alike(cell.density, other.density) for other in around):
+        return None
+    # each was looked at where it begins: its middle lies between two that begin before, and two behind
+    near = [one.density for one in cells[max(place - 1, 0) : place + 3] if one.rows >= PAGE]
+    like = [density for density in near if _are_alike(density, cell.density)]
+    return sum(like) / len(like) * (cell.until - cell.after)
 
 
 def _are_alike(density: float, other: float) -> bool:
-    return ALIKE < density / other < 1 / ALIKE
+    """Where ids are missing at random, a page is as long as another, but for chance."""
+    share = min((density + other) / 2, 1.0)
+    return abs(log(density / other)) < EXACT + CHANCE * sqrt((1 - share) / PAGE)
 
 
 def _id_at(cells: Sequence[Cell], before: Sequence[float], place: int, rows: float) -> int:

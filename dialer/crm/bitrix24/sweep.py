@@ -12,19 +12,21 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import Any, TypeVar
 
 from dialer.crm.bitrix24.errors import Doubt, Later, Refused
-from dialer.crm.bitrix24.listing import PAGE, REQUEST, Chain, Listing, Row, Turns, chain, rows_of
+from dialer.crm.bitrix24.listing import AT_ONCE, PAGE, REQUEST, Chain, Listing, Row, Turns, chain, rows_of
 from dialer.crm.bitrix24.rest import COMMANDS_MOST, Rest, may_be_read_again
-from dialer.crm.bitrix24.survey import FILLED, Cell, cut, survey
+from dialer.crm.bitrix24.survey import FILLED, PARTS, PLACES, Cell, cut, survey
 
-AT_ONCE = 45
 HELD_MOST = 32 * 1024 * 1024
 """Bytes of rows that have come and whose place has not."""
 MUCH = 4 * REQUEST
 AWAY_MOST = 2
+LONG, BUSY = 5, 8
+"""A range that has taken so many requests may take as many more. With fewer than so many on their way, and pages as
+slow as the vendor's, the two requests a second are not used."""
 WAITED_MOST, WAITED_AT_ONCE = timedelta(minutes=20), 5.0
 
 T = TypeVar("T")
@@ -93,7 +95,7 @@ class _Crew:
     def __init__(self, rest: Rest, listing: Listing, turns: Turns, beside: Beside) -> None:
         self._rest, self._listing, self._turns, self._beside = rest, listing, turns, beside
         self._changed = threading.Condition()
-        self._is_stopped = False
+        self._is_stopped = self._is_surveyed = False
         self._threads = self._running = self._held = self._largest = 0
 
     def begin(self, rows: Sequence[Row], highest: Sequence[int]) -> None:
@@ -182,7 +184,7 @@ class _Crew:
 
     def _read(self, one: _Range) -> None:
         """Until its end, however many requests that takes."""
-        since, pages, failed, waited = one.after, COMMANDS_MOST, 0, timedelta(0)
+        since, pages, failed, waited, read = one.after, COMMANDS_MOST, 0, timedelta(0), 0
         while self._may_go_on(one):
             began = since
             came = self._request(one, since, pages)
@@ -191,8 +193,11 @@ class _Crew:
             if came.is_last:
                 return
             if came.error is None:
-                if pages == COMMANDS_MOST and self._is_worth_dividing(one, since, REQUEST / (since - began)):
-                    self._divide(one, since)
+                read += 1
+                is_long = read >= (LONG if self._is_surveyed else 1) and pages == COMMANDS_MOST
+                if is_long and self._is_worth_dividing(one, since, REQUEST / (since - began)):
+                    self._divide(one, since, *([max(BUSY - self._running, 2)] if self._is_surveyed else []))
+                    read = 0
             elif isinstance(came.error, Later) and came.error.at is not None:
                 waited += self._wait_until(came.error, came.error.at, WAITED_MOST - waited)
             else:
@@ -245,18 +250,20 @@ class _Crew:
             other: _Range | None = self._at
             while other is not None and other.is_begun:
                 other = other.next
-        return other is None and until is not None and density * (until - after) > MUCH
+            is_idle = other is None and self._running < BUSY
+        return is_idle and until is not None and density * (until - after) > MUCH
 
-    def _divide(self, one: _Range, after: int) -> None:
+    def _divide(self, one: _Range, after: int, parts: int = PARTS) -> None:
         """What is left of it above `after`. Ranges made here are free for all."""
         until = one.until if one.until is not None else self._top
         if until is None or until - after <= REQUEST:
             return
         try:
-            ends = [end for end in cut(self._survey(after, until)) if after < end < until]
+            ends = [end for end in cut(self._survey(after, until), parts) if after < end < until]
         except (Later, Refused, Doubt):
             return  # in one piece it takes longer, no more
         with self._changed:
+            self._is_surveyed = True
             behind, last, at = one.next, one.until, one
             for lower, upper in pairwise([*ends, last]):
                 at.next = _Range(lower, upper)  # type: ignore[arg-type]
@@ -267,8 +274,12 @@ class _Crew:
         self._hire()
 
     def _survey(self, after: int, until: int) -> list[Cell]:
+        looks = count()
+
         def ask(places: Sequence[tuple[int, int]]) -> list[list[int]]:
-            """In two requests: everything else waits for it."""
+            """In two requests where everything else waits for it, the first time."""
+            if self._is_surveyed or (next(looks) and len(places) <= PLACES):
+                return self._first_ids(places)
             half, other = len(places) // 2, Future[list[list[int]]]()
             threading.Thread(target=_do, args=(other, lambda: self._first_ids(places[half:])), daemon=True).start()
             return [*self._first_ids(places[:half]), *other.result()]

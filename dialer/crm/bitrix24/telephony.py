@@ -48,14 +48,14 @@ class Telephony:
         """None where calls cannot stand in the statistics. Raises Later, Refused, Doubt."""
         if not self.may_be_open:
             return None
-        with self._lock:
-            if self._known is None or self._clock() - self._known[0] > REMEMBERED:
-                self._known = (self._clock(), self._look())
-            return self._known[1]
+        with self._rest.alone(self._lock):
+            known = self._known
+            if known is None or self._clock() - known[0] > REMEMBERED:
+                known = self._known = (self._clock(), self._look())
+            return known[1]
 
     def forget(self) -> None:
-        with self._lock:
-            self._known = None
+        self._known = None
 
     def has_scope(self) -> bool:
         """Raises Later, Refused, Doubt."""

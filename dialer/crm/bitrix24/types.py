@@ -41,7 +41,7 @@ class Types:
 
     def _all(self) -> dict[CardType, str]:
         """Whoever may use the CRM may ask for it; the list with their settings is an administrator's."""
-        with self._lock:
+        with self._rest.alone(self._lock):
             if self._known is None or self._clock() - self._known[0] > REMEMBERED:
                 listed = self._rest.call("crm.enum.ownertype")
                 if not isinstance(listed, list):

@@ -65,13 +65,15 @@ Card = tuple[CardType, int]
 def write(desk: Desk, entries: Sequence[Entry], *, within: timedelta, now: datetime) -> dict[int, Result]:
     """`now` is when the entries were claimed; they leave `within` that, or not at all."""
     ours, results = one_change_a_card(entries, now)
-    _remember_users(desk, ours, now)
+    with desk.rest.by(now + within):
+        _remember_users(desk, ours, now)
     # of one card together: what is written on it is decided by what it holds
     ours.sort(key=lambda one: (one.card_type, one.card_id, one.id))
     requests = list(portions(ours, lasts=lambda one: lasts(desk, one)))
 
     def send(some: list[Entry]) -> dict[int, Result]:
-        return _write_some(desk, some, until=now + within, now=now)
+        with desk.rest.by(now + within):
+            return _write_some(desk, some, now=now)
 
     if len(requests) < 2:
         return results | {id: told for some in requests for id, told in send(some).items()}
@@ -133,7 +135,7 @@ def _remember_users(desk: Desk, entries: Sequence[Entry], now: datetime) -> None
         desk.users.responsible([one for one in entries if one.remote_id is None and one.kind in FOR_SOMEBODY], now)
 
 
-def _write_some(desk: Desk, some: Sequence[Entry], *, until: datetime, now: datetime) -> dict[int, Result]:
+def _write_some(desk: Desk, some: Sequence[Entry], *, now: datetime) -> dict[int, Result]:
     rest, users = desk.rest, desk.users
     results: dict[int, Result] = {}
     responsible: dict[int, int] = {}
@@ -145,7 +147,7 @@ def _write_some(desk: Desk, some: Sequence[Entry], *, until: datetime, now: date
             way = desk.telephony.open()
     except CrmError as error:
         results |= {one.id: _not_sent(error, now) for one in for_somebody}
-    changes, settled = _changes(desk, some, until=until, now=now)
+    changes, settled = _changes(desk, some, now=now)
     results |= settled
     unasked = rest.refused_until(LISTING)
     if unasked is not None:
@@ -174,7 +176,7 @@ def _write_some(desk: Desk, some: Sequence[Entry], *, until: datetime, now: date
     if unasked is None:
         commands |= ask_for_cards({(one.card_type, one.card_id) for one in sent})
     try:
-        answer = rest.batch(commands, halt=False, until=until)
+        answer = rest.batch(commands, halt=False, is_metered=True)
     except Doubt as error:
         return results | {one.id: _doubtful(error) for one in sent}
     except Refused as error:
@@ -207,9 +209,7 @@ def _for_somebody_else(
     return {one.id: late for one in notified if users.was_dismissed(responsible[one.id])}
 
 
-def _changes(
-    desk: Desk, some: Sequence[Entry], *, until: datetime, now: datetime
-) -> tuple[dict[int, Change], dict[int, Result]]:
+def _changes(desk: Desk, some: Sequence[Entry], *, now: datetime) -> tuple[dict[int, Change], dict[int, Result]]:
     """What is to be sent, and what became of the others."""
     settled = dict[int, Result]()
     wanted = [one for one in some if one.kind in CHANGES]
@@ -221,7 +221,7 @@ def _changes(
 
     def read_once(commands: Mapping[str, Command]) -> Batch:
         """The others are not to wait while the portal is in trouble."""
-        return desk.rest.batch(commands, halt=False, until=until)
+        return desk.rest.batch(commands, halt=False, is_metered=True)
 
     changes: dict[int, Change] = {}
     for id, planned in (plan_changes(desk, wanted, read_once) if wanted else {}).items():
