@@ -158,18 +158,34 @@ class Application:
         self._know(self._keeper.load())
 
     def install(self, refresh_token: str) -> Tokens:
-        """What a portal sends when the application is installed. Only what the OAuth server says of it is believed.
+        """What a portal sends when the application is installed. Only what the OAuth server says of it is believed, and
+        only an administrator's is kept: whoever opens the application in the portal is given a token of their own.
 
         Raises Refused, Later, Doubt.
         """
-        return self._take(self._exchange({"grant_type": "refresh_token", "refresh_token": refresh_token}))
+        tokens = self._exchange({"grant_type": "refresh_token", "refresh_token": refresh_token})
+        if not self._are_an_administrators(tokens):
+            raise Refused("an administrator of the portal must install the application: nothing was changed")
+        return self._take(tokens)
 
     def authorize(self, code: str) -> Tokens:
-        """The code that an administrator's browser brings; it lives for 30 seconds."""
+        """The code that a browser brings, of whoever was given our address; it lives for 30 seconds."""
         return self._take(self._exchange({"grant_type": "authorization_code", "code": code}))
 
     def close(self) -> None:
         self._wire.close()
+
+    def _are_an_administrators(self, tokens: Tokens) -> bool:
+        """Raises Refused, Later, Doubt."""
+        answer = self._wire.post(
+            f"{tokens.endpoint}/profile.json", {"auth": tokens.access}, until=None, take=lambda whole: whole()
+        )
+        said = _told(answer.content)
+        profile = said.get("result")
+        if not isinstance(profile, dict):
+            code = str(said.get("error") or answer.status)[:40]
+            raise Doubt(f"the portal does not say who installs the application: {code}", answer.sent_at)
+        return profile.get("ADMIN") in (True, "Y", "true", "1", 1)
 
     def _take(self, tokens: Tokens) -> Tokens:
         self._keeper.keep(tokens)
@@ -192,6 +208,9 @@ class Application:
             if new.member_id != old.member_id:
                 raise Refused("the OAuth server names another portal")
         except Refused as error:
+            newer = self._keeper.load()
+            if newer is not None and newer.refresh != old.refresh:
+                return newer  # this node was silent for so long that another has renewed them
             self._keeper.not_renewed(old, str(error))
             raise
         except (Later, Doubt):
@@ -202,11 +221,8 @@ class Application:
 
     def _exchange(self, grant: dict[str, str]) -> Tokens:
         answer = self._wire.get(f"{self._oauth_url}/oauth/token/", {**grant, **self._client})
-        try:
-            said = json.loads(answer.content)
-        except (ValueError, RecursionError):
-            said = None
-        if not isinstance(said, dict):
+        said = _told(answer.content)
+        if not said:
             raise Doubt(f"Bitrix24's OAuth server answered {answer.status} with what is not JSON", answer.sent_at)
         code = str(said.get("error") or "")
         if code:
@@ -225,6 +241,15 @@ _REMEDIES = {
     "insufficient_scope": f": the application lacks scopes; {_AGAIN}",
     "invalid_scope": f": the application lacks scopes; {_AGAIN}",
 }
+
+
+def _told(content: bytes) -> dict[str, object]:
+    """Empty where it is no map in JSON."""
+    try:
+        said = json.loads(content)
+    except (ValueError, RecursionError):
+        return {}
+    return said if isinstance(said, dict) else {}
 
 
 def _tokens(said: dict[str, object]) -> Tokens:
