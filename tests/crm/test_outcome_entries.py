@@ -352,6 +352,24 @@ def test_a_task_is_found_behind_fifty_others_of_its_card() -> None:
         assert other.outcome is Outcome.absent
 
 
+@pytest.mark.parametrize("others", [0, 70])
+def test_a_task_on_a_smart_process_that_takes_none_is_found_by_its_title(others: int) -> None:
+    with OnLoopback(people(1)) as on:
+        on.portal.work.without_tasks.add("T40c")
+        on.portal.cards.items[1036] = {1: {"id": 1, "contactIds": [1], "contactId": 1}}
+        office, one = Office(on.webhook_url), task(1, card_type=CardType("dynamic_1036"))
+        (result,) = office.write(one)
+        assert result.outcome is Outcome.written
+        for _ in range(others):
+            on.portal.work.task_add({"fields": {"TITLE": one.subject, "RESPONSIBLE_ID": 1}})
+        never_written = replace(one, id=one.id + 999, ref=f"{one.ref}9")
+        found, absent = office.look(one, never_written)
+        assert (found.outcome, found.remote_id) == (Outcome.written, result.remote_id)
+        assert absent.outcome is Outcome.absent
+        on.portal.faults.set(Rule("batch/tasks.task.list", "refuse:100"))
+        assert office.look(one)[0].outcome is Outcome.later
+
+
 def test_a_notification_that_is_sent_again_takes_its_own_place() -> None:
     with OnLoopback(people(1)) as on:
         office, one = Office(on.webhook_url), notice(1)
@@ -410,6 +428,23 @@ def test_what_the_portal_does_not_know_is_said_at_its_place(lines: Any, path: An
         a_process(on)
         ((where, text),) = said(on, **lines)
         assert where == ("outcomes", "renew", 0, *path) and why in text
+
+
+def test_a_smart_process_whose_cards_show_no_tasks_is_said_and_stops_nothing() -> None:
+    with OnLoopback(people(1)) as on:
+        line = Line.model_validate({"task": {}})
+
+        def found(card: CardType) -> list[Any]:
+            return Office(on.webhook_url).bitrix.examine_outcomes(replace(DEALS, card=card), {"renew": (line,)})
+
+        process = CardType("dynamic_1036")
+        assert found(process) == []
+        on.portal.own_fields.take_tasks = False
+        (wrong,) = found(process)
+        assert wrong.path == ("outcomes", "renew", 0, "task") and wrong.is_doubt and "takes no tasks" in wrong.text
+        assert found(CardType.deal) == []
+        on.portal.own_fields.may_change = False  # its settings cannot be seen
+        assert found(process) == []
 
 
 @pytest.mark.parametrize(
