@@ -20,7 +20,7 @@ from dialer.crm.bitrix24.calls import Step, call_command, call_done, call_failed
 from dialer.crm.bitrix24.changes import CHANGES, Change, changed, plan_changes
 from dialer.crm.bitrix24.desk import Desk
 from dialer.crm.bitrix24.errors import Doubt, Later, Refused
-from dialer.crm.bitrix24.items import made, new_item
+from dialer.crm.bitrix24.items import ask_for_people, made, new_item, people_on
 from dialer.crm.bitrix24.listing import whole
 from dialer.crm.bitrix24.marks import mark
 from dialer.crm.bitrix24.rest import COMMANDS_MOST, Batch, Command, Rest
@@ -93,7 +93,7 @@ def room(desk: Desk, most: int) -> dict[tuple[EntryKind, bool], int]:
         rooms = [desk.rest.room(one, most) for one in methods]
         if what in slow:
             rooms.append(max(int(seconds / len(slow) / took[what]), 1))
-        if what[0] in CHANGES and desk.rest.free_at(LISTING) is not None:
+        if what[0] in (*CHANGES, EntryKind.item) and desk.rest.free_at(LISTING) is not None:
             rooms.append(0)
         limited = [one for one in rooms if one is not None]
         if limited:
@@ -145,7 +145,7 @@ def _write_some(desk: Desk, some: Sequence[Entry], *, until: datetime, now: date
             way = desk.telephony.open()
     except CrmError as error:
         results |= {one.id: _not_sent(error, now) for one in for_somebody}
-    changes, settled = _changes(desk, some, until=until, now=now)
+    changes, people, settled = _look_before(desk, some, until=until, now=now)
     results |= settled
     unasked = rest.refused_until(LISTING)
     if unasked is not None:
@@ -157,7 +157,7 @@ def _write_some(desk: Desk, some: Sequence[Entry], *, until: datetime, now: date
             continue
         change = changes.get(one.id)
         try:
-            command = _command(desk, one, responsible.get(one.id), way) if change is None else change.command
+            command = _command(desk, one, responsible.get(one.id), way, people) if change is None else change.command
         except CrmError as error:
             results[one.id] = _not_sent(error, now)
             continue
@@ -186,7 +186,11 @@ def _write_some(desk: Desk, some: Sequence[Entry], *, until: datetime, now: date
     for one in sent:
         is_gone = (one.card_type, one.card_id) in missing
         method = commands[f"e{one.id}"][0]
-        done = _done(one, method, answer.results.get(f"e{one.id}"), changes.get(one.id), is_gone=is_gone)
+        told_of_it = answer.results.get(f"e{one.id}")
+        if one.kind is EntryKind.item:
+            done = made(told_of_it, people[one.id])
+        else:
+            done = _done(one, method, told_of_it, changes.get(one.id), is_gone=is_gone)
         if done is not None and _is_new_note(one) and f"{one.card_type.value}s" not in answer.results:
             # on a card that is gone nobody would see it
             done = Result(Outcome.doubtful, why="whether its card is there was not told", sent_at=answer.sent_at)
@@ -207,29 +211,42 @@ def _for_somebody_else(
     return {one.id: late for one in notified if users.was_dismissed(responsible[one.id])}
 
 
-def _changes(
+def _look_before(
     desk: Desk, some: Sequence[Entry], *, until: datetime, now: datetime
-) -> tuple[dict[int, Change], dict[int, Result]]:
-    """What is to be sent, and what became of the others."""
-    settled = dict[int, Result]()
+) -> tuple[dict[int, Change], dict[int, int], dict[int, Result]]:
+    """By entry id: the changes that are to be sent, whom new items are for, and what became of the others."""
     wanted = [one for one in some if one.kind in CHANGES]
+    new = [one for one in some if one.kind is EntryKind.item]
     free_at = desk.rest.free_at(LISTING)
     if free_at is not None:
         why = "the time for reading cards is used up"
-        settled = {one.id: Result(Outcome.later, why=why, again_at=free_at) for one in wanted}
-        wanted = []
+        return {}, {}, {one.id: Result(Outcome.later, why=why, again_at=free_at) for one in (*wanted, *new)}
+    asked, told = ask_for_people(new), list[Batch]()
 
     def read_once(commands: Mapping[str, Command]) -> Batch:
         """The others are not to wait while the portal is in trouble."""
-        return desk.rest.batch(commands, halt=False, until=until)
+        beside = {} if told else asked
+        answer = desk.rest.batch({**commands, **beside}, halt=False, until=until)
+        told.append(answer)
+        return answer
 
-    changes: dict[int, Change] = {}
+    changes, people, settled = dict[int, Change](), dict[int, int](), dict[int, Result]()
     for id, planned in (plan_changes(desk, wanted, read_once) if wanted else {}).items():
         if isinstance(planned, Change):
             changes[id] = planned
         else:
             settled[id] = planned if isinstance(planned, Result) else _not_sent(planned, now)
-    return changes, settled
+    if not asked:
+        return changes, {one.id: 0 for one in new}, settled
+    try:
+        for id, person in people_on(new, told[0] if told else read_once({}), read_once).items():
+            if isinstance(person, Result):
+                settled[id] = person
+            else:
+                people[id] = person
+    except CrmError as error:
+        settled |= {one.id: _not_sent(error, now) for one in new}
+    return changes, people, settled
 
 
 def portions(entries: Sequence[Entry], *, lasts: Callable[[Entry], float] = lambda _: 0.0) -> Iterator[list[Entry]]:
@@ -283,12 +300,12 @@ def again(error: Exception, now: datetime) -> datetime | None:
     return now + MENDED_AFTER if isinstance(error, Refused) else None
 
 
-def _command(desk: Desk, entry: Entry, responsible: int | None, way: Open | None) -> Command:
+def _command(desk: Desk, entry: Entry, responsible: int | None, way: Open | None, people: Mapping[int, int]) -> Command:
     """Raises CrmError."""
     if entry.kind is EntryKind.call:
         return call_command(entry, responsible, way, met=desk.met.of(entry))
     if entry.kind is EntryKind.item:
-        return new_item(desk, entry, responsible)
+        return new_item(desk, entry, responsible, people[entry.id])
     if entry.kind in ADDED:
         return addition(entry, responsible)
     text = f"{entry.text}\n{mark(entry.ref)}"
@@ -302,8 +319,6 @@ def _done(entry: Entry, method: str, told: Any, change: Change | None, *, is_gon
     """None where the answer does not say so."""
     if change is not None:
         return changed(entry, told, change)
-    if entry.kind is EntryKind.item:
-        return made(told)
     if entry.kind is EntryKind.call:
         return call_done(entry, method, told, is_gone=is_gone)
     return added(entry, told) if entry.kind in ADDED else _recorded(entry, told, is_gone=is_gone)
