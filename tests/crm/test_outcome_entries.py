@@ -202,6 +202,14 @@ def test_a_stage_is_looked_up_in_the_pipeline_where_the_card_stands_now() -> Non
         assert on.portal.changes.moves == []
 
 
+def test_a_card_that_somebody_has_moved_to_a_pipeline_without_the_stage_stays_there() -> None:
+    with OnLoopback(people(1)) as on:
+        on.portal.cards.change(DEAL, 1, {"categoryId": 0, "stageId": "EXECUTING"})
+        (result,) = Office(on.webhook_url).write(stage(1))
+        assert result.outcome is Outcome.written and result.why.startswith("not moved")
+        assert on.portal.changes.moves == []
+
+
 def test_of_two_moves_of_one_card_the_second_finds_it_moved() -> None:
     with OnLoopback(people(1)) as on:
         office, other = Office(on.webhook_url), stage(1, "Продлён")

@@ -115,7 +115,7 @@ def _looked_for_calls(
     """What is no call activity of our own may stand in the statistics."""
     absent = [one for one in some if one.kind is EntryKind.call and results[one.id] == Result(Outcome.absent)]
     try:
-        found = look_for_calls(desk.rest, desk.telephony, absent) if absent else {}
+        found = look_for_calls(desk.rest, desk.telephony, desk.users, absent) if absent else {}
     except CrmError as error:
         return results | {one.id: _cannot_tell(error, now) for one in absent}
     told = {id: one if isinstance(one, Result) else _cannot_tell(one, now) for id, one in found.items()}
