@@ -50,8 +50,9 @@ class Access(Protocol):
     def renew(self, old: Address) -> bool:
         """The portal calls its token expired. False where nothing can be renewed."""
 
-    def moved(self, old: Address, to: str) -> None:
-        """The portal answers from another address. Raises Refused where that is not to be followed."""
+    def moved(self, old: Address, to: str) -> str:
+        """The portal answers from another address. What is to be said of it. Raises Refused where that is not to be
+        followed."""
 
     def close(self) -> None: ...
 
@@ -73,9 +74,17 @@ class Webhook:
     def renew(self, old: Address) -> bool:
         return False
 
-    def moved(self, old: Address, to: str) -> None:
+    def moved(self, old: Address, to: str) -> str:
+        """Followed as long as this process lives: a name that is given up may be a stranger's one day."""
         host = urlsplit(to).hostname or "another address"
-        raise Refused(f"the portal has moved to {host}: put the new address into DIALER_BITRIX24_WEBHOOK_URL")
+        said = f"the portal has moved to {host}: put the new address into DIALER_BITRIX24_WEBHOOK_URL"
+        there = _within_its_domain(old.base, to)
+        if there is None:
+            raise Refused(said)
+        if there == old.base or self._base != old.base:
+            return ""
+        self._base = there
+        return said
 
     def close(self) -> None:
         pass
@@ -146,16 +155,15 @@ class Application:
                     raise Later("Bitrix24: another node is renewing the application's tokens")
                 self._sleep(LOOK_EVERY)
 
-    def moved(self, old: Address, to: str) -> None:
-        """Only to another name in the same domain: the token must not go to a stranger."""
-        here, there = urlsplit(old.base), urlsplit(to)
-        tokens = self._keeper.load()
-        if tokens is None or _domain(here.hostname) != _domain(there.hostname) or there.scheme != here.scheme:
-            host = there.hostname or "another address"
+    def moved(self, old: Address, to: str) -> str:
+        there, tokens = _within_its_domain(old.base, to), self._keeper.load()
+        if tokens is None or there is None:
+            host = urlsplit(to).hostname or "another address"
             raise Refused(f"the portal has moved to {host}, outside its domain: install the application there again")
         if tokens.endpoint == old.base:
-            self._keeper.moved(tokens, here._replace(netloc=there.netloc).geturl())
+            self._keeper.moved(tokens, there)
         self._know(self._keeper.load())
+        return ""
 
     def install(self, refresh_token: str) -> Tokens:
         """What a portal sends when the application is installed. Only what the OAuth server says of it is believed, and
@@ -271,6 +279,13 @@ def _tokens(said: dict[str, object]) -> Tokens:
 def _origin(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
+
+
+def _within_its_domain(base: str, to: str) -> str | None:
+    """`base` under another name in the same domain: what opens the portal must not go to a stranger."""
+    here, there = urlsplit(base), urlsplit(to)
+    is_ours = _domain(here.hostname) == _domain(there.hostname) and there.scheme == here.scheme
+    return here._replace(netloc=there.netloc).geturl() if is_ours else None
 
 
 def _domain(host: str | None) -> str:
