@@ -185,16 +185,16 @@ def _write_some(desk: Desk, some: Sequence[Entry], *, until: datetime, now: date
     missing = missing_cards(commands, answer)
     for one in sent:
         is_gone = (one.card_type, one.card_id) in missing
-        method = commands[f"e{one.id}"][0]
+        command = commands[f"e{one.id}"]
         told_of_it = answer.results.get(f"e{one.id}")
         if one.kind is EntryKind.item:
             done = made(told_of_it, people[one.id])
         else:
-            done = _done(one, method, told_of_it, changes.get(one.id), is_gone=is_gone)
+            done = _done(one, command[0], told_of_it, changes.get(one.id), is_gone=is_gone)
         if done is not None and _is_new_note(one) and f"{one.card_type.value}s" not in answer.results:
             # on a card that is gone nobody would see it
             done = Result(Outcome.doubtful, why="whether its card is there was not told", sent_at=answer.sent_at)
-        results[one.id] = done or _failed(desk, one, method, answer, responsible.get(one.id), is_gone=is_gone, now=now)
+        results[one.id] = done or _failed(desk, one, command, answer, responsible.get(one.id), is_gone=is_gone, now=now)
     return results | _for_somebody_else(users, sent, results, responsible, now)
 
 
@@ -325,8 +325,9 @@ def _done(entry: Entry, method: str, told: Any, change: Change | None, *, is_gon
 
 
 def _failed(
-    desk: Desk, entry: Entry, method: str, answer: Batch, responsible: int | None, *, is_gone: bool, now: datetime
+    desk: Desk, entry: Entry, sent: Command, answer: Batch, responsible: int | None, *, is_gone: bool, now: datetime
 ) -> Result:
+    method, parameters = sent
     error = answer.failure(f"e{entry.id}")
     if isinstance(error, Later):
         return _not_sent(error, now)
@@ -343,7 +344,7 @@ def _failed(
         return _not_sent(error, now)
     if is_gone and error.is_certain:
         return gone(entry)
-    if entry.kind is EntryKind.call and desk.met.is_new(entry, error):
+    if method == Step.add and desk.met.is_new(entry, parameters, error):
         return Result(Outcome.later, why=f"the contact {entry.contact_id} is gone; its card is not", again_at=now)
     # an update may have missed an entry that somebody has deleted: is it there?
     if entry.remote_id is not None or not error.is_certain:
