@@ -20,7 +20,8 @@ from dialer.crm.bitrix24.items import items_of, search_item
 from dialer.crm.bitrix24.listing import PAGE, whole
 from dialer.crm.bitrix24.marks import ORIGINATOR, is_marked
 from dialer.crm.bitrix24.rest import Batch, Command, Rest
-from dialer.crm.bitrix24.writing import again, ask_for_cards, gone, missing_cards, portions
+from dialer.crm.bitrix24.verdicts import again, gone
+from dialer.crm.bitrix24.writing import ask_for_cards, missing_cards, portions
 from dialer.errors import CrmError
 
 CLOCKS_DIFFER = timedelta(days=1)

@@ -16,17 +16,19 @@ from typing import Any
 from dialer.audience import CardType
 from dialer.crm.base import Entry, EntryKind, Outcome, Result
 from dialer.crm.bitrix24.additions import ADDED, added, addition
+from dialer.crm.bitrix24.before import LISTING, LOOKED_BEFORE, look_before
 from dialer.crm.bitrix24.calls import Step, call_command, call_done, call_failed, step_of
-from dialer.crm.bitrix24.changes import CHANGES, Change, changed, plan_changes
+from dialer.crm.bitrix24.changes import CHANGES, Change, changed
 from dialer.crm.bitrix24.desk import Desk
 from dialer.crm.bitrix24.errors import Doubt, Later, Refused
-from dialer.crm.bitrix24.items import ask_for_people, made, new_item, people_on
+from dialer.crm.bitrix24.items import made, new_item
 from dialer.crm.bitrix24.listing import whole
 from dialer.crm.bitrix24.marks import mark
 from dialer.crm.bitrix24.rest import COMMANDS_MOST, Batch, Command, Rest
 from dialer.crm.bitrix24.telephony import Open
 from dialer.crm.bitrix24.types import entity_of
 from dialer.crm.bitrix24.users import Users
+from dialer.crm.bitrix24.verdicts import doubtful, gone, not_sent
 from dialer.errors import CrmError
 
 ENTRIES_MOST = COMMANDS_MOST - 2  # and one question for each kind of card
@@ -34,8 +36,6 @@ REQUESTS_AT_ONCE, FILLED = 6, 0.8
 SECONDS_MOST = 40.0
 """The portal cuts a request at 60, wherever it is."""
 FOR_SOMEBODY = (EntryKind.call, EntryKind.item, *ADDED)
-MENDED_AFTER = timedelta(minutes=5)
-LISTING = "crm.item.list"
 METHODS = {
     (EntryKind.call, False): (Step.add.value,),
     (EntryKind.call, True): (Step.tell.value,),
@@ -93,7 +93,7 @@ def room(desk: Desk, most: int) -> dict[tuple[EntryKind, bool], int]:
         rooms = [desk.rest.room(one, most) for one in methods]
         if what in slow:
             rooms.append(max(int(seconds / len(slow) / took[what]), 1))
-        if what[0] in (*CHANGES, EntryKind.item) and desk.rest.free_at(LISTING) is not None:
+        if what[0] in LOOKED_BEFORE and desk.rest.free_at(LISTING) is not None:
             rooms.append(0)
         limited = [one for one in rooms if one is not None]
         if limited:
@@ -144,8 +144,8 @@ def _write_some(desk: Desk, some: Sequence[Entry], *, until: datetime, now: date
         if any(one.kind is EntryKind.call for one in for_somebody):
             way = desk.telephony.open()
     except CrmError as error:
-        results |= {one.id: _not_sent(error, now) for one in for_somebody}
-    changes, people, settled = _look_before(desk, some, until=until, now=now)
+        results |= {one.id: not_sent(error, now) for one in for_somebody}
+    changes, people, settled = look_before(desk, some, until=until, now=now)
     results |= settled
     unasked = rest.refused_until(LISTING)
     if unasked is not None:
@@ -159,7 +159,7 @@ def _write_some(desk: Desk, some: Sequence[Entry], *, until: datetime, now: date
         try:
             command = _command(desk, one, responsible.get(one.id), way, people) if change is None else change.command
         except CrmError as error:
-            results[one.id] = _not_sent(error, now)
+            results[one.id] = not_sent(error, now)
             continue
         # how many of a slowed method leave is decided when they are claimed
         free_at = rest.refused_until(command[0])
@@ -176,12 +176,12 @@ def _write_some(desk: Desk, some: Sequence[Entry], *, until: datetime, now: date
     try:
         answer = rest.batch(commands, halt=False, until=until)
     except Doubt as error:
-        return results | {one.id: _doubtful(error) for one in sent}
+        return results | {one.id: doubtful(error) for one in sent}
     except Refused as error:
-        told = _not_sent(error, now) if error.is_certain else _doubtful(error)
+        told = not_sent(error, now) if error.is_certain else doubtful(error)
         return results | {one.id: told for one in sent}
     except CrmError as error:
-        return results | {one.id: _not_sent(error, now) for one in sent}
+        return results | {one.id: not_sent(error, now) for one in sent}
     missing = missing_cards(commands, answer)
     for one in sent:
         is_gone = (one.card_type, one.card_id) in missing
@@ -209,44 +209,6 @@ def _for_somebody_else(
     late = Result(Outcome.later, why="whom it was for has been dismissed meanwhile", again_at=now)
     notified = [one for one in sent if one.kind is EntryKind.notify and results[one.id].outcome is Outcome.written]
     return {one.id: late for one in notified if users.was_dismissed(responsible[one.id])}
-
-
-def _look_before(
-    desk: Desk, some: Sequence[Entry], *, until: datetime, now: datetime
-) -> tuple[dict[int, Change], dict[int, int], dict[int, Result]]:
-    """By entry id: the changes that are to be sent, whom new items are for, and what became of the others."""
-    wanted = [one for one in some if one.kind in CHANGES]
-    new = [one for one in some if one.kind is EntryKind.item]
-    free_at = desk.rest.free_at(LISTING)
-    if free_at is not None:
-        why = "the time for reading cards is used up"
-        return {}, {}, {one.id: Result(Outcome.later, why=why, again_at=free_at) for one in (*wanted, *new)}
-    asked, told = ask_for_people(new), list[Batch]()
-
-    def read_once(commands: Mapping[str, Command]) -> Batch:
-        """The others are not to wait while the portal is in trouble."""
-        beside = {} if told else asked
-        answer = desk.rest.batch({**commands, **beside}, halt=False, until=until)
-        told.append(answer)
-        return answer
-
-    changes, people, settled = dict[int, Change](), dict[int, int](), dict[int, Result]()
-    for id, planned in (plan_changes(desk, wanted, read_once) if wanted else {}).items():
-        if isinstance(planned, Change):
-            changes[id] = planned
-        else:
-            settled[id] = planned if isinstance(planned, Result) else _not_sent(planned, now)
-    if not asked:
-        return changes, {one.id: 0 for one in new}, settled
-    try:
-        for id, person in people_on(new, told[0] if told else read_once({}), read_once).items():
-            if isinstance(person, Result):
-                settled[id] = person
-            else:
-                people[id] = person
-    except CrmError as error:
-        settled |= {one.id: _not_sent(error, now) for one in new}
-    return changes, people, settled
 
 
 def portions(entries: Sequence[Entry], *, lasts: Callable[[Entry], float] = lambda _: 0.0) -> Iterator[list[Entry]]:
@@ -289,17 +251,6 @@ def missing_cards(commands: Mapping[str, Command], answer: Batch) -> set[Card]:
     return missing
 
 
-def gone(one: Entry) -> Result:
-    return Result(Outcome.gone, why=f"the {one.card_type.said} {one.card_id} is gone, or may not be read any more")
-
-
-def again(error: Exception, now: datetime) -> datetime | None:
-    """When what was certainly not done may be tried again; None where nothing speaks for any moment."""
-    if isinstance(error, Later):
-        return error.at
-    return now + MENDED_AFTER if isinstance(error, Refused) else None
-
-
 def _command(desk: Desk, entry: Entry, responsible: int | None, way: Open | None, people: Mapping[int, int]) -> Command:
     """Raises CrmError."""
     if entry.kind is EntryKind.call:
@@ -330,9 +281,9 @@ def _failed(
     method, parameters = sent
     error = answer.failure(f"e{entry.id}")
     if isinstance(error, Later):
-        return _not_sent(error, now)
+        return not_sent(error, now)
     if isinstance(error, Doubt):
-        return _doubtful(error)
+        return doubtful(error)
     if entry.kind is EntryKind.call:
         told = call_failed(entry, method, error, desk.telephony, is_gone=is_gone)
         if told is not None:
@@ -341,14 +292,14 @@ def _failed(
         desk.users.distrust(responsible, now)
         return Result(Outcome.later, why=str(error))
     if error.can_be_mended:
-        return _not_sent(error, now)
+        return not_sent(error, now)
     if is_gone and error.is_certain:
         return gone(entry)
     if method == Step.add and desk.met.is_new(entry, parameters, error):
         return Result(Outcome.later, why=f"the contact {entry.contact_id} is gone; its card is not", again_at=now)
     # an update may have missed an entry that somebody has deleted: is it there?
     if entry.remote_id is not None or not error.is_certain:
-        return _doubtful(error)
+        return doubtful(error)
     return Result(Outcome.refused, why=str(error))
 
 
@@ -358,13 +309,3 @@ def _recorded(entry: Entry, told: Any, *, is_gone: bool) -> Result | None:
     if not remote:
         return None
     return gone(entry) if is_gone else Result(Outcome.written, remote_id=remote)
-
-
-def _doubtful(error: Doubt | Refused) -> Result:
-    return Result(Outcome.doubtful, why=str(error), sent_at=error.sent_at)
-
-
-def _not_sent(error: Exception, now: datetime) -> Result:
-    """Certainly not written: it never left, was refused before execution, or somebody has to mend the webhook first."""
-    mend = isinstance(error, Refused)
-    return Result(Outcome.later, why=str(error), again_at=again(error, now), to_mend=mend)
