@@ -112,6 +112,7 @@ def installation(settings: Settings, clock: Clock, database: Database) -> dict[s
         install=application.install,
         authorize=application.authorize,
         is_ours=lambda state: unseal(state, secrets, ttl=STATE_LIVES) == AUTHORIZED,
+        is_installed=lambda: application.is_installed and not application.trouble(),
     )
 
 

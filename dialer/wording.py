@@ -28,6 +28,7 @@ EXTENSION = re.compile(r"доб|вн\.|внутр|ext|#|x\s*\d", re.IGNORECASE)
 
 
 TITLE_MOST = 250
+BRACKETS = str.maketrans("[]", "()")
 _BLOCK = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)+")
 """Words with an underscore are meant as the name of a block."""
 
@@ -107,7 +108,7 @@ def write_script(campaign: Campaign, words: Speaker, *, contact: str, contract_e
 def write_call(told: Told, one: Any) -> tuple[str, str]:
     """Subject and text of one attempt's call record."""
     known = {**_context(told), "attempt": _attempt(told.campaign, one)}
-    return told.words.say("call_subject", known), told.words.note("call_text", known)
+    return _one_line(told.words.say("call_subject", known)), told.words.note("call_text", known)
 
 
 def write_note(told: Told) -> str:
@@ -220,6 +221,11 @@ def _person(campaign: Campaign, contact: str, contract_end: date) -> dict[str, A
     }
 
 
+def _plain(text: Any) -> Any:
+    """What somebody has typed into a form is no mark-up in what a manager reads: a link, or a call for attention."""
+    return text.translate(BRACKETS) if isinstance(text, str) else text
+
+
 def _days_left(campaign: Campaign, contract_end: date, now: datetime) -> int:
     return (contract_end - now.astimezone(ZoneInfo(campaign.time_zone)).date()).days
 
@@ -229,8 +235,10 @@ def _context(told: Told) -> dict[str, Any]:
     outcomes = told.outcomes
     final = final_of(outcomes)
     waiting = next((one for one in told.tries if one.phase == "planned"), None)
+    person = _person(told.campaign, told.target.contact, told.target.contract_end)
     return {
-        **_person(told.campaign, told.target.contact, told.target.contract_end),
+        **person,
+        **{what: {name: _plain(text) for name, text in person[what].items()} for what in ("contact", "facts")},
         "disposition": final.disposition,
         "answer": final.answer,
         "transfer": final.transfer,

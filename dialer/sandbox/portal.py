@@ -247,13 +247,17 @@ class Portal:
             "im.notify.system.add": self.work.notify,
             "im.notify.personal.add": self.work.notify,
             "user.get": self._user_get,
-            "profile": lambda p: {"result": {"ID": str(self.user), "ADMIN": True, "NAME": "Админ", "TIME_ZONE": ""}},
+            "profile": self._profile,
             "scope": lambda p: {"result": self.scopes},
             "server.time": lambda p: {"result": datetime.now(MOSCOW).isoformat(timespec="seconds")},
         }
         if method not in methods:
             raise RestError(404, "ERROR_METHOD_NOT_FOUND", "Method not found!")
         return methods[method]
+
+    def _profile(self, p: Mapping[str, Any]) -> dict[str, Any]:
+        is_admin = self.oauth.is_admin(str(p.get("auth", "")))
+        return {"result": {"ID": str(self.user), "ADMIN": is_admin, "NAME": "Админ", "TIME_ZONE": ""}}
 
     def _user_get(self, p: Mapping[str, Any]) -> dict[str, Any]:
         wanted = {name.upper(): value for name, value in (mapping(p.get("FILTER") or p.get("filter")) or p).items()}

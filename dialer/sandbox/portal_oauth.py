@@ -25,12 +25,13 @@ class OAuth:
         self.log: list[tuple[str, str]] = []
         self._faults = faults
         self._expires: dict[str, float] = {}
-        self._refresh = secrets.token_hex(16)
+        self._refresh: dict[str, bool] = {}
+        self._employees: set[str] = set()
         self._codes: dict[str, float] = {}
 
-    def install(self) -> dict[str, str]:
-        """What the portal posts to the application's install address."""
-        pair = self._pair()
+    def install(self, *, is_admin: bool = True) -> dict[str, str]:
+        """What the portal posts to the application's install address; each user has tokens of their own."""
+        pair = self._pair(is_admin=is_admin)
         return {"event": "ONAPPINSTALL"} | {f"auth[{name}]": str(value) for name, value in pair.items()} | {
             "auth[application_token]": "51856fefc120afa4b628cc82d3935cce", "data[VERSION]": "1", "ts": "1466439714",
         }  # fmt: skip
@@ -48,7 +49,10 @@ class OAuth:
     def forget(self) -> None:
         """The application was taken away: no refresh token is known any more."""
         self.expire()
-        self._refresh = secrets.token_hex(16)
+        self._refresh.clear()
+
+    def is_admin(self, token: str) -> bool:
+        return token not in self._employees
 
     def refusal(self, token: str) -> RestError | None:
         until = self._expires.get(token)
@@ -69,23 +73,27 @@ class OAuth:
         self.log.append((grant, error))
         if error:
             return Response(400, json.dumps({"error": error, "error_description": error}).encode())
-        answer = {**self._pair(), "expires": int(time.time() + self.seconds), "user_id": 1}
+        is_admin = self._refresh.pop(asked.get("refresh_token", ""), True)
+        answer = {**self._pair(is_admin=is_admin), "expires": int(time.time() + self.seconds), "user_id": 1}
         return None if do == "drop_after" else Response(body=json.dumps(answer).encode())
 
     def _wrong(self, asked: dict[str, str]) -> str:
         if (asked.get("client_id"), asked.get("client_secret")) != (self.client_id, self.client_secret):
             return "invalid_client"
         if asked.get("grant_type") == "refresh_token":
-            return "" if asked.get("refresh_token") == self._refresh else "invalid_grant"
+            return "" if asked.get("refresh_token") in self._refresh else "invalid_grant"
         if asked.get("grant_type") == "authorization_code":
             return "" if self._codes.pop(asked.get("code", ""), 0.0) > time.monotonic() else "invalid_grant"
         return "invalid_request"
 
-    def _pair(self) -> dict[str, Any]:
-        token, self._refresh = secrets.token_hex(16), secrets.token_hex(16)
+    def _pair(self, *, is_admin: bool) -> dict[str, Any]:
+        token, refresh = secrets.token_hex(16), secrets.token_hex(16)
+        self._refresh[refresh] = is_admin
         self._expires[token] = time.monotonic() + self.seconds
+        if not is_admin:
+            self._employees.add(token)
         return {
-            "access_token": token, "refresh_token": self._refresh, "expires_in": int(self.seconds),
+            "access_token": token, "refresh_token": refresh, "expires_in": int(self.seconds),
             "scope": "crm,user_brief",
             "client_endpoint": self.endpoint, "server_endpoint": "https://oauth.bitrix24.tech/rest/",
             "domain": "oauth.bitrix24.tech", "member_id": MEMBER_ID, "status": "L",

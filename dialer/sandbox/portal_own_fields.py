@@ -29,12 +29,13 @@ NAME_MOST = 50
 
 
 class OwnFields:
-    """`added` holds (kind of card, code) in order; `may_change`: is the user an administrator of the CRM?"""
+    """`added` holds (kind of card, code) in order; `may_change`: is the user an administrator of the CRM? `take_tasks`:
+    so say the settings of the smart processes."""
 
     def __init__(self, cards: Cards) -> None:
         self._cards = cards
         self.added: list[tuple[int, str]] = []
-        self.may_change = True
+        self.may_change = self.take_tasks = True
         self._last = 398
 
     @property
@@ -81,8 +82,9 @@ class OwnFields:
             raise RestError(400, "ACCESS_DENIED", "Доступ запрещен")
         if kind not in SMART_PROCESSES:
             raise RestError(400, "0", "Смарт-процесс не найден")
+        linked = {"TASKS_TASK|UF_CRM_TASK": "Y" if self.take_tasks else "N"}
         about = {"id": self._number(kind), "title": SMART_PROCESSES[kind], "entityTypeId": kind}
-        return {"result": {"type": about}}
+        return {"result": {"type": {**about, "linkedUserFields": linked}}}
 
     def _make(self, kind: int, name: str, type: str, label: str) -> None:
         if len(name) > NAME_MOST:

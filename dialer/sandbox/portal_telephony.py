@@ -40,6 +40,7 @@ class Telephony:
         self.chats = self.shown = 0
         self.ahead = timedelta(0)
         self.may_see_statistics, self.tells_external_ids, self.makes_activities = True, False, True
+        self.sees_calls_of: int | None = None
         self._recent: dict[tuple[str, ...], tuple[float, str]] = {}
 
     def line_add(self, p: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,7 +126,8 @@ class Telephony:
         if not self.may_see_statistics:
             raise RestError(403, "ACCESS_DENIED", "Access denied!")
         tests = [_test(name, value) for name, value in mapping(p.get("FILTER")).items()]
-        found = [one for one in self.statistics if all(test(one) for test in tests)]
+        seen = [one for one in self.statistics if self.sees_calls_of in (None, one["PORTAL_USER_ID"])]
+        found = [one for one in seen if all(test(one) for test in tests)]
         if str(p.get("ORDER", "")).upper() == "DESC":
             found = found[::-1]
         start = max(as_int(p.get("start", 0)) or 0, 0)

@@ -24,13 +24,14 @@ SORTED = ("ID", "TITLE", "CREATED_DATE", "CHANGED_DATE", "DEADLINE", "PRIORITY")
 
 class Work:
     """`tasks` and `notifications` by id. Of one application and TAG only the newest notification is left; `pings`
-    counts those that were sent."""
+    counts those that were sent. `without_tasks` are the smart processes, by short code, that take no tasks."""
 
     def __init__(self, users: Mapping[int, bool]) -> None:
         self._users = users
         self.tasks: dict[int, dict[str, Any]] = {}
         self.notifications: dict[int, dict[str, Any]] = {}
         self.pings = 0
+        self.without_tasks: set[str] = set()
         self._last = 5000
 
     def task_add(self, p: Mapping[str, Any]) -> dict[str, Any]:
@@ -46,7 +47,8 @@ class Work:
             raise RestError(400, "ERROR_CORE", 'Пользователь указанный в поле "Исполнитель" не найден<br>')
         id = self._id()
         kept = {name: fields[name] for name in TASK_FIELDS if name in fields}
-        bound = [str(one) for one in as_list(fields.get("UF_CRM_TASK"))]
+        asked = [str(one) for one in as_list(fields.get("UF_CRM_TASK"))]
+        bound = [one for one in asked if one.partition("_")[0] not in self.without_tasks]
         self.tasks[id] = {
             "DESCRIPTION": "", "CREATED_BY": "1", **kept, "ID": str(id), "UF_CRM_TASK": bound,
             "DEADLINE": _deadline(fields.get("DEADLINE")), "CREATED_DATE": _now(),

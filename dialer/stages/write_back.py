@@ -26,6 +26,7 @@ from dialer.tables import entries, nodes, targets
 LOOKING_LEASE = timedelta(minutes=5)
 TRY_AGAIN_AFTER = (timedelta(seconds=5), timedelta(seconds=30), timedelta(minutes=2))
 SET_ASIDE_AFTER = timedelta(days=1)
+CHANGES = (EntryKind.stage.value, EntryKind.field.value)
 PINGS_MOST = 10
 """A notification cannot be looked for: sent again it takes its own place, and its reader hears of it again."""
 
@@ -90,6 +91,23 @@ _with_card = sa.select(
     entries, targets.c.campaign, targets.c.card_type, targets.c.card_id, targets.c.contact_id, targets.c.responsible_id
 ).join(targets, targets.c.id == entries.c.target_id)
 
+_other, _others = entries.alias("other"), targets.alias("others")
+
+
+def _is_behind_another(kind: str) -> sa.ColumnElement[bool]:
+    """A change of a card on which another has not come to its end: written and looked for side by side, the older would
+    take the place of the newer."""
+    changed = (
+        sa.select(targets.c.id)
+        .join(_others, sa.and_(_others.c.card_type == targets.c.card_type, _others.c.card_id == targets.c.card_id))
+        .join(_other, _other.c.target_id == _others.c.id)
+        .where(sa.text("other.state <> 'written'"), _other.c.state.in_(("writing", "doubtful")), _other.c.kind == kind)
+    )
+    return sa.and_(entries.c.kind == kind, entries.c.target_id.in_(changed))
+
+
+_behind_another = sa.or_(*map(_is_behind_another, CHANGES))
+
 
 def _claim_owed(
     c: sa.Connection,
@@ -101,7 +119,8 @@ def _claim_owed(
     node: str,
     now: datetime,
 ) -> list[Any]:
-    owed = _with_room(sa.and_(_unwritten, entries.c.state == "owed", entries.c.due_at <= now), room)
+    due = sa.and_(_unwritten, entries.c.state == "owed", entries.c.due_at <= now, sa.not_(_behind_another))
+    owed = _with_room(due, room)
     count, oldest = c.execute(sa.select(sa.func.count(), sa.func.min(entries.c.owed_since)).where(owed)).one()
     if count and oldest > now - manners.linger:
         count -= count % batch  # what does not fill a request waits for more

@@ -97,13 +97,13 @@ class Hooks:
         if body is None:
             return _plain(413)
         if door is not None:
-            return await door.answer(scope["query_string"], body)
+            return await door.answer(scope["method"], scope["query_string"], body)
         assert receiver is not None
         return await self._receive(receiver, scope, body)
 
     def _allowed(self, path: str) -> tuple[str, ...]:
         door = self._doors.get(path)
-        return READING if path in self._pages else ("POST",) if door is None else (door.method,)
+        return READING if path in self._pages else ("POST",) if door is None else door.methods
 
     async def _receive(self, receiver: Receiver, scope: Any, body: bytes) -> Reply:
         began, kind = time.perf_counter(), ""

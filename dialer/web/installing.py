@@ -23,16 +23,23 @@ INSTALL, AUTHORIZE = "/bitrix24/install", "/bitrix24/authorize"
 _FINISH = '<script src="https://api.bitrix24.com/api/v1/"></script><script>BX24.init(()=>BX24.installFinish())</script>'
 
 
-class Door:
-    """`enter` gets the fields of the form, or of the query."""
+Enter = Callable[[Mapping[str, str]], None]
 
-    def __init__(self, method: str, enter: Callable[[Mapping[str, str]], None], *, in_frame: bool) -> None:
-        self.method, self._enter, self._in_frame = method, enter, in_frame
+
+class Door:
+    """By method what gets the fields of the form, or of the query."""
+
+    def __init__(self, enter: Mapping[str, Enter]) -> None:
+        self._enter = dict(enter)
         self._thread, self._waiting = ThreadPoolExecutor(1, thread_name_prefix="install"), 0
 
-    async def answer(self, query: bytes, body: bytes) -> Reply:
+    @property
+    def methods(self) -> tuple[str, ...]:
+        return tuple(self._enter)
+
+    async def answer(self, method: str, query: bytes, body: bytes) -> Reply:
         try:
-            text = (body if self.method == "POST" else query).decode()
+            text = (body if method == "POST" else query).decode()
             fields = dict(parse_qsl(text, max_num_fields=FIELDS_MOST))
         except ValueError:
             return _page(400, "This is not what Bitrix24 sends.")
@@ -42,7 +49,7 @@ class Door:
             return _page(503, "Too many at once; try again in a minute.")
         self._waiting += 1
         try:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._enter, fields)
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._enter[method], fields)
         except CrmRefused as error:
             log.repeatedly(f"an installation was refused: {error}")
             return _page(403, str(error))
@@ -54,19 +61,29 @@ class Door:
             return _page(503, "It could not be kept; try again.")
         finally:
             self._waiting -= 1
-        return _page(200, "The application is installed. `dialer doctor` says what it may do.", self._in_frame)
+        return _page(200, "The application is installed. `dialer doctor` says what it may do.", method == "POST")
 
 
 def doors(
-    *, install: Callable[[str], object], authorize: Callable[[str], object], is_ours: Callable[[str], bool]
+    *,
+    install: Callable[[str], object],
+    authorize: Callable[[str], object],
+    is_ours: Callable[[str], bool],
+    is_installed: Callable[[], bool],
 ) -> dict[str, Door]:
-    """By path. `install` takes a refresh token, `authorize` a code; `is_ours` knows the state that we gave."""
+    """By path. `install` takes a refresh token, `authorize` a code; `is_ours` knows the state that we gave;
+    `is_installed`: are the tokens that we have good?"""
 
     def by_callback(fields: Mapping[str, str]) -> None:
         refresh = fields.get("auth[refresh_token]") or fields.get("REFRESH_ID")
         if not refresh:
             raise CrmRefused("no refresh token came: is this the application's address for its installation?")
         install(refresh)
+
+    def by_page(fields: Mapping[str, str]) -> None:
+        """The portal opens its handler for whoever looks at the application, with that employee's tokens."""
+        if not is_installed():
+            by_callback(fields)
 
     def by_browser(fields: Mapping[str, str]) -> None:
         if not is_ours(fields.get("state", "")):
@@ -76,8 +93,8 @@ def doors(
         authorize(fields["code"])
 
     return {
-        INSTALL: Door("POST", by_callback, in_frame=True),
-        AUTHORIZE: Door("GET", by_browser, in_frame=False),
+        INSTALL: Door({"POST": by_callback}),
+        AUTHORIZE: Door({"GET": by_browser, "POST": by_page}),
     }
 
 

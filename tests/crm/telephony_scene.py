@@ -42,7 +42,7 @@ class Installed:
     def renew(self, old: Address) -> bool:
         return False
 
-    def moved(self, old: Address, to: str) -> None:
+    def moved(self, old: Address, to: str) -> str:
         raise NotImplementedError
 
     def close(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -135,6 +135,33 @@ def test_a_renewal_whose_answer_was_lost_is_tried_again_and_then_says_what_to_do
     node.install(on)
     assert node.store.trouble() == ""
     assert len(node.office.read()) == 3
+
+
+class Slept(TokenStore):
+    """Of a node that is frozen when it has claimed the renewal, and wakes when another has done it."""
+
+    meanwhile: Callable[[], object]
+
+    def claim(self, old: Tokens) -> bool:
+        is_ours = super().claim(old)
+        self.meanwhile()
+        return is_ours
+
+
+def test_a_node_that_slept_over_its_turn_goes_on_with_what_another_has_renewed(
+    database: Database, node: Node, on: OnLoopback
+) -> None:
+    oauth = on.portal.oauth
+    store = Slept(database, [SECRET], node="slept", clock=lambda: datetime.now(UTC))
+    slept = Application(
+        oauth.client_id, oauth.client_secret, store, clock=lambda: datetime.now(UTC), oauth_url=on.url
+    )  # fmt: skip
+    old = slept.now()
+    node.ahead = timedelta(seconds=61)
+    store.meanwhile = lambda: node.application.renew(old)
+    assert slept.renew(old)
+    assert slept.now() == node.application.now() != old
+    assert [error for grant, error in grants(on)][-2:] == ["", "invalid_grant"] and slept.trouble() == ""
 
 
 def test_an_oauth_server_that_cannot_be_reached_costs_nothing_but_time(node: Node, on: OnLoopback) -> None:

@@ -100,6 +100,47 @@ def test_an_item_of_a_smart_process_is_made_by_the_name_people_see_and_hangs_on_
         assert outcomes(office.look(one, item(1, "закупка"))) == [Outcome.written, Outcome.absent]
 
 
+@pytest.mark.parametrize(("instead", "person"), [([5], [5]), ([7, 6], [7]), ([], None)])
+def test_a_new_item_is_for_whom_the_card_has_instead_of_a_person_who_is_gone(
+    instead: list[int], person: list[int] | None
+) -> None:
+    """As after a merge, or when somebody was deleted."""
+    with OnLoopback(people(8)) as on:
+        office, before = Office(on.webhook_url), set(on.portal.cards.items[DEAL])
+        on.portal.cards.change(CONTACT, 1, None)
+        on.portal.cards.change(DEAL, 1, {"contactIds": instead, "contactId": next(iter(instead), 0)})
+        results = office.write(item(1, card_type=CardType.deal), item(2, card_type=CardType.deal))
+        assert outcomes(results) == [Outcome.written] * 2
+        made = [on.portal.cards.items[DEAL][id] for id in sorted(on.portal.cards.items[DEAL].keys() - before)]
+        assert [one.get("contactIds") for one in made] == [person, [2]]
+        assert ("without a contact" in results[0].why) is (person is None) and not results[1].why
+
+
+def test_a_new_item_for_a_person_who_is_gone_with_their_card_is_not_made() -> None:
+    with OnLoopback(people(3)) as on:
+        office, before = Office(on.webhook_url), len(on.portal.cards.items[DEAL])
+        on.portal.cards.change(CONTACT, 1, None)
+        on.portal.cards.change(CONTACT, 2, None)
+        on.portal.cards.change(DEAL, 2, None)
+        results = office.write(item(1), item(2, card_type=CardType.deal), item(3))
+        assert outcomes(results) == [Outcome.gone, Outcome.gone, Outcome.written]
+        assert len(on.portal.cards.items[DEAL]) == before  # one less, one more
+
+
+@pytest.mark.parametrize("do", ["refuse:ACCESS_DENIED", "leave_out", "500_before"])
+def test_new_items_wait_while_nobody_can_say_whom_they_are_for(do: str) -> None:
+    with OnLoopback(people(30)) as on:
+        office, before = Office(on.webhook_url), len(on.portal.cards.items[DEAL])
+        on.portal.faults.set(Rule("batch/crm.item.list", do, times=1))
+        (result,) = office.write(item(1))
+        assert result.outcome is Outcome.later and len(on.portal.cards.items[DEAL]) == before
+        office.write(item(1))  # how long one takes is known, and one request carries them all
+        for id in range(1, 26):  # hidden, more likely than gone
+            on.portal.cards.change(CONTACT, id, None)
+        results = office.write(*map(item, range(1, 27)))
+        assert set(outcomes(results)) == {Outcome.later} and "lost rights" in results[0].why
+
+
 def test_without_a_pipeline_the_stage_is_one_of_the_default_pipeline() -> None:
     with OnLoopback(people(1)) as on:
         a_process(on)
@@ -158,6 +199,14 @@ def test_a_stage_is_looked_up_in_the_pipeline_where_the_card_stands_now() -> Non
         (result,) = Office(on.webhook_url).write(stage(1, had="EXECUTING"))
         assert result.outcome is Outcome.later
         assert "the pipeline 'Общая' has no stage 'Подготовка продления'" in result.why
+        assert on.portal.changes.moves == []
+
+
+def test_a_card_that_somebody_has_moved_to_a_pipeline_without_the_stage_stays_there() -> None:
+    with OnLoopback(people(1)) as on:
+        on.portal.cards.change(DEAL, 1, {"categoryId": 0, "stageId": "EXECUTING"})
+        (result,) = Office(on.webhook_url).write(stage(1))
+        assert result.outcome is Outcome.written and result.why.startswith("not moved")
         assert on.portal.changes.moves == []
 
 
@@ -319,8 +368,8 @@ def test_a_stage_that_the_cards_pipeline_lacks_waits_for_a_person_and_trouble_wa
 WHOLE = ("drop_after", "500_after", "html_after", "garbage", "drop_before")
 INSIDE = ("drop_after", "500_after", "refuse_after", "leave_out", "500_before", "drop_before", "refuse:")
 DOUBTS = [
-    # before a stage or a field is written the card is read in a batch of its own
-    *[(kind, "batch", do) for kind in ("task", "notify", "item") for do in WHOLE],
+    # before a stage, a field or an item is written a batch of its own reads the card or the person
+    *[(kind, "batch", do) for kind in ("task", "notify") for do in WHOLE],
     *[(kind, f"batch/{METHODS[kind]}", do) for kind in MAKERS for do in INSIDE],
 ]
 
@@ -350,6 +399,24 @@ def test_a_task_is_found_behind_fifty_others_of_its_card() -> None:
         assert (found.outcome, found.remote_id) == (Outcome.written, result.remote_id)
         (other,) = office.look(replace(one, id=one.id + 999, ref=one.ref[:-1]))
         assert other.outcome is Outcome.absent
+
+
+@pytest.mark.parametrize("others", [0, 70])
+def test_a_task_on_a_smart_process_that_takes_none_is_found_by_its_title(others: int) -> None:
+    with OnLoopback(people(1)) as on:
+        on.portal.work.without_tasks.add("T40c")
+        on.portal.cards.items[1036] = {1: {"id": 1, "contactIds": [1], "contactId": 1}}
+        office, one = Office(on.webhook_url), task(1, card_type=CardType("dynamic_1036"))
+        (result,) = office.write(one)
+        assert result.outcome is Outcome.written
+        for _ in range(others):
+            on.portal.work.task_add({"fields": {"TITLE": one.subject, "RESPONSIBLE_ID": 1}})
+        never_written = replace(one, id=one.id + 999, ref=f"{one.ref}9")
+        found, absent = office.look(one, never_written)
+        assert (found.outcome, found.remote_id) == (Outcome.written, result.remote_id)
+        assert absent.outcome is Outcome.absent
+        on.portal.faults.set(Rule("batch/tasks.task.list", "refuse:100"))
+        assert office.look(one)[0].outcome is Outcome.later
 
 
 def test_a_notification_that_is_sent_again_takes_its_own_place() -> None:
@@ -410,6 +477,23 @@ def test_what_the_portal_does_not_know_is_said_at_its_place(lines: Any, path: An
         a_process(on)
         ((where, text),) = said(on, **lines)
         assert where == ("outcomes", "renew", 0, *path) and why in text
+
+
+def test_a_smart_process_whose_cards_show_no_tasks_is_said_and_stops_nothing() -> None:
+    with OnLoopback(people(1)) as on:
+        line = Line.model_validate({"task": {}})
+
+        def found(card: CardType) -> list[Any]:
+            return Office(on.webhook_url).bitrix.examine_outcomes(replace(DEALS, card=card), {"renew": (line,)})
+
+        process = CardType("dynamic_1036")
+        assert found(process) == []
+        on.portal.own_fields.take_tasks = False
+        (wrong,) = found(process)
+        assert wrong.path == ("outcomes", "renew", 0, "task") and wrong.is_doubt and "takes no tasks" in wrong.text
+        assert found(CardType.deal) == []
+        on.portal.own_fields.may_change = False  # its settings cannot be seen
+        assert found(process) == []
 
 
 @pytest.mark.parametrize(

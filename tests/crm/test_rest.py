@@ -116,12 +116,23 @@ def test_an_answer_without_end_is_not_kept() -> None:
     assert "too large" in str(error_of(flood))
 
 
-def test_a_portal_that_has_moved_is_said_by_its_new_name_and_not_followed() -> None:
+def test_a_portal_that_has_moved_within_its_domain_is_followed_and_that_is_said_once() -> None:
+    said: list[str] = []
     with Peer(GOOD) as other:
         moved = html(302, f"Location: {other.url}/rest/1/{'x' * 20}/profile.json\r\n")
-        error = error_of(moved)
+        with Peer(moved) as old:
+            portal = rest(old.url, say=said.append)
+            assert [portal.call("profile") for _ in range(3)] == [1, 1, 1]
+            assert len(old.requests) == 1 and len(other.requests) == 3
+    assert said == ["the portal has moved to 127.0.0.1: put the new address into DIALER_BITRIX24_WEBHOOK_URL"]
+
+
+def test_a_portal_that_sends_to_a_stranger_is_said_and_not_followed() -> None:
+    with Peer(GOOD) as other:
+        stranger = other.url.replace("127.0.0.1", "localhost")
+        error = error_of(html(302, f"Location: {stranger}/rest/1/{'x' * 20}/profile.json\r\n"))
         assert isinstance(error, Refused) and error.is_certain
-        assert "the portal has moved to 127.0.0.1: put the new address into DIALER_BITRIX24_WEBHOOK_URL" in str(error)
+        assert "the portal has moved to localhost: put the new address into DIALER_BITRIX24_WEBHOOK_URL" in str(error)
         assert other.requests == []
 
 

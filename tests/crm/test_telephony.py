@@ -185,33 +185,67 @@ def test_whoever_may_not_see_the_statistics_finds_the_call_by_its_activity(calls
 
 
 def test_a_registration_that_the_portal_has_forgotten_is_made_anew(calls: Calls, on: OnLoopback) -> None:
+    calls.ring(2)
+    calls.go_on(1)  # a call of somebody else's: all can be seen
+    stood = len(on.portal.telephony.statistics)
     calls.ring()
     owed_and_registered(calls)
     on.portal.telephony.calls.clear()
     calls.pass_by(40 * MINUTE)
     calls.go_on(6)
-    calls.stands_once()
-    assert steps_of(on).count(REGISTER) == 2
+    assert {row.state for row in calls.scene.entries()} == {"written"} and stood == 1
+    assert len(on.portal.telephony.statistics) == 2 and steps_of(on).count(REGISTER) == 3
+
+
+def test_a_call_of_which_only_its_own_user_may_see_that_it_stands_is_not_registered_anew(
+    calls: Calls, on: OnLoopback
+) -> None:
+    on.portal.telephony.sees_calls_of, on.portal.telephony.makes_activities = 1, False
+    calls.ring()
+    on.portal.faults.set(Rule(f"batch/{FINISH}", "drop_after", times=1))
+    calls.go_on(5)
+    assert calls.record().state == "doubtful" and "the statistics of all calls" in calls.record().why
+    assert steps_of(on).count(REGISTER) == len(on.portal.telephony.statistics) == 1
+    on.portal.telephony.sees_calls_of = None
+    calls.go_on(3, skipping=10 * MINUTE)
+    assert (calls.record().state, len(on.portal.telephony.statistics), len(on.portal.activities)) == ("written", 1, 1)
 
 
 def test_a_call_that_nobody_can_tell_anything_of_is_not_registered_anew(calls: Calls, on: OnLoopback) -> None:
+    calls.ring(2)
+    calls.go_on(1)
     calls.ring()
     owed_and_registered(calls)
     on.portal.telephony.calls.clear()
     on.portal.telephony.may_see_statistics = False
     calls.go_on(6)
-    assert calls.record().state == "doubtful" and "right to see the statistics" in calls.record().why
-    assert steps_of(on).count(REGISTER) == 1
+    row = next(row for row in calls.scene.entries() if row.state != "written")
+    assert row.state == "doubtful" and "right to see the statistics" in row.why
+    assert steps_of(on).count(REGISTER) == 2
     on.portal.telephony.may_see_statistics = True
     calls.go_on(6, skipping=10 * MINUTE)
-    calls.stands_once()
+    assert {row.state for row in calls.scene.entries()} == {"written"}
+    assert len(on.portal.telephony.statistics) == 2
+
+
+def test_a_call_to_somebody_who_is_gone_stands_on_the_deal_though_nobody_sees_the_statistics(
+    calls: Calls, on: OnLoopback
+) -> None:
+    on.portal.telephony.may_see_statistics = False
+    calls.ring()
+    on.portal.cards.change(CONTACT, 1, None)  # as when they were merged into another; the deal is there
+    on.portal.faults.set(Rule(f"batch/{FINISH}", "drop_after", times=1))
+    calls.go_on(8)
+    assert calls.record().state == "written", calls.record().why
+    assert len(on.portal.telephony.statistics) == 1
+    assert [one["kind"] for one in on.portal.timeline("deal", 1)].count("call") == len(on.portal.activities) == 1
 
 
 def owed_and_registered(calls: Calls) -> None:
-    """One request, and no more."""
+    """The newest; one request, and no more."""
     with pytest.raises(Killed):
         calls.round(Dies(calls.bitrix, 2, sent=False))
-    assert calls.record().remote_key.startswith("externalCall.")
+    assert [row for row in calls.scene.entries() if row.kind == "call"][-1].remote_key.startswith("externalCall.")
     calls.pass_by(6 * MINUTE)
 
 

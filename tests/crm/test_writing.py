@@ -137,6 +137,17 @@ def test_entries_of_a_card_that_is_gone_are_set_aside_although_a_comment_would_b
         assert "the contact 2 is gone" in results[3].why
 
 
+def test_of_several_calls_to_a_contact_who_is_gone_each_names_its_deal() -> None:
+    """Two tries in one request, and one of another deal's."""
+    with OnLoopback(people(20)) as on:
+        on.portal.cards.change(CONTACT, 1, None)
+        office = Office(on.webhook_url)
+        some = [call(card, card_type=CardType.deal, contact_id=1) for card in (21, 21, 22)]
+        assert outcomes(office.write(*some)) == [Outcome.later] * 3
+        assert outcomes(office.write(*some)) == [Outcome.written] * 3
+        assert [one["OWNER_ID"] for one in on.portal.activities.values()] == ["21", "21", "22"]
+
+
 def test_a_deals_call_whose_contact_is_gone_names_the_deal_itself() -> None:
     with OnLoopback(people(20)) as on:
         on.portal.cards.change(CONTACT, 1, None)

@@ -240,6 +240,21 @@ def test_a_test_call_owes_nothing(scene: Scene) -> None:
     assert scene.entries() == []
 
 
+def test_what_people_have_typed_into_a_form_is_no_link_in_what_a_manager_reads(scene: Scene) -> None:
+    scene.words(
+        "plain.en.j2", TEMPLATE.replace("{{ outcome }}!", "[b]{{ contact.name }}[/b] {{ facts.title|default('') }}")
+    )
+    campaign(scene, "{renew: [{task: {}}, {notify: responsible}]}")
+    call = scene.live()
+    typed = {"first_name": "[url=http://evil]Иван[/url]", "last_name": "", "facts": {"title": "[USER=1]Шеф[/USER]"}}
+    scene.set(targets, scene.attempt(call).target_id, contact=json.dumps(typed))
+    answer(scene, call, "renew")
+    settle(scene)
+    texts = {row.kind: row.text for row in scene.entries()}
+    assert texts["notify"] == "[b](url=http://evil)Иван(/url)[/b] (USER=1)Шеф(/USER)"
+    assert texts["task"] == "(url=http://evil)Иван(/url), reached"
+
+
 def test_words_that_fail_are_told_plainly(scene: Scene) -> None:
     fails = "{% if contact.name == 'Иван Петров' %}{{ 1 // 0 }}{% endif %}"
     scene.words("plain.en.j2", TEMPLATE.replace("{{ outcome }} {{ attempt.number }}", fails))

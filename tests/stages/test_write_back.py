@@ -295,6 +295,33 @@ def test_of_a_slowed_kind_no_more_leave_than_may_and_the_others_go_on(scene: Sce
     assert {len(texts) for texts in portal.standing.values()} == {1}
 
 
+def test_of_two_changes_of_one_card_the_second_waits_until_nobody_doubts_the_first(
+    scene: Scene, portal: Portal
+) -> None:
+    """Two people of one deal, and somebody of another."""
+
+    def add(card: int, person: int) -> str:
+        target = scene.target(card_id=card, person=person, plan_at=None)
+        known = {"target_id": target, "ref": f"key-t{target}", "slot": "renew-1", "details": "{}", "number": "+7916"}
+        times = dict.fromkeys(("started_at", "ended_at", "due_at", "owed_since"), NOON)
+        new = {"kind": "field", "subject": "", "text": "", "hash": "", "state": "owed", "tries": 0, "why": ""}
+        scene.database.write(lambda c: c.execute(sa.insert(entries), {**new, **known, **times}))
+        return f"key-t{target}"
+
+    first, second, other = add(7, 1), add(7, 2), add(8, 1)
+    scene.set(entries, scene.entries()[0].id, state="doubtful", due_at=LOOKED, sent_hash="")
+
+    def states() -> dict[str, str]:
+        return {row.ref: row.state for row in scene.entries()}
+
+    assert send(scene, portal) == 1
+    assert states() == {first: "doubtful", second: "owed", other: "written"}
+    portal.sees = lambda _: Result(Outcome.written, remote_id=1)
+    look(scene, portal)
+    assert send(scene, portal, LOOKED) == 1
+    assert set(states().values()) == {"written"}
+
+
 def test_an_entry_is_written_down_as_being_sent_before_it_is_sent(scene: Scene, portal: Portal) -> None:
     talked(scene)
     settle(scene)

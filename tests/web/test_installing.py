@@ -49,9 +49,20 @@ def kept(database: Database) -> Any:
     return TokenStore(database, [SECRET], node="me", clock=Clock().now).load()
 
 
-def enter(door: Door, query: str = "", body: str = "") -> tuple[int, str]:
-    reply = asyncio.run(door.answer(query.encode(), body.encode()))
+def enter(door: Door, query: str = "", body: str | None = None) -> tuple[int, str]:
+    """A form is posted."""
+    method = "GET" if body is None else "POST"
+    reply = asyncio.run(door.answer(method, query.encode(), (body or "").encode()))
     return reply.code, reply.body.decode()
+
+
+def page_of(on: OnLoopback, *, is_admin: bool = True) -> str:
+    """What the portal posts when somebody opens the application's page."""
+    given = on.portal.oauth.install(is_admin=is_admin)
+    return urlencode(
+        {"AUTH_ID": given["auth[access_token]"], "REFRESH_ID": given["auth[refresh_token]"], "member_id": MEMBER_ID,
+         "AUTH_EXPIRES": "3600", "PLACEMENT": "DEFAULT", "PLACEMENT_OPTIONS": "[]", "status": "L"}
+    )  # fmt: skip
 
 
 def test_the_portal_s_callback_installs(doors: dict[str, Door], database: Database, on: OnLoopback) -> None:
@@ -63,10 +74,51 @@ def test_the_portal_s_callback_installs(doors: dict[str, Door], database: Databa
 def test_the_form_of_a_page_in_the_portal_installs_too(
     doors: dict[str, Door], database: Database, on: OnLoopback
 ) -> None:
-    given = on.portal.oauth.install()
-    form = {"AUTH_ID": given["auth[access_token]"], "REFRESH_ID": given["auth[refresh_token]"], "member_id": MEMBER_ID}
-    assert enter(doors[INSTALL], body=urlencode(form))[0] == 200
+    assert enter(doors[INSTALL], body=page_of(on))[0] == 200
     assert kept(database).member_id == MEMBER_ID
+
+
+@pytest.mark.parametrize("path", [INSTALL, AUTHORIZE])
+def test_an_employee_who_opens_the_application_changes_nothing_an_administrator_installs(
+    doors: dict[str, Door], database: Database, on: OnLoopback, path: str
+) -> None:
+    code, page = enter(doors[path], body=page_of(on, is_admin=False))
+    assert (code, kept(database)) == (403, None) and "an administrator" in page
+    assert enter(doors[path], body=page_of(on))[0] == 200
+    tokens = kept(database)
+    enter(doors[path], body=page_of(on, is_admin=False))
+    assert kept(database) == tokens is not None
+
+
+def test_whoever_opens_an_installed_application_sees_that_it_is_and_is_asked_for_nothing(
+    doors: dict[str, Door], database: Database, on: OnLoopback
+) -> None:
+    enter(doors[INSTALL], body=page_of(on))
+    tokens, asked = kept(database), len(on.portal.oauth.log)
+    code, page = enter(doors[AUTHORIZE], body=page_of(on, is_admin=False))
+    assert code == 200 and "is installed" in page
+    assert (kept(database), len(on.portal.oauth.log)) == (tokens, asked)
+
+
+def test_an_administrator_installs_again_after_the_application_was_taken_away(
+    doors: dict[str, Door], database: Database, on: OnLoopback
+) -> None:
+    enter(doors[INSTALL], body=page_of(on))
+    before = kept(database)
+    on.portal.oauth.forget()
+    assert enter(doors[INSTALL], body=urlencode({"event": "ONAPPUNINSTALL", "data[CLEAN]": "1"}))[0] == 403
+    assert kept(database) == before
+    assert enter(doors[INSTALL], body=urlencode(on.portal.oauth.install()))[0] == 200
+    assert kept(database).refresh != before.refresh
+
+
+def test_while_the_portal_does_not_say_who_installs_nothing_is_kept(
+    doors: dict[str, Door], database: Database, on: OnLoopback
+) -> None:
+    for do in ("html", "drop_after", "garbage", "503"):
+        on.portal.faults.set(Rule("profile", do))
+        assert enter(doors[INSTALL], body=urlencode(on.portal.oauth.install()))[0] == 503, do
+        assert kept(database) is None
 
 
 def test_an_administrator_s_browser_brings_a_code_with_the_state_that_was_given(
@@ -103,7 +155,9 @@ def test_a_forged_callback_keeps_nothing(doors: dict[str, Door], database: Datab
 def test_a_flood_waits_for_nobody(doors: dict[str, Door]) -> None:
     async def flood() -> list[int]:
         body = b"auth[refresh_token]=made+up"
-        return [reply.code for reply in await asyncio.gather(*(doors[INSTALL].answer(b"", body) for _ in range(50)))]
+        return [
+            reply.code for reply in await asyncio.gather(*(doors[INSTALL].answer("POST", b"", body) for _ in range(50)))
+        ]
 
     codes = asyncio.run(flood())
     assert set(codes) == {403, 503}

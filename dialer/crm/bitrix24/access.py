@@ -50,8 +50,9 @@ class Access(Protocol):
     def renew(self, old: Address) -> bool:
         """The portal calls its token expired. False where nothing can be renewed."""
 
-    def moved(self, old: Address, to: str) -> None:
-        """The portal answers from another address. Raises Refused where that is not to be followed."""
+    def moved(self, old: Address, to: str) -> str:
+        """The portal answers from another address. What is to be said of it. Raises Refused where that is not to be
+        followed."""
 
     def close(self) -> None: ...
 
@@ -73,9 +74,17 @@ class Webhook:
     def renew(self, old: Address) -> bool:
         return False
 
-    def moved(self, old: Address, to: str) -> None:
+    def moved(self, old: Address, to: str) -> str:
+        """Followed as long as this process lives: a name that is given up may be a stranger's one day."""
         host = urlsplit(to).hostname or "another address"
-        raise Refused(f"the portal has moved to {host}: put the new address into DIALER_BITRIX24_WEBHOOK_URL")
+        said = f"the portal has moved to {host}: put the new address into DIALER_BITRIX24_WEBHOOK_URL"
+        there = _within_its_domain(old.base, to)
+        if there is None:
+            raise Refused(said)
+        if there == old.base or self._base != old.base:
+            return ""
+        self._base = there
+        return said
 
     def close(self) -> None:
         pass
@@ -146,30 +155,45 @@ class Application:
                     raise Later("Bitrix24: another node is renewing the application's tokens")
                 self._sleep(LOOK_EVERY)
 
-    def moved(self, old: Address, to: str) -> None:
-        """Only to another name in the same domain: the token must not go to a stranger."""
-        here, there = urlsplit(old.base), urlsplit(to)
-        tokens = self._keeper.load()
-        if tokens is None or _domain(here.hostname) != _domain(there.hostname) or there.scheme != here.scheme:
-            host = there.hostname or "another address"
+    def moved(self, old: Address, to: str) -> str:
+        there, tokens = _within_its_domain(old.base, to), self._keeper.load()
+        if tokens is None or there is None:
+            host = urlsplit(to).hostname or "another address"
             raise Refused(f"the portal has moved to {host}, outside its domain: install the application there again")
         if tokens.endpoint == old.base:
-            self._keeper.moved(tokens, here._replace(netloc=there.netloc).geturl())
+            self._keeper.moved(tokens, there)
         self._know(self._keeper.load())
+        return ""
 
     def install(self, refresh_token: str) -> Tokens:
-        """What a portal sends when the application is installed. Only what the OAuth server says of it is believed.
+        """What a portal sends when the application is installed. Only what the OAuth server says of it is believed, and
+        only an administrator's is kept: whoever opens the application in the portal is given a token of their own.
 
         Raises Refused, Later, Doubt.
         """
-        return self._take(self._exchange({"grant_type": "refresh_token", "refresh_token": refresh_token}))
+        tokens = self._exchange({"grant_type": "refresh_token", "refresh_token": refresh_token})
+        if not self._are_an_administrators(tokens):
+            raise Refused("an administrator of the portal must install the application: nothing was changed")
+        return self._take(tokens)
 
     def authorize(self, code: str) -> Tokens:
-        """The code that an administrator's browser brings; it lives for 30 seconds."""
+        """The code that a browser brings, of whoever was given our address; it lives for 30 seconds."""
         return self._take(self._exchange({"grant_type": "authorization_code", "code": code}))
 
     def close(self) -> None:
         self._wire.close()
+
+    def _are_an_administrators(self, tokens: Tokens) -> bool:
+        """Raises Refused, Later, Doubt."""
+        answer = self._wire.post(
+            f"{tokens.endpoint}/profile.json", {"auth": tokens.access}, until=None, take=lambda whole: whole()
+        )
+        said = _told(answer.content)
+        profile = said.get("result")
+        if not isinstance(profile, dict):
+            code = str(said.get("error") or answer.status)[:40]
+            raise Doubt(f"the portal does not say who installs the application: {code}", answer.sent_at)
+        return profile.get("ADMIN") in (True, "Y", "true", "1", 1)
 
     def _take(self, tokens: Tokens) -> Tokens:
         self._keeper.keep(tokens)
@@ -192,6 +216,9 @@ class Application:
             if new.member_id != old.member_id:
                 raise Refused("the OAuth server names another portal")
         except Refused as error:
+            newer = self._keeper.load()
+            if newer is not None and newer.refresh != old.refresh:
+                return newer  # this node was silent for so long that another has renewed them
             self._keeper.not_renewed(old, str(error))
             raise
         except (Later, Doubt):
@@ -202,11 +229,8 @@ class Application:
 
     def _exchange(self, grant: dict[str, str]) -> Tokens:
         answer = self._wire.get(f"{self._oauth_url}/oauth/token/", {**grant, **self._client})
-        try:
-            said = json.loads(answer.content)
-        except (ValueError, RecursionError):
-            said = None
-        if not isinstance(said, dict):
+        said = _told(answer.content)
+        if not said:
             raise Doubt(f"Bitrix24's OAuth server answered {answer.status} with what is not JSON", answer.sent_at)
         code = str(said.get("error") or "")
         if code:
@@ -225,6 +249,15 @@ _REMEDIES = {
     "insufficient_scope": f": the application lacks scopes; {_AGAIN}",
     "invalid_scope": f": the application lacks scopes; {_AGAIN}",
 }
+
+
+def _told(content: bytes) -> dict[str, object]:
+    """Empty where it is no map in JSON."""
+    try:
+        said = json.loads(content)
+    except (ValueError, RecursionError):
+        return {}
+    return said if isinstance(said, dict) else {}
 
 
 def _tokens(said: dict[str, object]) -> Tokens:
@@ -246,6 +279,13 @@ def _tokens(said: dict[str, object]) -> Tokens:
 def _origin(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
+
+
+def _within_its_domain(base: str, to: str) -> str | None:
+    """`base` under another name in the same domain: what opens the portal must not go to a stranger."""
+    here, there = urlsplit(base), urlsplit(to)
+    is_ours = _domain(here.hostname) == _domain(there.hostname) and there.scheme == here.scheme
+    return here._replace(netloc=there.netloc).geturl() if is_ours else None
 
 
 def _domain(host: str | None) -> str:

@@ -1,6 +1,7 @@
 """Tasks and notifications: how they are added once, how a task is found again, and what the answer says.
 
 A task is found by our mark in its description, among those of its card: `tasks.task.list` has no filter for an own key.
+Where a smart process takes no tasks the portal drops the card without a word: such a task is among those of its title.
 A notification is not looked for: one with the same TAG takes the place of the one before.
 """
 
@@ -46,8 +47,20 @@ def added(entry: Entry, told: Any) -> Result | None:
 
 
 def search_for(entry: Entry, page: int) -> Command:
+    return _search({"UF_CRM_TASK": _card(entry)}, page)
+
+
+def may_hang_on_no_card(entry: Entry) -> bool:
+    return entry.kind is EntryKind.task and entry.card_type.value.startswith("dynamic_")
+
+
+def search_by_title(entry: Entry, page: int) -> Command:
+    return _search({"TITLE": entry.subject}, page)
+
+
+def _search(wanted: Mapping[str, str], page: int) -> Command:
     how = {"order": {"ID": "desc"}, "select": ["ID", "DESCRIPTION", "CREATED_DATE"], "start": page * PAGE}
-    return "tasks.task.list", {"filter": {"UF_CRM_TASK": _card(entry)}, **how}
+    return "tasks.task.list", {"filter": wanted, **how}
 
 
 def rows_of(told: Any) -> list[Mapping[str, Any]] | None:

@@ -11,16 +11,21 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from dialer.audience import CardType
 from dialer.crm.base import Entry, Outcome, Result
-from dialer.crm.bitrix24.calls import Word, finished, kept
+from dialer.crm.bitrix24.calls import Word, finished, kept, whom
 from dialer.crm.bitrix24.errors import Doubt, Later, Refused
+from dialer.crm.bitrix24.items import PEOPLE, ask_for_people, items_of
 from dialer.crm.bitrix24.listing import whole
 from dialer.crm.bitrix24.marks import iso
 from dialer.crm.bitrix24.rest import Batch, Command, Rest
 from dialer.crm.bitrix24.telephony import Telephony
+from dialer.crm.bitrix24.users import Users
 
 AT_ONCE = 24
-"""Two questions each."""
+"""Two questions each, and two for all."""
+OTHERS = "others"
+"""Calls of other users: whoever sees none may have the right to see their own alone."""
 SECOND = timedelta(seconds=1)
 BLIND = (
     "the portal does not know this call any more, and whether it stands in the statistics cannot be seen: give the"
@@ -30,7 +35,7 @@ BLIND = (
 Found = dict[int, "Result | Later | Refused | Doubt"]
 
 
-def look_for_calls(rest: Rest, telephony: Telephony, entries: Sequence[Entry]) -> Found:
+def look_for_calls(rest: Rest, telephony: Telephony, users: Users, entries: Sequence[Entry]) -> Found:
     """By entry id, of calls that do not stand as call activities of our own. What is missing in it never came to the
     telephony. Raises Later, Refused, Doubt."""
     asked = [one for one in entries if kept(one).in_statistics]
@@ -38,12 +43,16 @@ def look_for_calls(rest: Rest, telephony: Telephony, entries: Sequence[Entry]) -
         asked += [one for one in entries if one.remote_key is None and one.remote_id is None]
     found: Found = {}
     for start in range(0, len(asked), AT_ONCE):
-        found |= _look_for_some(rest, asked[start : start + AT_ONCE])
+        found |= _look_for_some(rest, users, asked[start : start + AT_ONCE])
     return found
 
 
-def _look_for_some(rest: Rest, some: Sequence[Entry]) -> Found:
+def _look_for_some(rest: Rest, users: Users, some: Sequence[Entry]) -> Found:
     commands: dict[str, Command] = {}
+    unknown = [one for one in some if one.remote_id is None and kept(one).word is Word.unknown]
+    if unknown:
+        commands[OTHERS] = ("voximplant.statistic.get", {"FILTER": {"!PORTAL_USER_ID": users.own()}})
+        commands |= ask_for_people(unknown)
     for one in some:
         if one.remote_id is not None:
             commands[f"a{one.id}"] = _by_id(one.remote_id)
@@ -94,8 +103,22 @@ def _told(entry: Entry, answer: Batch) -> Result | Later | Refused | Doubt | Non
         return finished(known, named or min(activities, default=None))
     if known.word is not Word.unknown:
         return Result(Outcome.absent)
-    # neither finished nor known: it is registered anew
-    return Later(BLIND) if is_blind else Result(Outcome.absent, remote_key="")
+    # neither finished nor known: it is registered anew, by whoever would see it
+    if not is_blind and answer.results.get(OTHERS):
+        return Result(Outcome.absent, remote_key="")
+    if _is_person_gone(entry, answer):
+        # on somebody who is gone the telephony makes no activity, in the statistics or not: the card gets one of ours
+        return Result(Outcome.absent, remote_key=known.but(Word.plain))
+    return Later(BLIND)
+
+
+def _is_person_gone(entry: Entry, answer: Batch) -> bool:
+    """As far as that is told."""
+    card = whom(entry)
+    if card is None or card[0] is not CardType.contact or PEOPLE not in answer.results:
+        return False
+    listed = items_of(answer.results[PEOPLE])
+    return listed is not None and card[1] not in {whole(row["ID"]) for row in listed}
 
 
 def _with_key(call_id: str, activity: int | None) -> Result:

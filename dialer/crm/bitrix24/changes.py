@@ -17,7 +17,7 @@ from dialer.crm.bitrix24.errors import Doubt, Refused
 from dialer.crm.bitrix24.fields import Fields
 from dialer.crm.bitrix24.listing import whole
 from dialer.crm.bitrix24.rest import Batch, Command
-from dialer.crm.bitrix24.stages import LEAD, Stages
+from dialer.crm.bitrix24.stages import LEAD, Stages, code_of
 from dialer.crm.bitrix24.types import entity_of
 from dialer.crm.bitrix24.values import Value, values_of
 from dialer.errors import CrmError
@@ -123,17 +123,17 @@ def _decide(stages: Stages, entry: Entry, values: Sequence[Value], item: Mapping
 
 
 def _move(stages: Stages, entry: Entry, item: Mapping[str, Any]) -> Change | Result:
-    entity, pipeline = entity_of(entry.card_type), whole(item.get("categoryId"))
-    wanted = stages.code(entity, pipeline, entry.details["stage"])
-    stands, ours = str(item.get("stageId") or ""), entry.details.get("after", ())
-    had = {entry.details["had"], *(code for code, name in stages.of(entity, pipeline).items() if name in ours)}
-    if stands == wanted:
+    entity, pipeline, name = entity_of(entry.card_type), whole(item.get("categoryId")), entry.details["stage"]
+    stands, ours, here = str(item.get("stageId") or ""), entry.details.get("after", ()), stages.of(entity, pipeline)
+    had = {entry.details["had"], *(code for code, one in here.items() if one in ours)}
+    if stands == code_of(here, name):
         return Result(Outcome.written, remote_id=entry.card_id)
     if stands not in had:
-        name = stages.of(entity, pipeline).get(stands, stands)
-        why = f"not moved: the {entry.card_type} was moved to '{name}' after it was read for the call"
+        why = (
+            f"not moved: the {entry.card_type} was moved to '{here.get(stands, stands)}' after it was read for the call"
+        )
         return Result(Outcome.written, remote_id=entry.card_id, why=why)
-    return Change(_update(entry, {"stageId": wanted}), stood=stands)
+    return Change(_update(entry, {"stageId": stages.code(entity, pipeline, name)}), stood=stands)
 
 
 def _update(entry: Entry, new: Mapping[str, Any]) -> Command:

@@ -20,6 +20,8 @@ Path = tuple[str | int, ...]
 Look = tuple[Path, Callable[[], object]]
 TICKED = {"task": "Tasks", "im": "Chat and notifications"}
 """By scope, as the webhook's settings call them."""
+TASKS = "TASKS_TASK|UF_CRM_TASK"
+"""As the settings of a smart process name the field of tasks that holds cards."""
 
 
 def examine_outcomes(desk: Desk, audience: Audience, card: CardType, outcomes: Outcomes, now: datetime) -> list[Wrong]:
@@ -39,7 +41,26 @@ def examine_outcomes(desk: Desk, audience: Audience, card: CardType, outcomes: O
                 except Refused as error:
                     text = str(error).removeprefix("Bitrix24: ")
                     wrong.append(Wrong(("outcomes", outcome, place, *below), text))
-    return [*wrong, *_stages(desk, audience, card, outcomes, now)]
+    return [*wrong, *_tasks(desk, card, outcomes), *_stages(desk, audience, card, outcomes, now)]
+
+
+def _tasks(desk: Desk, card: CardType, outcomes: Outcomes) -> Iterator[Wrong]:
+    """A smart process has to be told that it takes tasks."""
+    lines = [(outcome, place) for outcome, lines in outcomes.items() for place, line in enumerate(lines) if line.task]
+    if not lines or not card.value.startswith("dynamic_"):
+        return
+    try:
+        told = desk.rest.call("crm.type.getByEntityTypeId", {"entityTypeId": entity_of(card)})
+    except Refused:
+        return  # its settings are an administrator's
+    about = told.get("type") if isinstance(told, dict) else None
+    linked = about.get("linkedUserFields") if isinstance(about, dict) else None
+    if isinstance(linked, dict) and linked.get(TASKS) not in ("Y", "true", True):
+        why = (
+            f"a {card.said} takes no tasks: the responsible person will have them, and the card will not show them; let"
+            " its cards be linked to tasks in the settings of the smart process"
+        )
+        yield from (Wrong(("outcomes", outcome, place, "task"), why, is_doubt=True) for outcome, place in lines)
 
 
 def _stages(desk: Desk, audience: Audience, card: CardType, outcomes: Outcomes, now: datetime) -> Iterator[Wrong]:

@@ -6,12 +6,12 @@ What is not found may be written again. What cannot be told now is asked again l
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from dialer.crm.base import Entry, EntryKind, Outcome, Result, are_many
-from dialer.crm.bitrix24.additions import rows_of, search_for
+from dialer.crm.bitrix24.additions import may_hang_on_no_card, rows_of, search_by_title, search_for
 from dialer.crm.bitrix24.calls_looking import look_for_calls
 from dialer.crm.bitrix24.changes import CHANGES, Change, plan_changes
 from dialer.crm.bitrix24.desk import Desk
@@ -20,7 +20,8 @@ from dialer.crm.bitrix24.items import items_of, search_item
 from dialer.crm.bitrix24.listing import PAGE, whole
 from dialer.crm.bitrix24.marks import ORIGINATOR, is_marked
 from dialer.crm.bitrix24.rest import Batch, Command, Rest
-from dialer.crm.bitrix24.writing import again, ask_for_cards, gone, missing_cards, portions
+from dialer.crm.bitrix24.verdicts import again, gone
+from dialer.crm.bitrix24.writing import ask_for_cards, missing_cards, portions
 from dialer.errors import CrmError
 
 LOOKED_WITHIN = timedelta(minutes=2)
@@ -70,12 +71,19 @@ def _look_for_some(desk: Desk, some: Sequence[Entry], now: datetime) -> dict[int
     # sent again it takes its own place
     results |= {one.id: Result(Outcome.absent) for one in some if one.kind is EntryKind.notify}
     results |= _compared(desk, [one for one in some if one.kind in CHANGES and one.id not in results], now)
-    return results | _looked_for_calls(desk, some, _paged(desk, some, answer, results, now), now)
+    results = _looked_for_unbound(desk, some, _paged(desk, some, answer, results, now), now)
+    return results | _looked_for_calls(desk, some, results, now)
 
 
 def _paged(
-    desk: Desk, some: Sequence[Entry], answer: Batch, results: dict[int, Result], now: datetime
+    desk: Desk,
+    some: Sequence[Entry],
+    answer: Batch,
+    results: dict[int, Result],
+    now: datetime,
+    search: Callable[[Entry, int], Command] | None = None,
 ) -> dict[int, Result]:
+    """`answer` is the first page's."""
     rest = desk.rest
     looking = [one for one in some if one.id not in results]
     for page in range(1, PAGES_MOST + 1):
@@ -84,10 +92,26 @@ def _paged(
         looking = [one for one in looking if one.id not in results]
         if not looking:
             return results
-        answer = rest.read({f"e{one.id}": _search(desk, one, page) for one in looking})
+        answer = rest.read(
+            {f"e{one.id}": _search(desk, one, page) if search is None else search(one, page) for one in looking}
+        )
     return results | {
         one.id: _cannot_tell(Later(f"the card has more {_MANY[one.kind]} than can be searched"), now) for one in looking
     }
+
+
+def _looked_for_unbound(
+    desk: Desk, some: Sequence[Entry], results: dict[int, Result], now: datetime
+) -> dict[int, Result]:
+    """Of tasks that hang on no card of theirs."""
+    absent = [one for one in some if may_hang_on_no_card(one) and results[one.id] == Result(Outcome.absent)]
+    if not absent:
+        return results
+    try:
+        answer = desk.rest.read({f"e{one.id}": search_by_title(one, 0) for one in absent})
+        return results | _paged(desk, absent, answer, {}, now, search_by_title)
+    except CrmError as error:
+        return results | {one.id: _cannot_tell(error, now) for one in absent}
 
 
 def _looked_for_calls(
@@ -96,7 +120,7 @@ def _looked_for_calls(
     """What is no call activity of our own may stand in the statistics."""
     absent = [one for one in some if one.kind is EntryKind.call and results[one.id] == Result(Outcome.absent)]
     try:
-        found = look_for_calls(desk.rest, desk.telephony, absent) if absent else {}
+        found = look_for_calls(desk.rest, desk.telephony, desk.users, absent) if absent else {}
     except CrmError as error:
         return results | {one.id: _cannot_tell(error, now) for one in absent}
     told = {id: one if isinstance(one, Result) else _cannot_tell(one, now) for id, one in found.items()}

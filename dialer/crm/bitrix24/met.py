@@ -5,9 +5,13 @@ A person who was merged into another has no id of their own any more, while the 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from dialer.audience import CardType
 from dialer.crm.base import Entry
 from dialer.crm.bitrix24.errors import Refused
+from dialer.crm.bitrix24.types import entity_of
 
 NOBODY_THERE = "could not build binding"
 
@@ -21,10 +25,13 @@ class Met:
             return CardType.contact, entry.contact_id
         return entry.card_type, entry.card_id
 
-    def is_new(self, entry: Entry, error: Refused) -> bool:
-        """Does the refusal of a record say that the person is gone, for the first time? The card is there."""
-        met = self.of(entry)
-        if not error.text.strip().lower().startswith(NOBODY_THERE) or met == (entry.card_type, entry.card_id):
+    def is_new(self, entry: Entry, said: Mapping[str, Any], error: Refused) -> bool:
+        """Does the refusal of a record say that the person whom it names is gone? The card is there. `said` is what was
+        sent: others of the same request may have been refused for the same person before."""
+        if not error.text.strip().lower().startswith(NOBODY_THERE):
             return False
-        self._gone.add(met[1])
+        (named,) = said["fields"]["COMMUNICATIONS"]
+        if (named["ENTITY_TYPE_ID"], named["ENTITY_ID"]) == (entity_of(entry.card_type), entry.card_id):
+            return False
+        self._gone.add(named["ENTITY_ID"])
         return True

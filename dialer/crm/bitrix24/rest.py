@@ -249,7 +249,8 @@ class Rest:
             url = f"{address.base}/{method}.json"
             answer = self._wire.post(url, body, until=self._until, take=lambda whole: turn(lambda: _parsed(whole())))
             if answer.moved_to:
-                self._access.moved(address, answer.moved_to)
+                if said := self._access.moved(address, answer.moved_to):
+                    self.say(said)
                 continue
             try:
                 return self._read(answer.status, answer.content, method, answer.sent_at), answer.sent_at

@@ -16,8 +16,9 @@ from typing import Any
 from dialer.audience import CardType
 from dialer.crm.base import Entry, EntryKind, Outcome, Result
 from dialer.crm.bitrix24.additions import ADDED, added, addition
+from dialer.crm.bitrix24.before import LISTING, LOOKED_BEFORE, look_before
 from dialer.crm.bitrix24.calls import Step, call_command, call_done, call_failed, step_of
-from dialer.crm.bitrix24.changes import CHANGES, Change, changed, plan_changes
+from dialer.crm.bitrix24.changes import CHANGES, Change, changed
 from dialer.crm.bitrix24.desk import Desk
 from dialer.crm.bitrix24.errors import Doubt, Later, Refused
 from dialer.crm.bitrix24.items import made, new_item
@@ -27,6 +28,7 @@ from dialer.crm.bitrix24.rest import COMMANDS_MOST, Batch, Command, Rest
 from dialer.crm.bitrix24.telephony import Open
 from dialer.crm.bitrix24.types import entity_of
 from dialer.crm.bitrix24.users import Users
+from dialer.crm.bitrix24.verdicts import doubtful, gone, not_sent
 from dialer.errors import CrmError
 
 ENTRIES_MOST = COMMANDS_MOST - 2  # and one question for each kind of card
@@ -34,8 +36,6 @@ REQUESTS_AT_ONCE, FILLED = 6, 0.8
 SECONDS_MOST = 40.0
 """The portal cuts a request at 60, wherever it is."""
 FOR_SOMEBODY = (EntryKind.call, EntryKind.item, *ADDED)
-MENDED_AFTER = timedelta(minutes=5)
-LISTING = "crm.item.list"
 METHODS = {
     (EntryKind.call, False): (Step.add.value,),
     (EntryKind.call, True): (Step.tell.value,),
@@ -95,7 +95,7 @@ def room(desk: Desk, most: int) -> dict[tuple[EntryKind, bool], int]:
         rooms = [desk.rest.room(one, most) for one in methods]
         if what in slow:
             rooms.append(max(int(seconds / len(slow) / took[what]), 1))
-        if what[0] in CHANGES and desk.rest.free_at(LISTING) is not None:
+        if what[0] in LOOKED_BEFORE and desk.rest.free_at(LISTING) is not None:
             rooms.append(0)
         limited = [one for one in rooms if one is not None]
         if limited:
@@ -146,8 +146,8 @@ def _write_some(desk: Desk, some: Sequence[Entry], *, now: datetime) -> dict[int
         if any(one.kind is EntryKind.call for one in for_somebody):
             way = desk.telephony.open()
     except CrmError as error:
-        results |= {one.id: _not_sent(error, now) for one in for_somebody}
-    changes, settled = _changes(desk, some, now=now)
+        results |= {one.id: not_sent(error, now) for one in for_somebody}
+    changes, people, settled = look_before(desk, some, now=now)
     results |= settled
     unasked = rest.refused_until(LISTING)
     if unasked is not None:
@@ -159,9 +159,9 @@ def _write_some(desk: Desk, some: Sequence[Entry], *, now: datetime) -> dict[int
             continue
         change = changes.get(one.id)
         try:
-            command = _command(desk, one, responsible.get(one.id), way) if change is None else change.command
+            command = _command(desk, one, responsible.get(one.id), way, people) if change is None else change.command
         except CrmError as error:
-            results[one.id] = _not_sent(error, now)
+            results[one.id] = not_sent(error, now)
             continue
         # how many of a slowed method leave is decided when they are claimed
         free_at = rest.refused_until(command[0])
@@ -178,21 +178,25 @@ def _write_some(desk: Desk, some: Sequence[Entry], *, now: datetime) -> dict[int
     try:
         answer = rest.batch(commands, halt=False, is_metered=True)
     except Doubt as error:
-        return results | {one.id: _doubtful(error) for one in sent}
+        return results | {one.id: doubtful(error) for one in sent}
     except Refused as error:
-        told = _not_sent(error, now) if error.is_certain else _doubtful(error)
+        told = not_sent(error, now) if error.is_certain else doubtful(error)
         return results | {one.id: told for one in sent}
     except CrmError as error:
-        return results | {one.id: _not_sent(error, now) for one in sent}
+        return results | {one.id: not_sent(error, now) for one in sent}
     missing = missing_cards(commands, answer)
     for one in sent:
         is_gone = (one.card_type, one.card_id) in missing
-        method = commands[f"e{one.id}"][0]
-        done = _done(one, method, answer.results.get(f"e{one.id}"), changes.get(one.id), is_gone=is_gone)
+        command = commands[f"e{one.id}"]
+        told_of_it = answer.results.get(f"e{one.id}")
+        if one.kind is EntryKind.item:
+            done = made(told_of_it, people[one.id])
+        else:
+            done = _done(one, command[0], told_of_it, changes.get(one.id), is_gone=is_gone)
         if done is not None and _is_new_note(one) and f"{one.card_type.value}s" not in answer.results:
             # on a card that is gone nobody would see it
             done = Result(Outcome.doubtful, why="whether its card is there was not told", sent_at=answer.sent_at)
-        results[one.id] = done or _failed(desk, one, method, answer, responsible.get(one.id), is_gone=is_gone, now=now)
+        results[one.id] = done or _failed(desk, one, command, answer, responsible.get(one.id), is_gone=is_gone, now=now)
     return results | _for_somebody_else(users, sent, results, responsible, now)
 
 
@@ -207,29 +211,6 @@ def _for_somebody_else(
     late = Result(Outcome.later, why="whom it was for has been dismissed meanwhile", again_at=now)
     notified = [one for one in sent if one.kind is EntryKind.notify and results[one.id].outcome is Outcome.written]
     return {one.id: late for one in notified if users.was_dismissed(responsible[one.id])}
-
-
-def _changes(desk: Desk, some: Sequence[Entry], *, now: datetime) -> tuple[dict[int, Change], dict[int, Result]]:
-    """What is to be sent, and what became of the others."""
-    settled = dict[int, Result]()
-    wanted = [one for one in some if one.kind in CHANGES]
-    free_at = desk.rest.free_at(LISTING)
-    if free_at is not None:
-        why = "the time for reading cards is used up"
-        settled = {one.id: Result(Outcome.later, why=why, again_at=free_at) for one in wanted}
-        wanted = []
-
-    def read_once(commands: Mapping[str, Command]) -> Batch:
-        """The others are not to wait while the portal is in trouble."""
-        return desk.rest.batch(commands, halt=False, is_metered=True)
-
-    changes: dict[int, Change] = {}
-    for id, planned in (plan_changes(desk, wanted, read_once) if wanted else {}).items():
-        if isinstance(planned, Change):
-            changes[id] = planned
-        else:
-            settled[id] = planned if isinstance(planned, Result) else _not_sent(planned, now)
-    return changes, settled
 
 
 def portions(entries: Sequence[Entry], *, lasts: Callable[[Entry], float] = lambda _: 0.0) -> Iterator[list[Entry]]:
@@ -272,23 +253,12 @@ def missing_cards(commands: Mapping[str, Command], answer: Batch) -> set[Card]:
     return missing
 
 
-def gone(one: Entry) -> Result:
-    return Result(Outcome.gone, why=f"the {one.card_type.said} {one.card_id} is gone, or may not be read any more")
-
-
-def again(error: Exception, now: datetime) -> datetime | None:
-    """When what was certainly not done may be tried again; None where nothing speaks for any moment."""
-    if isinstance(error, Later):
-        return error.at
-    return now + MENDED_AFTER if isinstance(error, Refused) else None
-
-
-def _command(desk: Desk, entry: Entry, responsible: int | None, way: Open | None) -> Command:
+def _command(desk: Desk, entry: Entry, responsible: int | None, way: Open | None, people: Mapping[int, int]) -> Command:
     """Raises CrmError."""
     if entry.kind is EntryKind.call:
         return call_command(entry, responsible, way, met=desk.met.of(entry))
     if entry.kind is EntryKind.item:
-        return new_item(desk, entry, responsible)
+        return new_item(desk, entry, responsible, people[entry.id])
     if entry.kind in ADDED:
         return addition(entry, responsible)
     text = f"{entry.text}\n{mark(entry.ref)}"
@@ -302,21 +272,20 @@ def _done(entry: Entry, method: str, told: Any, change: Change | None, *, is_gon
     """None where the answer does not say so."""
     if change is not None:
         return changed(entry, told, change)
-    if entry.kind is EntryKind.item:
-        return made(told)
     if entry.kind is EntryKind.call:
         return call_done(entry, method, told, is_gone=is_gone)
     return added(entry, told) if entry.kind in ADDED else _recorded(entry, told, is_gone=is_gone)
 
 
 def _failed(
-    desk: Desk, entry: Entry, method: str, answer: Batch, responsible: int | None, *, is_gone: bool, now: datetime
+    desk: Desk, entry: Entry, sent: Command, answer: Batch, responsible: int | None, *, is_gone: bool, now: datetime
 ) -> Result:
+    method, parameters = sent
     error = answer.failure(f"e{entry.id}")
     if isinstance(error, Later):
-        return _not_sent(error, now)
+        return not_sent(error, now)
     if isinstance(error, Doubt):
-        return _doubtful(error)
+        return doubtful(error)
     if entry.kind is EntryKind.call:
         told = call_failed(entry, method, error, desk.telephony, is_gone=is_gone)
         if told is not None:
@@ -325,14 +294,14 @@ def _failed(
         desk.users.distrust(responsible, now)
         return Result(Outcome.later, why=str(error))
     if error.can_be_mended:
-        return _not_sent(error, now)
+        return not_sent(error, now)
     if is_gone and error.is_certain:
         return gone(entry)
-    if entry.kind is EntryKind.call and desk.met.is_new(entry, error):
+    if method == Step.add and desk.met.is_new(entry, parameters, error):
         return Result(Outcome.later, why=f"the contact {entry.contact_id} is gone; its card is not", again_at=now)
     # an update may have missed an entry that somebody has deleted: is it there?
     if entry.remote_id is not None or not error.is_certain:
-        return _doubtful(error)
+        return doubtful(error)
     return Result(Outcome.refused, why=str(error))
 
 
@@ -342,13 +311,3 @@ def _recorded(entry: Entry, told: Any, *, is_gone: bool) -> Result | None:
     if not remote:
         return None
     return gone(entry) if is_gone else Result(Outcome.written, remote_id=remote)
-
-
-def _doubtful(error: Doubt | Refused) -> Result:
-    return Result(Outcome.doubtful, why=str(error), sent_at=error.sent_at)
-
-
-def _not_sent(error: Exception, now: datetime) -> Result:
-    """Certainly not written: it never left, was refused before execution, or somebody has to mend the webhook first."""
-    mend = isinstance(error, Refused)
-    return Result(Outcome.later, why=str(error), again_at=again(error, now), to_mend=mend)
