@@ -120,7 +120,7 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
         yield made
 
 
-@pytest.mark.parametrize("do", ["allocation", "invalid", "401", "403", "spurious_409"])
+@pytest.mark.parametrize("do", ["invalid", "401", "403", "spurious_409"])
 def test_a_definite_no_pauses_the_trunk_and_says_what_to_do(lab: Lab, do: str) -> None:
     lab.befall(do)
     with pytest.raises(TryLater) as later:
@@ -129,6 +129,24 @@ def test_a_definite_no_pauses_the_trunk_and_says_what_to_do(lab: Lab, do: str) -
     assert "+7" not in str(later.value)
     assert lab.sandbox.pbx.calls == []
     assert lab.provider.place(order()).call_id == CHANNEL
+
+
+@pytest.mark.parametrize(
+    ("trunk", "endpoint", "fault", "why"),
+    [("another", "online", Fault.account, "is this trunk configured"), ("trunk", "offline", Fault.busy, "OPTIONS"),
+     ("trunk", "online", Fault.busy, "its log says why")],
+)  # fmt: skip
+def test_a_channel_that_cannot_be_made_is_nobodys_call_and_its_reason_is_looked_for(
+    lab: Lab, trunk: str, endpoint: str, fault: Fault, why: str
+) -> None:
+    """Asterisk says the same of a trunk that it does not know and of an operator that it cannot reach."""
+    lab.provider.place(order(attempt=41, ref="abcdefgh-41"))
+    lab.sandbox.pbx.trunk, lab.sandbox.pbx.endpoint = trunk, endpoint
+    lab.befall("allocation")
+    with pytest.raises(TryLater, match=why) as later:
+        lab.provider.place(order())
+    assert later.value.fault is fault
+    assert len(lab.sandbox.pbx.calls) == 1
 
 
 @pytest.mark.parametrize("do", ["503", "500_before", "500_after", "html_after", "garbage", "drop_after"])
@@ -372,15 +390,114 @@ def test_whoever_says_nothing_or_presses_a_key_is_not_taken_for_a_machine(lab: L
     assert lab.heard[-1].progress.answered_by is (AnsweredBy.human if presses else AnsweredBy.unknown)
 
 
-def test_a_sound_that_asterisk_does_not_see_ends_the_call_and_says_so(tmp_path: Path, lab: Lab) -> None:
-    said: list[str] = []
-    own = tmp_path / "elsewhere"
-    other = asterisk(lab.sandbox.ari_url, own, app="dialer-other", warn=said.append)
+def test_sounds_that_asterisk_does_not_see_are_noticed_before_anybody_is_rung(tmp_path: Path, lab: Lab) -> None:
+    other = asterisk(lab.sandbox.ari_url, tmp_path / "elsewhere", app="dialer-other")
     assert other.listen(stored(lab.heard), within=5, now=clock)
-    other.place(order())
-    wait(lambda: lab.sandbox.pbx.calls[-1].is_over)
-    wait(lambda: any("folder of sounds" in one for one in said))
+    with pytest.raises(TryLater, match="DIALER_ASTERISK_SOUNDS") as later:
+        other.place(order())
+    assert later.value.fault is Fault.account
+    assert lab.sandbox.pbx.log == []
     other.close()
+
+
+def test_sounds_that_vanish_are_missed_by_one_person_and_by_nobody_after_them(tmp_path: Path, lab: Lab) -> None:
+    lab.does(rings=5.0, presses=("1",))
+    lab.provider.place(order(machine_detection=False))
+    lab.sandbox.pbx.sounds = tmp_path / "elsewhere"
+    wait(lambda: lab.sandbox.pbx.calls[-1].is_over)
+    with pytest.raises(TryLater):
+        lab.provider.place(order(attempt=43, ref="abcdefgh-43"))
+    assert len(lab.sandbox.pbx.log) == 1
+    lab.sandbox.pbx.sounds = lab.folder
+    assert lab.provider.place(order(attempt=43, ref="abcdefgh-43"))
+
+
+def test_without_the_dialplan_that_tells_machines_nobody_is_rung_who_would_be_hung_up_on(lab: Lab) -> None:
+    lab.sandbox.pbx.amd_context = "of another name"
+    with pytest.raises(TryLater, match="dialer-amd") as later:
+        lab.provider.place(order())
+    assert later.value.fault is Fault.campaign
+    assert lab.sandbox.pbx.log == []
+    assert lab.provider.place(order(machine_detection=False))
+
+
+def test_trying_out_that_is_not_answered_has_placed_nothing(lab: Lab) -> None:
+    lab.sandbox.pbx.faults.set(Rule("rest", "503"))
+    with pytest.raises(TryLater) as later:
+        lab.provider.place(order())
+    assert later.value.fault is Fault.busy
+    assert lab.sandbox.pbx.log == []
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_dead_socket_that_nobody_has_noticed_does_not_make_a_call_not_placed(lab: Lab, kept: bool) -> None:
+    """Its events were told to nobody, and it has ended."""
+    lab.provider.place(order(attempt=41, ref="abcdefgh-41"))
+    if not kept:
+        lab.sandbox.pbx.ended_context = "of another name"
+    lab.sandbox.do(lab.sandbox.pbx.go_dead)
+    lab.does(does="busy", rings=0.0)
+    lab.befall("drop_after")
+    with pytest.raises(PerhapsPlaced):
+        lab.provider.place(order())
+    wait(lambda: lab.sandbox.pbx.calls[-1].is_over)
+    assert lab.provider._board.up.is_set()
+    if kept:
+        told = lab.known()
+        assert told is not None
+        assert told.progress.hangup is Hangup.busy
+    else:
+        with pytest.raises(CallForgotten):
+            lab.known()
+
+
+def test_what_another_program_hears_under_our_name_does_not_make_a_call_not_placed(lab: Lab) -> None:
+    lab.provider.place(order(attempt=41, ref="abcdefgh-41"))
+    lab.sandbox.pbx.ended_context = "of another name"
+    lab.befall("drop_before")
+    with pytest.raises(PerhapsPlaced):
+        lab.provider.place(order())
+    other = asterisk(lab.sandbox.ari_url, lab.folder)
+    assert other.listen(stored([]), within=5, now=clock)
+    wait(lambda: lab.provider._board.replaced)
+    with pytest.raises(CallForgotten):
+        lab.known()
+    other.close()
+
+
+def test_a_network_that_blinks_is_no_reason_to_hang_up_on_a_person(lab: Lab) -> None:
+    lab.does(rings=5.0, presses=("1",))
+    lab.provider.place(order(machine_detection=False))
+    lab.sandbox.pbx.faults.set(Rule("rest", "drop_before", times=1))
+    [call] = lab.sandbox.pbx.calls
+    wait(lambda: call.is_over)
+    assert lab.heard[-1].progress.answer == "renew"
+
+
+def test_whoever_knows_the_key_may_ask_at_once_never_to_be_called_again(lab: Lab) -> None:
+    """While Asterisk still listens whether it is a machine."""
+    lab.does(does="machine", hangs_up_after=100.0)
+    lab.provider.place(order())
+    [call] = lab.sandbox.pbx.calls
+    wait(lambda: call.state == "Up" and not call.in_stasis)
+    lab.sandbox.do(lambda: call.press("9"))
+    wait(lambda: call.is_over)
+    known = lab.heard[-1].progress
+    assert (known.opted_out, known.answer, known.answered_by) == (True, "do_not_call", AnsweredBy.human)
+    assert words_of(call.said, lab.folder) == ["Больше не позвоним"]
+
+
+def test_whoever_presses_the_key_after_the_last_question_is_not_called_again(lab: Lab) -> None:
+    lab.does(presses=("", ""))
+    assert SCRIPT.ask is not None
+    long = replace(SCRIPT, ask=replace(SCRIPT.ask, silent=(Say("До свидания"),) * 20))
+    lab.provider.place(order(script=long, machine_detection=False))
+    [call] = lab.sandbox.pbx.calls
+    wait(lambda: bool(call.said) and words_of(call.said, lab.folder)[-1] == "До свидания")
+    lab.sandbox.do(lambda: call.press("9"))
+    wait(lambda: call.is_over)
+    assert lab.heard[-1].progress.opted_out
+    assert words_of(call.said, lab.folder)[-1] == "Больше не позвоним"
 
 
 def test_a_campaigns_words_that_cannot_be_spoken_make_it_wait_and_say_why(lab: Lab) -> None:

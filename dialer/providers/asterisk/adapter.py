@@ -10,11 +10,12 @@ from datetime import datetime, timedelta
 
 from dialer.call import NOTHING, Dialed, Hangup, Phase, Progress
 from dialer.cost import Price
-from dialer.errors import CallForgotten, Fault, PerhapsPlaced, TryLater
+from dialer.errors import CallForgotten, Fault, PerhapsPlaced, ProviderUnavailable, TryLater
 from dialer.finding import Finding
 from dialer.providers.asterisk import examining, words
 from dialer.providers.asterisk.call import Call
 from dialer.providers.asterisk.keeping import Keeping, Kept, of_a_call
+from dialer.providers.asterisk.rehearsing import Rehearsal
 from dialer.providers.asterisk.rest import Address, Answer, Rest
 from dialer.providers.asterisk.sounds import Sounds, SpeechFailed
 from dialer.providers.asterisk.switchboard import Line, Switchboard
@@ -50,7 +51,10 @@ class Asterisk:
         self._line, self._sounds = line, sounds
         self._rest = Rest(address, timeout=timeout.total_seconds())
         self._keeping = Keeping(self._rest, line.app)
-        self._board = Switchboard(address, line, sounds, self._keeping, say=say, warn=warn)
+        self._rehearsal = Rehearsal(self._rest, line.app, line.amd_context)
+        self._board = Switchboard(
+            address, line, sounds, self._keeping, say=say, warn=warn, doubt=self._rehearsal.doubt
+        )  # fmt: skip
         self._guard = threading.Lock()
         self._rendering: dict[Script, str] = {}
         """What is being made into sound, and why it last failed."""
@@ -70,6 +74,8 @@ class Asterisk:
         self._refuse_what_nobody_would_lead()
         if not self.prepare(order.script):
             raise self._not_ready(order.script)
+        said = self._sounds.media(order.script, order.script.greeting)
+        self._rehearsal.before(said, detection=order.machine_detection, gap=self._board.gap)
         call = Call(f"dial-{order.ref}", order, self._board.gap, self._line.speed)
 
         def gate() -> None:
@@ -95,10 +101,11 @@ class Asterisk:
         answer = self._rest.ask("GET", f"/channels/{channel}")
         if answer.status != 404:
             return self._living(channel, answer, asked)
+        heard_all = call is not None and self._board.hears() and call.gap == self._board.gap
         if call is not None and call.heard_of:
             self._board.end_unheard(call)  # does nothing where its end has come meanwhile
             return call.whole()
-        if call is not None and call.gap == self._board.gap:
+        if heard_all:
             return None  # whatever it had done here would have been heard
         return self._as_kept(channel, asked)
 
@@ -131,7 +138,9 @@ class Asterisk:
         return False
 
     def findings(self, caller_ids: set[str], regions: set[str], now: Callable[[], datetime]) -> Iterator[Finding]:
-        return examining.examine(self._rest, self._line, self._sounds, self._keeping, caller_ids, now)
+        return examining.examine(
+            self._rest, self._line, self._sounds, self._keeping, self._rehearsal, caller_ids, now
+        )  # fmt: skip
 
     def _refuse_what_nobody_would_lead(self) -> None:
         if self._board.replaced:
@@ -191,12 +200,26 @@ class Asterisk:
         if status == 409:
             return self._confirmed(call)
         if status == 500 and said == "Allocation failed":
-            where = re.sub(r"\{[a-z0-9]+\}", "…", self._line.dial)
-            raise TryLater(f"{ASTERISK} cannot dial {where}: is this trunk configured there?", fault=Fault.account)
+            raise self._undialed()
         if status in (400, 401, 403, 404):
             remedy = _REMEDIES.get(status, "check DIALER_ASTERISK_URL")
             raise TryLater(f"{ASTERISK} {status}: {said or 'no'}; {remedy}", fault=Fault.account)
         raise PerhapsPlaced(f"{ASTERISK} {status}: {said or 'that is no answer of ARI'}")
+
+    def _undialed(self) -> TryLater:
+        where = re.sub(r"\{[a-z0-9]+\}", "…", self._line.dial)
+        trunk = examining.trunk_of(self._line.dial)
+        try:
+            state = None if trunk is None else self._rest.ask("GET", f"/endpoints/PJSIP/{trunk}")
+        except ProviderUnavailable:
+            state = None
+        if state is None or state.status == 404:
+            return TryLater(f"{ASTERISK} cannot dial {where}: is this trunk configured there?", fault=Fault.account)
+        if state.state == "online":
+            why = "it makes no channel, and its log says why; it may be shutting down"
+        else:
+            why = examining.SILENT_OPERATOR
+        return TryLater(f"{ASTERISK} cannot dial {where}: {why}", fault=Fault.busy)
 
     def _confirmed(self, call: Call) -> Placed:
         """After a true duplicate Asterisk may say so of a trunk that it does not know."""

@@ -56,7 +56,7 @@ class Call:
         self.heard_of = True
         kind = event.get("type")
         if kind == "Dial":
-            self.last_dial = str(event.get("dialstatus") or self.last_dial)
+            self.last_dial = _plain(event.get("dialstatus") or self.last_dial)
         elif kind == "ChannelHangupRequest" and words.cause_of(event) == words.REQUESTED and event.get("soft") is True:
             self.by_us = True
         self.rang = self.rang or words.proves(event).phase.rank >= Phase.ringing.rank
@@ -92,7 +92,7 @@ class Call:
         if was_up and at is not None and self.known.answered_at is not None:
             talked = max(at - self.known.answered_at, timedelta(0)) * self.speed
         sip = event.get("tech_cause")
-        detail = f"{event.get('cause_txt', '')} ({self.cause}{f', SIP {sip}' if isinstance(sip, int) else ''})"
+        detail = f"{_plain(event.get('cause_txt', ''))} ({self.cause}{f', SIP {sip}' if isinstance(sip, int) else ''})"
         if hangup is Hangup.failed and self._trunk_was_silent:
             detail = "the trunk has not said a word"
         return Progress(
@@ -114,4 +114,9 @@ class Call:
 def _key(event: Mapping[str, Any]) -> str:
     what = {"Dial": "dialstatus"}.get(str(event.get("type")), "")
     more = str(event.get(what, "")) if what else words.state_of(event)
-    return f"{event.get('type')}:{more}"[:60]
+    return _plain(f"{event.get('type')}:{more}")
+
+
+def _plain(text: object) -> str:
+    """What no database refuses."""
+    return "".join(one for one in str(text)[:60] if one.isprintable())

@@ -69,9 +69,11 @@ class Sounds:
                 gone += 1
         return gone
 
-    def try_out(self) -> None:
-        """Can the command speak, and may its files stand in the folder? Raises SpeechFailed."""
-        self._render(Script("en-US", None, ()), Say("test"))
+    def try_out(self) -> str:
+        """Can the command speak, and may its files stand in the folder? In ARI's words. Raises SpeechFailed."""
+        script, say = Script("en-US", None, ()), Say("test")
+        self._render(script, say)
+        return self.media(script, [say])[0]
 
     def _name(self, script: Script, say: Say) -> str:
         what = "\n".join((self._way, script.language, self._voice_of(script), say.text))

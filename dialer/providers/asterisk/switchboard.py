@@ -11,14 +11,14 @@ import asyncio
 import json
 import threading
 from base64 import b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus, WebSocketException
 
 from dialer.call import Progress, Transfer
@@ -34,12 +34,23 @@ from dialer.script import Play, Say
 
 AGAIN_AFTER, AGAIN_MOST = 0.1, 30.0
 """Seconds. Whoever answers meanwhile is hung up on."""
-PING_EVERY = 20.0
+PING_EVERY, PONG_WITHIN = 5.0, 10.0
+"""Seconds: whoever answers while a dead socket is not yet noticed hears nothing."""
+HEARD_WITHIN, TAKEN_WITHIN, CLOSES_WITHIN = 2.0, 0.05, 1.0
 EVENT_MOST = 1 << 20
 STORED_WITHIN = 5.0
 REMEMBERED = timedelta(hours=1).total_seconds()
 UNWANTED = [{"type": "ChannelVarset"}, {"type": "ChannelDialplan"}]
 HANGS_UP_WITHIN = 1.0
+LOOP_ANSWERS_WITHIN = 15.0
+IS_IT_THERE = "is Asterisk running there, and its HTTP server (http.conf)?"
+IS_IT_ARI = "is that Asterisk's HTTP server, without /ari, and is `enabled = yes` in its ari.conf?"
+REMEDIES = {
+    401: "check DIALER_ASTERISK_USER and DIALER_ASTERISK_PASSWORD",
+    403: "check DIALER_ASTERISK_USER and DIALER_ASTERISK_PASSWORD",
+    503: "it is still starting, or has as many sessions as `sessionlimit` in http.conf allows",
+}
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +75,10 @@ class Switchboard:
         *,
         say: Callable[[str], None],
         warn: Callable[[str], None],
+        doubt: Callable[[], None],
     ) -> None:
         self._address, self._line, self._sounds, self._say, self._keeping = address, line, sounds, say, keeping
-        self.app, self.amd_context, self.warn = line.app, line.amd_context, warn
+        self.app, self.amd_context, self.warn, self.doubt = line.app, line.amd_context, warn, doubt
         self.calls: dict[str, Call] = {}
         self._legs: dict[str, Call] = {}
         self._hear: Callable[[News], Future[None]] | None = None
@@ -82,6 +94,7 @@ class Switchboard:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._thread = threading.Thread(target=self._run, name="asterisk", daemon=True)
         self._rest: LoopRest | None = None
+        self._socket: ClientConnection | None = None
 
     def listen(self, hear: Callable[[News], Future[None]], *, within: float, now: Callable[[], datetime]) -> bool:
         """Returns whether it is up by then; where not, it goes on trying."""
@@ -102,9 +115,33 @@ class Switchboard:
         if len(self.calls) % 100 == 0 and self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._forget_old)
 
+    def hears(self) -> bool:
+        """From another thread: whether everything that Asterisk has told until now has been taken. A socket that is
+        up may be dead, which its pings have not noticed yet."""
+        return self.up.is_set() and not self.replaced and self._of_loop(self._hears())
+
     def end_unheard(self, call: Call) -> None:
-        """From another thread: its channel is gone."""
-        asyncio.run_coroutine_threadsafe(self._end_unheard(call, restarted=False), self._loop).result(5)
+        """From another thread: its channel is gone. Raises ProviderUnavailable."""
+        self._of_loop(self._end_unheard(call, restarted=False))
+
+    def _of_loop(self, work: Coroutine[Any, Any, T]) -> T:
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result(LOOP_ANSWERS_WITHIN)
+        except TimeoutError as error:
+            future.cancel()
+            raise ProviderUnavailable("Asterisk takes too long to answer") from error
+
+    async def _hears(self) -> bool:
+        if self._socket is None:
+            return False
+        try:
+            # it comes after all events that were sent before it
+            await asyncio.wait_for(await self._socket.ping(), HEARD_WITHIN)
+        except (TimeoutError, OSError, WebSocketException):
+            return False
+        await asyncio.sleep(TAKEN_WITHIN)
+        return True
 
     async def ask(self, method: str, path: str, params: Mapping[str, str] | None = None) -> Answer:
         assert self._rest is not None
@@ -135,6 +172,12 @@ class Switchboard:
             self._legs.pop(leg, None)
         else:
             self._legs[leg] = call
+
+    def _take(self, text: str | bytes) -> None:
+        try:
+            self.take(text)
+        except Exception as error:  # what follows must be heard all the same
+            self.warn(f"an event of Asterisk could not be taken: {error!r}"[:200])
 
     def take(self, text: str | bytes) -> None:
         """One event. What is no event is nothing."""
@@ -215,21 +258,27 @@ class Switchboard:
                 async with connect(
                     f"{self._address.events}?{urlencode({'app': self.app})}",
                     additional_headers={"Authorization": self._basic()}, open_timeout=10, ping_interval=PING_EVERY,
-                    ping_timeout=PING_EVERY, max_size=EVENT_MOST, proxy=None, compression=None,
+                    ping_timeout=PONG_WITHIN, close_timeout=CLOSES_WITHIN, max_size=EVENT_MOST, proxy=None,
+                    compression=None,
                 ) as socket:  # fmt: skip
                     await self._attached()
                     if said:
                         self._say("Asterisk is heard again")
                     pause, said = AGAIN_AFTER, ""
+                    self._socket = socket
                     async for text in socket:
-                        self.take(text)
+                        self._take(text)
                 why = "it closed the connection"
             except InvalidStatus as error:
-                why = f"HTTP {error.response.status_code}; check DIALER_ASTERISK_USER and DIALER_ASTERISK_PASSWORD"
-            except (OSError, WebSocketException, ProviderUnavailable, TimeoutError) as error:
-                why = type(error).__name__
+                status = error.response.status_code
+                why = f"{self._address.url} answers {status} for /ari/events; {REMEDIES.get(status, IS_IT_ARI)}"
+            except ProviderUnavailable as error:
+                why = str(error)
+            except (OSError, WebSocketException, TimeoutError) as error:
+                why = f"{self._address.url}: {type(error).__name__}; {IS_IT_THERE}"
             except Exception as error:  # nobody would be rung any more until somebody starts it again
                 why = f"{error!r}"[:200]
+            self._socket = None
             if self.up.is_set():
                 self.up.clear()
                 self.gap += 1
