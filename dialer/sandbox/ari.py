@@ -332,7 +332,7 @@ class Pbx:
             raise AriError(400, "Application or extension must be specified")
         if len(id) > ID_MOST:
             raise AriError(400, f"Uniqueid length exceeds maximum of {ID_MOST}")
-        if id in self._channels and not self._channels[id].is_over:
+        if any(self._conflict(id, one.id) for one in self._channels.values() if not one.is_over):
             raise AriError(409, "Channel with given unique ID already exists")
         number, _, trunk = target.rpartition("@")
         if technology != "PJSIP" or trunk != self.trunk or not re.fullmatch(r"[0-9+*#]+", number):
@@ -345,6 +345,10 @@ class Pbx:
         shown = channel.resource()
         self._run(channel.live())
         return shown
+
+    def _conflict(self, new: str, living: str) -> bool:
+        """22 looks for a channel whose id begins with the new one."""
+        return living == new or (not self.is_20 and living.startswith(new))
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

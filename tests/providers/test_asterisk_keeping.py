@@ -75,20 +75,20 @@ def test_another_node_learns_how_the_call_of_a_dead_one_has_ended(
     lab.provider.place(order(machine_detection=False))
     wait(lambda: lab.sandbox.pbx.calls[-1].is_over)
     other = asterisk(lab.sandbox.ari_url, lab.folder, app="dialer-other")
-    told = other.look_up(ask("dial-abcdefgh-42", orphaned=True, answered=answered))
+    told = other.look_up(ask("dial-abcdefgh-42.", orphaned=True, answered=answered))
     assert told is not None
     assert (told.progress.hangup, told.progress.keys_unheard) == (hangup, unheard)
     with pytest.raises(CallForgotten):  # of this number's first life, before the database came out of a backup
-        other.look_up(ask("dial-abcdefgh-42", claimed_at=LATER + timedelta(hours=1), orphaned=True, answered=answered))
+        other.look_up(ask("dial-abcdefgh-42.", claimed_at=LATER + timedelta(hours=1), orphaned=True, answered=answered))
     other.close()
 
 
 @pytest.mark.parametrize(
     ("slot", "is_proved"),
     [
-        ("", True), ("dial-abcdefgh-42,Up,16,1795791266", True), ("dial-somebody-7,Up,16,1795791266", False),
-        (f"dial-abcdefgh-{42 + SLOTS + SLOTS},Up,16,1795791266", False),
-        ("nonsense", False), ("dial-abcdefgh-42,Up,16,9" + "9" * 400, True),
+        ("", True), ("dial-abcdefgh-42.,Up,16,1795791266", True), ("dial-somebody-7.,Up,16,1795791266", False),
+        (f"dial-abcdefgh-{42 + SLOTS + SLOTS}.,Up,16,1795791266", False),
+        ("nonsense", False), ("dial-abcdefgh-42.,Up,16,9" + "9" * 400, True),
     ],
 )  # fmt: skip
 def test_that_a_call_never_was_is_said_only_where_its_end_would_be_kept(lab: Lab, slot: str, is_proved: bool) -> None:
@@ -103,7 +103,7 @@ def test_that_a_call_never_was_is_said_only_where_its_end_would_be_kept(lab: Lab
 
     assert told(claimed_at=LATER) is is_proved
     assert not told(claimed_at=LATER - timedelta(days=1)), "what was before is not kept"
-    assert not told(claimed_at=LATER, call_id=f"dial-abcdefgh-{42 + SLOTS}"), "it was placed"
+    assert not told(claimed_at=LATER, call_id=f"dial-abcdefgh-{42 + SLOTS}."), "it was placed"
     lab.sandbox.pbx.ended_context = "somewhere-else"
     assert not told(claimed_at=LATER), "the dialplan does not keep them any more"
     lab.sandbox.pbx.ended_context = CONTEXT

@@ -15,7 +15,7 @@ from dialer.providers.asterisk.rest import Answer
 from dialer.script import Play, Say
 from tests.providers.scene import order
 
-CHANNEL = "dial-abcdefgh-42"
+CHANNEL = "dial-abcdefgh-42."
 
 
 class Ended:

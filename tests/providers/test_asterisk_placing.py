@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import pytest
 from dialer.call import AnsweredBy, Hangup, Phase, Transfer
 from dialer.errors import CallForgotten, CallRefused, Fault, PerhapsPlaced, ProviderUnavailable, TryLater
 from dialer.providers.asterisk.rest import Address, Rest
+from dialer.providers.asterisk.switchboard import REMEMBERED, STORED_REMEMBERED
 from dialer.providers.base import News
 from dialer.sandbox.faults import Rule
 from dialer.script import Say
@@ -23,7 +24,7 @@ from tests.providers.asterisk_scene import Lab, asterisk, clock, lab_in, stored,
 from tests.providers.conversation import wait
 from tests.providers.scene import SCRIPT, ask, order
 
-CHANNEL = "dial-abcdefgh-42"
+CHANNEL = "dial-abcdefgh-42."
 HTML = b"HTTP/1.1 502 X\r\nContent-Type: text/html\r\nContent-Length: 13\r\n\r\n<html></html>"
 
 
@@ -120,7 +121,7 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
         yield made
 
 
-@pytest.mark.parametrize("do", ["invalid", "401", "403", "spurious_409"])
+@pytest.mark.parametrize("do", ["invalid", "401", "403"])
 def test_a_definite_no_pauses_the_trunk_and_says_what_to_do(lab: Lab, do: str) -> None:
     lab.befall(do)
     with pytest.raises(TryLater) as later:
@@ -131,18 +132,19 @@ def test_a_definite_no_pauses_the_trunk_and_says_what_to_do(lab: Lab, do: str) -
     assert lab.provider.place(order()).call_id == CHANNEL
 
 
+@pytest.mark.parametrize("do", ["allocation", "spurious_409"])
 @pytest.mark.parametrize(
     ("trunk", "endpoint", "fault", "why"),
     [("another", "online", Fault.account, "is this trunk configured"), ("trunk", "offline", Fault.busy, "OPTIONS"),
      ("trunk", "online", Fault.busy, "its log says why")],
 )  # fmt: skip
 def test_a_channel_that_cannot_be_made_is_nobodys_call_and_its_reason_is_looked_for(
-    lab: Lab, trunk: str, endpoint: str, fault: Fault, why: str
+    lab: Lab, do: str, trunk: str, endpoint: str, fault: Fault, why: str
 ) -> None:
     """Asterisk says the same of a trunk that it does not know and of an operator that it cannot reach."""
     lab.provider.place(order(attempt=41, ref="abcdefgh-41"))
     lab.sandbox.pbx.trunk, lab.sandbox.pbx.endpoint = trunk, endpoint
-    lab.befall("allocation")
+    lab.befall(do)
     with pytest.raises(TryLater, match=why) as later:
         lab.provider.place(order())
     assert later.value.fault is fault
@@ -165,6 +167,13 @@ def test_a_duplicate_of_a_living_call_is_that_call(lab: Lab) -> None:
     assert len(lab.sandbox.pbx.calls) == 1
 
 
+def test_an_earlier_call_is_placed_beside_a_later_one_whose_number_begins_alike(lab: Lab) -> None:
+    lab.does(rings=1_000.0)
+    for attempt in (10, 1, 100, 19, 2):
+        assert lab.provider.place(order(attempt=attempt, ref=f"abcdefgh-{attempt}"))
+    assert len({call.id for call in lab.sandbox.pbx.calls}) == 5
+
+
 def test_nobody_is_dialed_while_no_socket_is_up(lab: Lab) -> None:
     lab.sandbox.pbx.refuses_sockets = True
 
@@ -178,6 +187,25 @@ def test_nobody_is_dialed_while_no_socket_is_up(lab: Lab) -> None:
     with pytest.raises(TryLater):
         lab.provider.place(order())
     assert lab.sandbox.pbx.log == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "remedy"),
+    [(json_answer(401, "{}"), "DIALER_ASTERISK_PASSWORD"), (json_answer(404, "{}"), "without /ari"),
+     (json_answer(503, "{}"), "sessionlimit"), (b"SSH-2.0-OpenSSH\r\n", "is Asterisk running there"),
+     (None, "is Asterisk running there")],
+)  # fmt: skip
+def test_why_asterisk_is_not_heard_is_said_with_a_remedy(tmp_path: Path, answer: Answer, remedy: str) -> None:
+    said: list[str] = []
+    with Peer(answer) as peer:
+        alone = asterisk(peer.url, tmp_path, warn=said.append)
+        assert not alone.listen(stored([]), within=0.2, now=clock)
+        with pytest.raises(TryLater, match=remedy):
+            alone.place(order())
+        alone.close()
+        assert peer.url in said[0]
+    assert remedy in said[0]
+    assert "p" * 24 not in said[0]
 
 
 def test_a_second_program_under_our_name_stops_the_dialing(lab: Lab) -> None:
@@ -270,7 +298,7 @@ def test_whom_a_dead_node_has_left_alone_with_nobody_to_talk_to_is_hung_up_on(la
     lab.sandbox.do(lambda: (customer if leaves == "customer" else manager).hang_up("bye"))
     wait(lambda: customer.is_over or manager.is_over)
     other = asterisk(lab.sandbox.ari_url, lab.folder, app="dialer-other")
-    told = other.look_up(ask("dial-abcdefgh-42", orphaned=True, answered=True))
+    told = other.look_up(ask("dial-abcdefgh-42.", orphaned=True, answered=True))
     wait(lambda: customer.is_over and manager.is_over)
     assert (customer.is_over, manager.is_over) == (True, True)
     assert told is not None
@@ -323,8 +351,6 @@ def test_a_stopping_node_hangs_up_whom_it_leads_and_lets_the_others_talk(lab: La
 
 
 def test_a_key_is_stored_before_anything_is_said_about_it(lab: Lab) -> None:
-    from concurrent.futures import Future
-
     waiting: list[Future[None]] = []
 
     def slow(news: News) -> Future[None]:
@@ -347,8 +373,6 @@ def test_a_key_is_stored_before_anything_is_said_about_it(lab: Lab) -> None:
 
 
 def test_where_it_cannot_be_stored_the_person_hears_an_apology(lab: Lab) -> None:
-    from concurrent.futures import Future
-
     def broken(news: News) -> Future[None]:
         future: Future[None] = Future()
         future.set_exception(OSError("the disk is full"))
@@ -519,6 +543,34 @@ def test_a_campaigns_words_that_cannot_be_spoken_make_it_wait_and_say_why(lab: L
     assert faults[-1] is Fault.campaign
     assert set(faults) <= {Fault.ours, Fault.campaign}
     assert lab.sandbox.pbx.log == []
+
+
+def test_what_is_stored_is_soon_forgotten_and_what_nobody_has_stored_is_not(lab: Lab) -> None:
+    lab.does(does="busy", rings=0.0)
+    lab.provider.place(order(attempt=1, ref="abcdefgh-1"))
+    wait(lambda: bool(lab.heard) and lab.heard[-1].progress.phase is Phase.ended)
+
+    def broken(news: News) -> Future[None]:
+        future: Future[None] = Future()
+        future.set_exception(OSError("the disk is full"))
+        return future
+
+    board = lab.provider._board
+    board._hear = broken
+    lab.provider.place(order(attempt=2, ref="abcdefgh-2"))
+    wait(lambda: board.calls["dial-abcdefgh-2."].is_over)
+    lab.befall("drop_before")
+    with pytest.raises(PerhapsPlaced):
+        lab.provider.place(order(attempt=3, ref="abcdefgh-3"))
+    lab.does(rings=1_000.0)
+    lab.provider.place(order(attempt=4, ref="abcdefgh-4"))
+    wait(lambda: board.calls["dial-abcdefgh-4."].heard_of)
+    left = []
+    for later in (STORED_REMEMBERED + 1, REMEMBERED + 1):
+        now = board._loop.time() + later
+        lab.provider._board.forget_old(now)
+        left.append({channel[-2] for channel in board.calls})
+    assert left == [{"2", "3", "4"}, {"4"}]
 
 
 def test_two_hundred_at_once_are_all_heard(lab: Lab) -> None:

@@ -12,7 +12,7 @@ from dialer.providers.asterisk import words
 from dialer.providers.asterisk.call import Call
 from tests.providers.scene import order
 
-ID = "dial-abcdefgh-42"
+ID = "dial-abcdefgh-42."
 AT = "2026-11-22T03:21:{:06.3f}+0000"
 
 

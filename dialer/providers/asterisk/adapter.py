@@ -13,7 +13,7 @@ from dialer.cost import Price
 from dialer.errors import CallForgotten, Fault, PerhapsPlaced, ProviderUnavailable, TryLater
 from dialer.finding import Finding
 from dialer.providers.asterisk import examining, words
-from dialer.providers.asterisk.call import Call
+from dialer.providers.asterisk.call import Call, channel_of
 from dialer.providers.asterisk.keeping import Keeping, Kept, of_a_call
 from dialer.providers.asterisk.rehearsing import Rehearsal
 from dialer.providers.asterisk.rest import Address, Answer, Rest
@@ -76,7 +76,7 @@ class Asterisk:
             raise self._not_ready(order.script)
         said = self._sounds.media(order.script, order.script.greeting)
         self._rehearsal.before(said, detection=order.machine_detection, gap=self._board.gap)
-        call = Call(f"dial-{order.ref}", order, self._board.gap, self._line.speed)
+        call = Call(channel_of(order.ref), order, self._board.gap, self._line.speed)
 
         def gate() -> None:
             order.gate()
@@ -92,7 +92,7 @@ class Asterisk:
             raise
 
     def look_up(self, asked: Asked) -> News | None:
-        channel = asked.call_id or f"dial-{asked.ref}"
+        channel = asked.call_id or channel_of(asked.ref)
         call = self._board.calls.get(channel)
         if call is not None and call.is_over:
             return call.whole()
@@ -147,7 +147,7 @@ class Asterisk:
             why = f"another program listens to {ASTERISK} under our name: stop it, and start this one again"
             raise TryLater(why, fault=Fault.account)
         if not self._board.up.is_set():
-            raise TryLater(f"{ASTERISK} is not heard: nobody would lead the call", fault=Fault.busy)
+            raise TryLater(f"{ASTERISK} is not heard: {self._board.why}", fault=Fault.busy)
         if self._board.troubles >= TROUBLES_MOST:
             why = f"the trunk has failed {TROUBLES_MOST} calls in a row (congestion, or it is out of order)"
             raise TryLater(why, fault=Fault.busy, after=self._rest_of_the_trunk())
@@ -222,10 +222,10 @@ class Asterisk:
         return TryLater(f"{ASTERISK} cannot dial {where}: {why}", fault=Fault.busy)
 
     def _confirmed(self, call: Call) -> Placed:
-        """After a true duplicate Asterisk may say so of a trunk that it does not know."""
+        """After a true duplicate Asterisk may say so of a channel that it could not make."""
         if call.heard_of or self._rest.ask("GET", f"/channels/{call.channel}").status == 200:
             return Placed(call.channel)
-        raise TryLater(f"{ASTERISK} took it for a call that exists already, which it does not", fault=Fault.account)
+        raise self._undialed()
 
     def _forget(self, call: Call) -> None:
         if not call.heard_of:

@@ -13,6 +13,11 @@ from dialer.providers.asterisk import words
 from dialer.providers.base import News, Order
 
 
+def channel_of(ref: str) -> str:
+    """Asterisk 22 refuses an id that another channel's begins with, so none may be the beginning of another."""
+    return f"dial-{ref}."
+
+
 @dataclass(slots=True)
 class Call:
     """`gap`: how often the events had been interrupted when it was placed. `speed`: of a sandbox whose time is faster.
@@ -31,8 +36,11 @@ class Call:
     """The trunk has said that it rings, or anything at all."""
     last_dial: str = ""
     cause: int = 0
+    placed_at: float = 0.0
     ended_at: float | None = None
-    """Of the event loop's clock."""
+    """Both of the event loop's clock."""
+    is_stored: bool = False
+    """How it ended."""
     inbox: asyncio.Queue[Mapping[str, Any]] = field(default_factory=asyncio.Queue)
     conversation: asyncio.Task[None] | None = None
 

@@ -124,7 +124,7 @@ def _slot(ref: str) -> str:
 
 
 def _kept(text: str) -> Kept | None:
-    """`dial-abcdefgh-42,Up,16,1795791266`. None for anything else."""
+    """`dial-abcdefgh-42.,Up,16,1795791266`. None for anything else."""
     parts = text.split(",")
     if len(parts) < 4 or not all(part.isdecimal() for part in parts[2:4]):
         return None
@@ -147,6 +147,6 @@ def _is_older(text: str, channel: str) -> bool:
     """Nobody has used the variable since this channel could have been: it is empty, or an earlier call's."""
     if not text:
         return True
-    before, _, number = text.partition(",")[0].rpartition("-")
-    own, _, attempt = channel.rpartition("-")
+    before, _, number = text.partition(",")[0].removesuffix(".").rpartition("-")
+    own, _, attempt = channel.removesuffix(".").rpartition("-")
     return before == own and number.isdecimal() and len(number) < 20 and int(number) < int(attempt)

@@ -21,7 +21,7 @@ from urllib.parse import urlencode
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus, WebSocketException
 
-from dialer.call import Progress, Transfer
+from dialer.call import Phase, Progress, Transfer
 from dialer.errors import ProviderUnavailable
 from dialer.providers.asterisk import words
 from dialer.providers.asterisk.call import Call
@@ -40,6 +40,8 @@ HEARD_WITHIN, TAKEN_WITHIN, CLOSES_WITHIN = 2.0, 0.05, 1.0
 EVENT_MOST = 1 << 20
 STORED_WITHIN = 5.0
 REMEMBERED = timedelta(hours=1).total_seconds()
+STORED_REMEMBERED = timedelta(minutes=2).total_seconds()
+"""Once the database knows how a call has ended nobody asks again."""
 UNWANTED = [{"type": "ChannelVarset"}, {"type": "ChannelDialplan"}]
 HANGS_UP_WITHIN = 1.0
 LOOP_ANSWERS_WITHIN = 15.0
@@ -64,7 +66,7 @@ class Line:
 
 
 class Switchboard:
-    """`calls` by channel id: those in flight, and those that ended lately."""
+    """`calls` by channel id: those in flight, and those that ended lately or were never heard of."""
 
     def __init__(
         self,
@@ -84,6 +86,8 @@ class Switchboard:
         self._hear: Callable[[News], Future[None]] | None = None
         self._now: Callable[[], datetime]
         self.up, self.replaced = threading.Event(), False
+        self.why = "it has not been listened to yet"
+        """Why it is not heard."""
         self.gap = 0
         """How often the events have been interrupted."""
         self.troubles = self.rests = 0
@@ -111,9 +115,9 @@ class Switchboard:
 
     def expect(self, call: Call) -> None:
         """Before the request is sent: its events may come before the answer does."""
-        self.calls[call.channel] = call
+        self.calls[call.channel], call.placed_at = call, self._loop.time()
         if len(self.calls) % 100 == 0 and self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._forget_old)
+            self._loop.call_soon_threadsafe(self.forget_old, self._loop.time())
 
     def hears(self) -> bool:
         """From another thread: whether everything that Asterisk has told until now has been taken. A socket that is
@@ -229,7 +233,10 @@ class Switchboard:
         return future
 
     def _complain(self, news: News, done: Future[None]) -> None:
-        if not done.cancelled() and (error := done.exception()) is not None:
+        error = None if done.cancelled() else done.exception()
+        if news.progress.phase is Phase.ended and error is None and (call := self.calls.get(news.call_id or "")):
+            call.is_stored = True
+        if error is not None:
             # it stands in `calls`: whoever asks about the call will be told again
             self.warn(f"attempt={news.attempt} its news could not be stored: {type(error).__name__}")
 
@@ -278,7 +285,7 @@ class Switchboard:
                 why = f"{self._address.url}: {type(error).__name__}; {IS_IT_THERE}"
             except Exception as error:  # nobody would be rung any more until somebody starts it again
                 why = f"{error!r}"[:200]
-            self._socket = None
+            self._socket, self.why = None, why
             if self.up.is_set():
                 self.up.clear()
                 self.gap += 1
@@ -361,10 +368,12 @@ class Switchboard:
         except ProviderUnavailable as error:
             self.warn(f"channel={channel} could not be hung up: {error}")
 
-    def _forget_old(self) -> None:
-        now = self._loop.time()
+    def forget_old(self, now: float) -> None:
         for channel, call in list(self.calls.items()):
-            if call.ended_at is not None and now - call.ended_at > REMEMBERED:
+            if call.heard_of and call.ended_at is None:
+                continue
+            age = now - (call.placed_at if call.ended_at is None else call.ended_at)
+            if age > (STORED_REMEMBERED if call.is_stored else REMEMBERED):
                 del self.calls[channel]
 
     def _spawn(self, work: Any) -> asyncio.Task[None]:
