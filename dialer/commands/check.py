@@ -23,6 +23,7 @@ from dialer.errors import DialerError, Mistake
 from dialer.limits import reserve, whole_minutes
 from dialer.permission import zones_of
 from dialer.phone_number import example_mobile
+from dialer.providers.base import Ability
 from dialer.quoting import excerpt, quoted, shown
 from dialer.settings import Settings
 from dialer.templates import WordsError, words_of
@@ -39,7 +40,7 @@ def check(settings: Settings, *, online: bool, json: bool) -> int:
     wrong: set[Mistake] = set(loaded.mistakes)
     for file in loaded.campaigns.values():
         own = [*_speaking_another_language(file), *_too_dear(file)]
-        wrong |= {*_lacking(file), *_of_file(file, own)}
+        wrong |= {*lacking(file, ABILITIES[file.campaign.trunk]), *_of_file(file, own)}
     wrong |= set(_mute(settings, loaded.campaigns))
     doubts: list[Mistake] = []
     if online and settings.knows_a_portal:
@@ -102,11 +103,11 @@ def _of_file(file: CampaignFile, mistakes: Iterable[Mistake]) -> list[Mistake]:
     return quoted(mistakes, {str(file.path): file.text})
 
 
-def _lacking(file: CampaignFile) -> list[Mistake]:
-    lacks = sorted(file.campaign.needs - {ability.value for ability in ABILITIES[file.campaign.trunk]})
-    return (
-        [Mistake(str(file.path), 0, 0, f"trunk {file.campaign.trunk} cannot do: {', '.join(lacks)}")] if lacks else []
-    )
+def lacking(file: CampaignFile, abilities: frozenset[Ability]) -> list[Mistake]:
+    """What the campaign needs, and its trunk cannot do."""
+    lacks = sorted(file.campaign.needs - {ability.value for ability in abilities})
+    said = f"trunk: {file.campaign.trunk} cannot do what this campaign needs: {', '.join(lacks)}"
+    return [Mistake(str(file.path), *_at_trunk(file), said)] if lacks else []
 
 
 def _mute(settings: Settings, campaigns: dict[str, CampaignFile]) -> list[Mistake]:
@@ -114,9 +115,11 @@ def _mute(settings: Settings, campaigns: dict[str, CampaignFile]) -> list[Mistak
     spoken = [file for file in campaigns.values() if file.campaign.trunk == "asterisk"]
     why = why_mute(settings) if spoken else ""
     said = f"trunk: its words cannot be spoken: {why}; install espeak-ng, or set DIALER_SPEECH_COMMAND"
-    return [
-        Mistake(str(file.path), *read_yaml(file.text, str(file.path)).place(("trunk",)), said) for file in spoken if why
-    ]
+    return [Mistake(str(file.path), *_at_trunk(file), said) for file in spoken if why]
+
+
+def _at_trunk(file: CampaignFile) -> tuple[int, int]:
+    return read_yaml(file.text, str(file.path)).place(("trunk",))
 
 
 def _speaking_another_language(file: CampaignFile) -> list[Mistake]:
