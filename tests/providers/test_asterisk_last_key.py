@@ -25,17 +25,22 @@ class Ended:
 
     def __init__(self) -> None:
         self.proven: list[Progress] = []
+        self.stores = True
+        self.said: list[Say | Play] = []
         self.warn: Callable[[str], None] = print
 
     async def ask(self, method: str, path: str, params: Mapping[str, str] | None = None) -> Answer:
+        if path.endswith("/continue"):
+            return Answer(204, None)
         return Answer(404, {"message": "Channel not found"})
 
     async def prove(self, call: Call, what: str, progress: Progress) -> bool:
         self.proven.append(progress)
         call.prove(what, progress)
-        return True
+        return self.stores
 
     def media(self, call: Call, parts: Sequence[Say | Play]) -> list[str]:
+        self.said += parts
         return ["sound:dialer/x" for _ in parts]
 
     def endpoint(self, number: str) -> str:
@@ -61,6 +66,16 @@ def test_it_counts(keys: str, answer: str | None, detection: bool) -> None:
     asyncio.run(Conversation(board, call).lead())
     wanted = "do_not_call" if detection and "9" in keys else answer  # before anything was said only that one counts
     assert [one.answer for one in board.proven] == ([] if wanted is None else [wanted])
+
+
+@pytest.mark.parametrize("stores", [True, False])
+def test_whoever_asks_while_machines_are_told_hears_that_it_is_done_only_when_it_is_stored(stores: bool) -> None:
+    call, board = Call(CHANNEL, order(), 0), Ended()
+    board.stores = stores
+    call.inbox.put_nowait(event("ChannelDtmfReceived", digit="9"))
+    call.inbox.put_nowait(event("StasisStart", args=["amd", "HUMAN", "x"]))
+    asyncio.run(Conversation(board, call).lead())
+    assert board.said == [Say("Больше не позвоним" if stores else "Извините")]
 
 
 def test_that_of_another_channel_does_not() -> None:

@@ -68,8 +68,8 @@ class Conversation:
     board: Board
     call: Call
     _played: int = 0
-    _parting: Choice | None = None
-    """Of one who asked never to be called again where nobody had asked for a key."""
+    _parting: tuple[Say | Play, ...] | None = None
+    """For one who asked never to be called again where nobody had asked for a key."""
 
     async def lead(self) -> None:
         """Ends with the channel hung up. Raises nothing."""
@@ -117,7 +117,7 @@ class Conversation:
         else:
             await self._ask(script.ask)
         if self._parting is not None:
-            await self._say(self._parting.then)
+            await self._say(self._parting)
 
     def _choice(self, event: Mapping[str, Any]) -> Choice | None:
         ask = self.call.order.script.ask
@@ -128,8 +128,8 @@ class Conversation:
         """A key where none is asked for: whoever knows which one it is may ask at any time never to be called again."""
         choice = self._choice(event)
         if choice is not None and choice.opts_out and self.call.known.answer is None:
-            self._parting = choice
-            await self.board.prove(self.call, "keys/unasked", _heard(choice, 1))
+            stored = await self.board.prove(self.call, "keys/unasked", _heard(choice, 1))
+            self._parting = choice.then if stored else self.call.order.script.apology
 
     async def _heed_what_is_left(self) -> None:
         """Pressed in the moment in which they hung up, or in which it broke off."""

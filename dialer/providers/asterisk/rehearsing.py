@@ -8,8 +8,9 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from typing import Any
 
 from dialer.errors import Fault, ProviderUnavailable, TryLater
 from dialer.providers.asterisk.rest import Rest
@@ -49,10 +50,9 @@ class Rehearsal:
     def can_play(self, media: str) -> bool:
         """In a bridge that nobody is in. Raises ProviderUnavailable."""
         bridge = f"tried-{secrets.token_hex(4)}"
-        self._rest.ask("POST", f"/bridges/{bridge}", {"type": "mixing"})
+        self._do(f"/bridges/{bridge}", {"type": "mixing"})
         try:
-            over = ",".join([media] * OVER_AND_OVER)
-            self._rest.ask("POST", f"/bridges/{bridge}/play/{bridge}", {"media": over})
+            self._do(f"/bridges/{bridge}/play/{bridge}", {"media": ",".join([media] * OVER_AND_OVER)})
             until = time.monotonic() + PLAYS_WITHIN
             while time.monotonic() < until:
                 answer = self._rest.ask("GET", f"/playbacks/{bridge}")
@@ -73,7 +73,7 @@ class Rehearsal:
             "channelId": channel,
             "otherChannelId": f"{channel}-2",
         }
-        self._rest.ask("POST", "/channels", wanted, {"variables": {"DIALER_APP": self._app}})
+        self._do("/channels", wanted, {"variables": {"DIALER_APP": self._app}})
         until = time.monotonic() + LIVES_FOR
         while time.monotonic() < until:
             if self._rest.ask("GET", f"/channels/{channel}").status == 404:
@@ -81,6 +81,11 @@ class Rehearsal:
             time.sleep(LOOKED_AT_EVERY)
         self._rest.ask("DELETE", f"/channels/{channel}")
         return True
+
+    def _do(self, path: str, params: Mapping[str, str], body: Mapping[str, Any] | None = None) -> None:
+        answer = self._rest.ask("POST", path, params, body)
+        if answer.status >= 300:
+            raise ProviderUnavailable(f"Asterisk {answer.status}: {answer.said}, asked to try something out")
 
     def _hear(self, media: Sequence[str]) -> None:
         ours = next((one for one in media if "://" not in one), None)
