@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,10 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import trustme
 
 from dialer.call import AnsweredBy, Hangup, Phase, Transfer
 from dialer.errors import CallForgotten, CallRefused, Fault, PerhapsPlaced, ProviderUnavailable, TryLater
-from dialer.providers.asterisk.rest import Address, Rest
+from dialer.providers.asterisk.rest import Address, Rest, trusted
 from dialer.providers.asterisk.switchboard import REMEMBERED, STORED_REMEMBERED
 from dialer.providers.base import News
 from dialer.sandbox.faults import Rule
@@ -206,6 +208,26 @@ def test_why_asterisk_is_not_heard_is_said_with_a_remedy(tmp_path: Path, answer:
         assert peer.url in said[0]
     assert remedy in said[0]
     assert "p" * 24 not in said[0]
+
+
+@pytest.mark.parametrize(
+    ("trusts", "remedy"), [(True, "without /ari"), (False, "an authority that this machine trusts")]
+)
+def test_a_certificate_of_an_authority_of_ones_own_is_trusted_where_the_machine_trusts_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trusts: bool, remedy: str
+) -> None:
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    said: list[str] = []
+    trusted.cache_clear()
+    with authority.cert_pem.tempfile() as path, Peer(json_answer(404, "{}"), tls=context) as peer:
+        if trusts:
+            monkeypatch.setenv("SSL_CERT_FILE", path)
+        alone = asterisk(peer.url, tmp_path, warn=said.append)
+        assert not alone.listen(stored([]), within=0.5, now=clock)
+        alone.close()
+    trusted.cache_clear()
+    assert remedy in said[0]
 
 
 def test_a_second_program_under_our_name_stops_the_dialing(lab: Lab) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from ssl import SSLError
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
@@ -27,7 +28,7 @@ from dialer.providers.asterisk import words
 from dialer.providers.asterisk.call import Call
 from dialer.providers.asterisk.conversation import Conversation
 from dialer.providers.asterisk.keeping import CONTEXT, Keeping
-from dialer.providers.asterisk.rest import Address, Answer, LoopRest
+from dialer.providers.asterisk.rest import Address, Answer, LoopRest, trusted
 from dialer.providers.asterisk.sounds import Sounds
 from dialer.providers.base import News
 from dialer.script import Play, Say
@@ -46,6 +47,7 @@ UNWANTED = [{"type": "ChannelVarset"}, {"type": "ChannelDialplan"}]
 HANGS_UP_WITHIN = 1.0
 LOOP_ANSWERS_WITHIN = 15.0
 IS_IT_THERE = "is Asterisk running there, and its HTTP server (http.conf)?"
+IS_IT_TRUSTED = "is it https there, with a certificate for that name, of an authority that this machine trusts?"
 IS_IT_ARI = "is that Asterisk's HTTP server, without /ari, and is `enabled = yes` in its ari.conf?"
 REMEDIES = {
     401: "check DIALER_ASTERISK_USER and DIALER_ASTERISK_PASSWORD",
@@ -266,7 +268,7 @@ class Switchboard:
                     f"{self._address.events}?{urlencode({'app': self.app})}",
                     additional_headers={"Authorization": self._basic()}, open_timeout=10, ping_interval=PING_EVERY,
                     ping_timeout=PONG_WITHIN, close_timeout=CLOSES_WITHIN, max_size=EVENT_MOST, proxy=None,
-                    compression=None,
+                    compression=None, ssl=trusted() if self._address.events.startswith("wss:") else None,
                 ) as socket:  # fmt: skip
                     await self._attached()
                     if said:
@@ -281,6 +283,8 @@ class Switchboard:
                 why = f"{self._address.url} answers {status} for /ari/events; {REMEDIES.get(status, IS_IT_ARI)}"
             except ProviderUnavailable as error:
                 why = str(error)
+            except SSLError as error:
+                why = f"{self._address.url}: {error.reason}; {IS_IT_TRUSTED}"
             except (OSError, WebSocketException, TimeoutError) as error:
                 why = f"{self._address.url}: {type(error).__name__}; {IS_IT_THERE}"
             except Exception as error:  # nobody would be rung any more until somebody starts it again
