@@ -59,6 +59,24 @@ def test_what_ended_while_the_events_were_interrupted_is_told(lab: Lab, does: di
     assert disposition(ended(lab).progress, heard_after=timedelta(seconds=8)) is became
 
 
+@pytest.mark.parametrize(("ours", "hangup"), [(True, Hangup.cancelled), (False, Hangup.no_answer)])
+def test_a_call_that_was_cleared_while_the_events_were_interrupted_was_cancelled_only_by_us(
+    lab: Lab, ours: bool, hangup: Hangup
+) -> None:
+    """Operators write the same cause into a `Reason` of their refusal, and Asterisk 20 believes it."""
+    lab.does(rings=1_000.0)
+    placed = lab.provider.place(order(machine_detection=False))
+    wait(lambda: lab.sandbox.pbx.calls[-1].state == "Ringing" and bool(lab.heard))
+    cut_off(lab)
+    if ours:
+        lab.provider.cancel(placed.call_id, talking_too=False)
+    else:
+        lab.sandbox.do(lambda: lab.sandbox.pbx.calls[-1].hang_up("api"))
+    wait(lambda: lab.sandbox.pbx.calls[-1].is_over)
+    lab.sandbox.pbx.refuses_sockets = False
+    assert ended(lab).progress.hangup is hangup
+
+
 @pytest.mark.parametrize(
     ("does", "answered", "hangup", "unheard"),
     [

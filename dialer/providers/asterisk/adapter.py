@@ -122,6 +122,8 @@ class Asterisk:
             answer = self._rest.ask("GET", f"/channels/{call_id}")
             if answer.status == 404 or answer.state == "Up":
                 return
+        if (call := self._board.calls.get(call_id)) is not None:
+            call.by_us = True
         self._rest.ask("DELETE", f"/channels/{call_id}", {"reason": "normal"})
 
     def price(self, call_ids: Sequence[str], *, with_legs: bool) -> Price | None:

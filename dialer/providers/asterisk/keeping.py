@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dialer.providers.asterisk.rest import Rest
+from dialer.providers.asterisk.words import NORMAL
 
 CONTEXT = "dialer-ended"
 SLOTS = 1_000
@@ -52,6 +53,8 @@ class Kept:
         was = {"type": "ChannelStateChange", "channel": channel, "timestamp": at}
         ended = {"type": "ChannelDestroyed", "channel": channel, "cause": self.cause, "timestamp": at,
                  "cause_txt": "kept by Asterisk, its end was missed"}  # fmt: skip
+        if self.cause == NORMAL:  # whoever waits for it would know that it was us
+            return was, {"type": "Dial", "peer": channel, "dialstatus": "NOANSWER"}, ended
         return was, ended
 
 
