@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from dialer.app import ABILITIES
 from dialer.calling_window import Zones, open_on
 from dialer.campaign import Campaign
 from dialer.campaign_check import Found, Texts, check_file
@@ -32,7 +33,7 @@ def check(settings: Settings, *, online: bool, json: bool) -> int:
     wrong: set[Mistake] = set(loaded.mistakes)
     for file in loaded.campaigns.values():
         own = [*speaking_another_language(file), *too_dear(file), *unkept(settings, file)]
-        wrong |= {*lacking(file), *_of_file(file, own)}
+        wrong |= {*lacking(file, ABILITIES[file.campaign.trunk]), *_of_file(file, own)}
     wrong |= set(mute(settings, loaded.campaigns.values()))
     doubts: list[Mistake] = []
     if online and settings.knows_a_portal:

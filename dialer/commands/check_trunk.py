@@ -10,40 +10,41 @@ from dialer.app import ABILITIES, billed_at_most, unknown_voice, why_mute, wrong
 from dialer.campaign_files import CampaignFile
 from dialer.errors import Mistake
 from dialer.limits import reserve, whole_minutes
+from dialer.providers.base import Ability
 from dialer.settings import Settings
 from dialer.templates import WordsError, words_of
 from dialer.wording import TAGS, write_script
 from dialer.words import say_money
-from dialer.yaml_places import read_yaml
+from dialer.yaml_places import Read, read_yaml
 
 
-def lacking(file: CampaignFile) -> list[Mistake]:
+def lacking(file: CampaignFile, abilities: frozenset[Ability]) -> list[Mistake]:
+    """What the campaign needs, and its trunk cannot do."""
     trunk = file.campaign.trunk
-    lacks = sorted(file.campaign.needs - {ability.value for ability in ABILITIES[trunk]})
-    if "recording" in lacks:
-        able = " or ".join(name for name, abilities in sorted(ABILITIES.items()) if "recording" in abilities)
+    lacks = sorted(file.campaign.needs - {ability.value for ability in abilities})
+    if lacks == [Ability.recording.value]:
+        able = " or ".join(name for name, all_of_its in sorted(ABILITIES.items()) if Ability.recording in all_of_its)
         why = f"through {trunk} no call is recorded; remove it, or write  trunk: {able}"
-        return [read_yaml(file.text, str(file.path)).mistake(str(file.path), ("recording",), why)]
-    return [Mistake(str(file.path), 0, 0, f"trunk {trunk} cannot do: {', '.join(lacks)}")] if lacks else []
+        return [_read(file).mistake(str(file.path), ("recording",), why)]
+    said = f"{trunk} cannot do what this campaign needs: {', '.join(lacks)}"
+    return [_read(file).mistake(str(file.path), ("trunk",), said)] if lacks else []
 
 
 def mute(settings: Settings, campaigns: Iterable[CampaignFile]) -> list[Mistake]:
     """A trunk that plays sounds needs somebody who makes them."""
     spoken = [file for file in campaigns if file.campaign.trunk == "asterisk"]
     why = why_mute(settings) if spoken else ""
-    said = f"trunk: its words cannot be spoken: {why}; install espeak-ng, or set DIALER_SPEECH_COMMAND"
-    return [
-        Mistake(str(file.path), *read_yaml(file.text, str(file.path)).place(("trunk",)), said) for file in spoken if why
-    ]
+    said = f"its words cannot be spoken: {why}; install espeak-ng, or set DIALER_SPEECH_COMMAND"
+    return [_read(file).mistake(str(file.path), ("trunk",), said) for file in spoken if why]
 
 
 def unkept(settings: Settings, file: CampaignFile) -> list[Mistake]:
     """What is recorded needs a place of its own."""
-    able = "recording" in ABILITIES[file.campaign.trunk]
+    able = Ability.recording in ABILITIES[file.campaign.trunk]
     if not able or file.campaign.recording is None or settings.recordings is not None:
         return []
     why = "has no folder to be kept in; set DIALER_RECORDINGS, for example to /srv/dialer/recordings"
-    return [read_yaml(file.text, str(file.path)).mistake(str(file.path), ("recording",), why)]
+    return [_read(file).mistake(str(file.path), ("recording",), why)]
 
 
 def speaking_another_language(file: CampaignFile) -> list[Mistake]:
@@ -56,7 +57,7 @@ def speaking_another_language(file: CampaignFile) -> list[Mistake]:
         path: "" if voice is None else unknown_voice(voice) or wrong_voice(TAGS[language], voice)
         for path, (language, voice) in spoken.items()
     }
-    read = read_yaml(file.text, str(file.path))
+    read = _read(file)
     return [read.mistake(str(file.path), path, wrong) for path, wrong in why.items() if wrong]
 
 
@@ -75,9 +76,13 @@ def too_dear(file: CampaignFile) -> list[Mistake]:
         return []  # the templates' own mistakes are told
     cost, lasts = reserve(campaign, script, billed_at_most), whole_minutes(billed_at_most(script))
     why = f"a call may last {lasts} minutes on all its lines and cost {say_money(cost)}: nobody would be rung"
-    read = read_yaml(file.text, str(file.path))
+    read = _read(file)
     return [
         read.mistake(str(file.path), ("limits", "money", key), why)
         for key, most in (("a_day", money.a_day), ("in_all", money.in_all))
         if most is not None and most < cost
     ]
+
+
+def _read(file: CampaignFile) -> Read:
+    return read_yaml(file.text, str(file.path))

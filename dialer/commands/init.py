@@ -31,6 +31,12 @@ DIALER_LISTEN=127.0.0.1:8080
 DIALER_TWILIO_LINES=10
 DIALER_TWILIO_CALLS_PER_SECOND=1
 
+# Or an Asterisk of your own, for campaigns that say `trunk: asterisk`: docs/providers.md.
+# DIALER_ASTERISK_URL=http://127.0.0.1:8088
+# DIALER_ASTERISK_PASSWORD=
+# DIALER_ASTERISK_DIAL=PJSIP/{{number}}@trunk
+# DIALER_ASTERISK_SOUNDS=/var/lib/asterisk/sounds/dialer
+
 # Rehearsal: with this line in force nobody else is rung. Put your own number there, and take the # away.
 # DIALER_ONLY_NUMBERS={example}
 """

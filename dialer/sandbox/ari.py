@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from dialer.sandbox.ari_channel import Channel, stamp
-from dialer.sandbox.ari_playback import Playback
+from dialer.sandbox.ari_playback import Announcer, Playback
 from dialer.sandbox.ari_recording import Refused, Tape
 from dialer.sandbox.ari_sockets import Socket, switch
 from dialer.sandbox.callees import Callee, Callees
@@ -35,7 +35,8 @@ class AriError(Exception):
 class Pbx:
     """`calls` are all channels that were ever placed; `log` every request to place one: (time, number, was it placed).
 
-    `sounds` is Asterisk's folder of sounds; None: every file is there. `version` decides what 20 and 22 do differently.
+    `sounds` is Asterisk's folder of sounds; None: every file is there. `endpoint` is the trunk's state.
+    `version` decides what 20 and 22 do differently.
     Faults are `originate` and `rest`, in the words of `sandbox.faults`, with `allocation` and `spurious_409` besides.
     """
 
@@ -59,10 +60,11 @@ class Pbx:
         self.calls: list[Channel] = []
         self.log: list[tuple[float, str, bool]] = []
         self.requests: Counter[str] = Counter()
-        self.refuses_sockets = False
+        self.refuses_sockets, self.endpoint = False, "online"
         self._channels: dict[str, Channel] = {}
         self._playbacks: dict[str, Playback] = {}
         self._bridges: dict[str, list[Channel]] = {}
+        self._announcers: dict[str, Announcer] = {}
         self._sockets: dict[str, Socket] = {}
         self._unwanted: dict[str, set[str]] = {}
         self.globals: dict[str, str] = {}
@@ -105,6 +107,11 @@ class Pbx:
             socket.cut()
         for channel in self._channels.values():
             channel.may_not_have_been_heard()
+
+    def go_dead(self) -> None:
+        """Every websocket, as behind a firewall that has forgotten it."""
+        for socket in self._sockets.values():
+            socket.is_dead = True
 
     def restart(self) -> None:
         """All channels are gone, and so is every application."""
@@ -194,7 +201,7 @@ class Pbx:
             case "GET", ["endpoints", "PJSIP", name]:
                 if name != self.trunk:
                     raise AriError(404, "Endpoint not found")
-                return {"technology": "PJSIP", "resource": name, "state": "online", "channel_ids": []}
+                return {"technology": "PJSIP", "resource": name, "state": self.endpoint, "channel_ids": []}
             case "PUT", ["applications", app, "eventFilter"]:
                 self._unwanted[app] = {str(one["type"]) for one in body.get("disallowed", [])}
                 return {"name": app, "channel_ids": [], "events_disallowed": body.get("disallowed", [])}
@@ -242,11 +249,7 @@ class Pbx:
             case "POST", ["snoop", id]:
                 return self.tape.snoop(channel, id, known)
             case "POST", ["play", *name]:
-                id = name[0] if name else str(uuid.uuid4())
-                playback = Playback(id, channel, known["media"].split(","))
-                self._playbacks[id] = playback
-                channel.deck.play(playback)
-                return playback.resource()
+                return self._play(channel, name[0] if name else str(uuid.uuid4()), known)
             case "POST", ["continue"]:
                 channel.continue_in(known.get("context", ""))
                 return None
@@ -254,6 +257,11 @@ class Pbx:
                 channel.moh = method == "POST"
                 return None
         raise AriError(404, "Resource not found")
+
+    def _play(self, on: Channel | Announcer, id: str, known: Mapping[str, str]) -> Any:
+        playback = self._playbacks[id] = Playback(id, on, known["media"].split(","))
+        on.deck.play(playback)
+        return playback.resource()
 
     def _ask_playback(self, method: str, id: str) -> Any:
         playback = self._playbacks.get(id)
@@ -274,7 +282,12 @@ class Pbx:
             for channel in list(self._bridges[id]):
                 self.left_bridge(channel)
             del self._bridges[id]
+            if (announcer := self._announcers.pop(id, None)) is not None:
+                announcer.deck.end()
             return None
+        if (method, rest[:1]) == ("POST", ["play"]):
+            announcer = self._announcers.setdefault(id, Announcer(self, id))
+            return self._play(announcer, rest[1], known)
         if (method, rest) == ("POST", ["addChannel"]):
             joining = [self._channels.get(one) for one in known["channel"].split(",")]
             if any(one is None or one.is_over for one in joining):
@@ -308,6 +321,8 @@ class Pbx:
         }  # fmt: skip
 
     async def _originate(self, asked: Mapping[str, Any], body: Mapping[str, Any]) -> Response | None:
+        if str(asked.get("endpoint", "")).startswith("Local/"):
+            return _json(self._go_nowhere(asked, body))
         number = str(asked.get("endpoint", "")).partition("/")[2].partition("@")[0]
         rule = self.faults.met("originate", number)
         do = "" if rule is None else rule.do
@@ -335,7 +350,7 @@ class Pbx:
             raise AriError(400, "Application or extension must be specified")
         if len(id) > ID_MOST:
             raise AriError(400, f"Uniqueid length exceeds maximum of {ID_MOST}")
-        if id in self._channels and not self._channels[id].is_over:
+        if any(self._conflict(id, one.id) for one in self._channels.values() if not one.is_over):
             raise AriError(409, "Channel with given unique ID already exists")
         number, _, trunk = target.rpartition("@")
         if technology != "PJSIP" or trunk != self.trunk or not re.fullmatch(r"[0-9+*#]+", number):
@@ -348,6 +363,10 @@ class Pbx:
         shown = channel.resource()
         self._run(channel.live())
         return shown
+
+    def _conflict(self, new: str, living: str) -> bool:
+        """22 looks for a channel whose id begins with the new one."""
+        return living == new or (not self.is_20 and living.startswith(new))
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -362,6 +381,15 @@ class Pbx:
         made = Channel(self, asked["channelId"], dict(asked), variables, Callee(does="silent"), 0)
         self._channels[made.id] = made
         self._run(made.wait_undialed())
+        return made.resource()
+
+    def _go_nowhere(self, asked: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, Any]:
+        """Into the dialplan, where it stays for as long as something is done with it there."""
+        variables = dict(body.get("variables", {}))
+        made = Channel(self, asked["channelId"], dict(asked), variables, Callee(does="silent"), 0)
+        if str(asked["endpoint"]).rpartition("@")[2] == self.amd_context:
+            self._channels[made.id] = made
+            self._run(made.wait_unanswered())
         return made.resource()
 
     def _callee(self, number: str, asked: Mapping[str, Any]) -> Callee:

@@ -76,6 +76,10 @@ class Channel:
         return str(self.asked["endpoint"]).partition("/")[2].partition("@")[0]
 
     @property
+    def uri(self) -> str:
+        return f"channel:{self.id}"
+
+    @property
     def app(self) -> str:
         return str(self.asked["app"])
 
@@ -109,6 +113,11 @@ class Channel:
         await self._end.wait()
         self.tell("ChannelHangupRequest", cause=32, soft=True)
         self._leave_stasis()
+        self._destroy(16, "Normal Clearing")
+
+    async def wait_unanswered(self) -> None:
+        """As one that the dialplan does something with."""
+        await self._end.wait()
         self._destroy(16, "Normal Clearing")
 
     def hang_up(self, how: str) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dialer.sandbox.ari import Pbx
     from dialer.sandbox.ari_channel import Channel
 
 UNKNOWN_LASTS = 3.0
@@ -17,7 +18,7 @@ UNKNOWN_LASTS = 3.0
 @dataclass(slots=True)
 class Playback:
     id: str
-    channel: Channel
+    on: Channel | Announcer
     media: list[str]
     state: str = "queued"
     at: int = 0
@@ -27,7 +28,7 @@ class Playback:
         following = {"next_media_uri": self.media[self.at + 1]} if self.at + 1 < len(self.media) else {}
         return {
             "id": self.id, "media_uri": self.media[self.at], **following,
-            "target_uri": f"channel:{self.channel.id}", "language": "ru", "state": self.state,
+            "target_uri": self.on.uri, "language": "ru", "state": self.state,
         }  # fmt: skip
 
 
@@ -35,7 +36,7 @@ class Playback:
 class Deck:
     """`begun` counts playbacks, `said` are their media as far as they were begun."""
 
-    channel: Channel
+    on: Channel | Announcer
     said: list[str] = field(default_factory=list)
     begun: int = 0
     _queue: deque[Playback] = field(default_factory=deque)
@@ -67,7 +68,7 @@ class Deck:
             if self._queue and self._queue[0] is playback:
                 self._queue.popleft()
                 self._tell("PlaybackFinished", playback)
-        self.channel.quiet_from_now()
+        self.on.quiet_from_now()
 
     async def _one(self, playback: Playback) -> None:
         for at, uri in enumerate(playback.media):
@@ -80,7 +81,7 @@ class Deck:
                 return
             self.said.append(uri)
             try:
-                await asyncio.wait_for(playback.stopped.wait(), lasts / self.channel.pbx.speed)
+                await asyncio.wait_for(playback.stopped.wait(), lasts / self.on.pbx.speed)
             except TimeoutError:
                 if playback.at + 1 < len(playback.media):
                     playback.state = "continuing"
@@ -92,7 +93,7 @@ class Deck:
     def _lasts(self, uri: str) -> float | None:
         """Seconds; None where there is no such file."""
         kind, _, name = uri.partition(":")
-        folder = self.channel.pbx.sounds
+        folder = self.on.pbx.sounds
         if kind != "sound":
             return None
         if name.startswith(("http://", "https://")) or folder is None:
@@ -106,4 +107,17 @@ class Deck:
             return float(file.getnframes()) / 8000
 
     def _tell(self, type: str, playback: Playback) -> None:
-        self.channel.pbx.tell(self.channel.app, type, {"playback": playback.resource()})
+        self.on.pbx.tell(self.on.app, type, {"playback": playback.resource()})
+
+
+class Announcer:
+    """Who plays into a bridge. Nobody is told of it, since nobody has subscribed to the bridge."""
+
+    app = ""
+
+    def __init__(self, pbx: Pbx, bridge: str) -> None:
+        self.pbx, self.uri = pbx, f"bridge:{bridge}"
+        self.deck = Deck(self)
+
+    def quiet_from_now(self) -> None:
+        pass

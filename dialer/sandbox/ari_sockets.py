@@ -18,14 +18,18 @@ ENDED = (ConnectionError, asyncio.IncompleteReadError, OSError)
 
 
 class Socket:
-    """One attached application. `send` after it has ended is lost, as it is at Asterisk."""
+    """One attached application. `send` after it has ended is lost, as it is at Asterisk. `is_dead`: nothing of it
+    arrives any more, and nobody has noticed."""
 
     def __init__(self) -> None:
+        self.is_dead = False
         self._writer: asyncio.StreamWriter | None = None
         self._waiting: list[bytes] = []
         self.ended = asyncio.Event()
 
     def send(self, event: Mapping[str, Any]) -> None:
+        if self.is_dead:
+            return
         frame = _frame(TEXT, json.dumps(event, ensure_ascii=False).encode())
         if self._writer is None:
             self._waiting.append(frame)
@@ -45,7 +49,7 @@ class Socket:
         try:
             while not self.ended.is_set():
                 opcode, payload = await _read(reader)
-                if opcode == PING:
+                if opcode == PING and not self.is_dead:
                     writer.write(_frame(PONG, payload))
                 elif opcode == CLOSE:
                     with suppress(*ENDED):

@@ -59,8 +59,8 @@ class AsteriskWorld(World):
     def rung(self) -> list[Rung]:
         return [
             Rung(
-                call.id.removeprefix("dial-"), f"+{call.number}", call.state, call.created, call.rang_at,
-                call.ended_at, call.acknowledged,
+                call.id.removeprefix("dial-").removesuffix("."), f"+{call.number}", call.state, call.created,
+                call.rang_at, call.ended_at, call.acknowledged,
             )
             for call in list(self.sandbox.pbx.calls)
             if "originator" not in call.asked

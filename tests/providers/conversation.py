@@ -9,18 +9,23 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 
+from dialer.app import ABILITIES
 from dialer.call import NOTHING, AnsweredBy, Hangup, Phase, Progress, Transfer, merge
+from dialer.campaign_files import read_campaigns
 from dialer.clock import Clock
+from dialer.commands.check_trunk import lacking
 from dialer.errors import CallRefused, Fault, Forged, Malformed, TryLater, WebhookError
 from dialer.providers.base import Ability, Asked, News, Order, Placed, Provider, Receiver, Recorded, Recorder, Webhook
 from dialer.script import Say, Script
+from tests.faults.world import CAMPAIGN, ROOT
 from tests.providers.scene import KEY, NUMBER, SCRIPT
 
 LOST_WITHIN = timedelta(seconds=90)
@@ -64,6 +69,15 @@ class Company(Protocol):
 
     def webhook(self) -> Webhook:
         """Authentic news of attempt 42."""
+
+    def signed_before(self) -> Sequence[Webhook]:
+        """The same, signed with each of the secrets that were replaced lately."""
+
+    def signed_by_strangers(self) -> Sequence[Webhook]:
+        """The same, signed with secrets that were never ours."""
+
+    def documented(self) -> Mapping[str, News | None]:
+        """By each word that the vendor documents for the course of a call, the news that says it."""
 
     def strange(self) -> News:
         """News in words that nobody has seen before."""
@@ -210,7 +224,7 @@ class EveryProvider:
         assert company.said() == words
         assert (known.answer, known.opted_out, known.keys_unheard) == (answer, answer == "do_not_call", False)
 
-    def test_the_menu_is_said_again_for_whoever_asks(self, company: Company) -> None:
+    def test_the_menu_is_said_again_for_whoever_asks_for_it(self, company: Company) -> None:
         able(company, Ability.keys)
         company.callee(presses=("0", "0", "1"))
         assert SCRIPT.ask is not None
@@ -218,14 +232,6 @@ class EveryProvider:
         known = until_ended(company)
         assert company.said() == ["Здравствуйте", *["Нажмите 1, 2 или 9"] * 3, "Спасибо"]
         assert (known.answer, known.keys_unheard) == ("renew", False)
-
-    def test_a_menu_is_repeated_for_whoever_asks_for_it(self, company: Company) -> None:
-        able(company, Ability.keys)
-        assert SCRIPT.ask is not None
-        company.callee(presses=("0", "0", "1"))
-        place(company, script=replace(SCRIPT, ask=replace(SCRIPT.ask, repeats=("0",))))
-        assert until_ended(company).answer == "renew"
-        assert company.said() == ["Здравствуйте", *["Нажмите 1, 2 или 9"] * 3, "Спасибо"]
 
     def test_a_script_that_only_speaks_is_said_and_ends(self, company: Company) -> None:
         place(company, script=Script("ru-RU", None, (Say("Здравствуйте"), Say("До свидания"))))
@@ -294,6 +300,12 @@ class EveryProvider:
         company.provider.cancel(placed.call_id, talking_too=True)
         assert until_ended(company).hangup is Hangup.completed
 
+    def test_every_documented_word_proves_something(self, company: Company) -> None:
+        documented = company.documented()
+        mute = [word for word, news in documented.items() if news is None or news.unknown or news.progress == NOTHING]
+        assert len(documented) > 10
+        assert mute == []
+
     def test_words_that_nobody_knows_prove_nothing_and_are_kept(self, company: Company) -> None:
         news = company.strange()
         assert (news.progress.phase, news.progress.hangup) == (Phase.planned, None)
@@ -305,6 +317,19 @@ class EveryProvider:
         one, two = (receiver.receive(receiver.open(webhook), SCRIPT)[0] for _ in range(2))
         assert one == two
         assert one is not None
+
+    def test_what_was_signed_before_a_secret_was_replaced_is_believed_and_what_others_sign_is_not(
+        self, company: Company
+    ) -> None:
+        receiver, webhook = authentic(company)
+        news = receiver.receive(receiver.open(webhook), SCRIPT)[0]
+        before, strange = company.signed_before(), company.signed_by_strangers()
+        assert min(len(before), len(strange)) > 0
+        for signed in before:
+            assert receiver.receive(receiver.open(signed), SCRIPT)[0] == news
+        for signed in strange:
+            with pytest.raises(Forged):
+                receiver.open(signed)
 
     def test_what_was_altered_on_the_way_is_forged_or_malformed(self, company: Company) -> None:
         receiver, webhook = authentic(company)
@@ -350,6 +375,18 @@ class EveryProvider:
         assert company.receiver is None or company.receiver.hook.isidentifier()
         assert provider.request_timeout > timedelta(0)
         assert provider.lists_lag >= timedelta(0)
+
+    def test_what_the_vendor_cannot_do_is_refused_by_check(self, company: Company, tmp_path: Path) -> None:
+        recorded = f"{CAMPAIGN}recording: {{announcement: recording_notice}}\n"
+        (tmp_path / "wave.yaml").write_text(recorded, encoding="utf-8")
+        file = read_campaigns(tmp_path, ROOT / "templates").campaigns["wave"]
+        can = company.provider.abilities
+        assert ABILITIES[company.provider.name] == can
+        assert not lacking(file, frozenset(Ability))
+        for ability in Ability:
+            told = " ".join(mistake.text for mistake in lacking(file, can - {ability}))
+            assert ability.value in told
+            assert company.provider.name in told or file.campaign.trunk in told
 
     def test_doctor_is_told_what_is_good_and_what_is_not_with_a_remedy(self, company: Company) -> None:
         found = list(company.provider.findings({company.caller_id, "+12025550199"}, set(), Clock().now))

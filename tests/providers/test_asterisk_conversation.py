@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dialer.providers.asterisk import words
+from dialer.providers.asterisk.call import Call
 from dialer.providers.base import News, Webhook
 from dialer.sandbox.callees import Callee
 from dialer.sandbox.faults import Rule
@@ -17,11 +19,15 @@ from dialer.sandbox.server import Sandbox
 from dialer.sandbox.telephone import Telephone
 from tests.providers.asterisk_scene import asterisk, clock, pbx, words_of
 from tests.providers.conversation import Company, EveryProvider, wait
-from tests.providers.scene import CALLER_ID, SID, TOKEN
+from tests.providers.scene import CALLER_ID, SID, TOKEN, order
 
 FATES = {
     "lost_request": "drop_before", "lost_answer": "drop_after", "unavailable": "503", "account": "401", "slow": "slow",
 }  # fmt: skip
+
+
+CHANNEL, PEER = {"channel": {"id": "dial-x-1.", "state": "Up"}}, {"peer": {"id": "dial-x-1.", "state": "Down"}}
+CAUSES = {"BUSY": 17, "NOANSWER": 19, "CONGESTION": 34, "CHANUNAVAIL": 20, "CANCEL": 0}
 
 
 class AsteriskCompany:
@@ -77,6 +83,32 @@ class AsteriskCompany:
 
     def webhook(self) -> Webhook:
         raise NotImplementedError
+
+    def signed_before(self) -> Sequence[Webhook]:
+        raise NotImplementedError
+
+    def signed_by_strangers(self) -> Sequence[Webhook]:
+        raise NotImplementedError
+
+    def documented(self) -> dict[str, News | None]:
+        """Dial statuses as the event and with the cause of the end; channel states; AMDSTATUS."""
+        told: dict[str, News | None] = {}
+        for status in ("", "PROGRESS", "PROCEEDING", "RINGING", "ANSWER"):
+            told[f"Dial {status}"] = self._after({"type": "Dial", "dialstatus": status, **PEER})
+        for status in ("BUSY", "NOANSWER", "CONGESTION", "CHANUNAVAIL", "CANCEL"):
+            ended = {"type": "ChannelDestroyed", "cause": CAUSES[status], "cause_txt": "x", **CHANNEL}
+            told[f"Dial {status}"] = self._after({"type": "Dial", "dialstatus": status, **PEER}, ended)
+        for state in ("Down", "Rsrvd", "OffHook", "Dialing", "Ring", "Ringing", "Up", "Busy", "Dialing Offhook",
+                      "Pre-ring"):  # fmt: skip
+            told[state] = self._after({"type": "ChannelStateChange", "channel": {"id": "dial-x-1.", "state": state}})
+        for verdict in ("HUMAN", "MACHINE", "NOTSURE", "HANGUP"):
+            told[verdict] = self._after({"type": "StasisStart", "args": ["amd", verdict, "x"], **CHANNEL})
+            assert verdict in words.AMD
+        return told
+
+    def _after(self, *events: dict[str, Any]) -> News | None:
+        call = Call("dial-x-1.", order(), 0)
+        return [call.take(event) for event in events][-1]
 
     def strange(self) -> News:
         from tests.providers.conversation import place

@@ -59,6 +59,24 @@ def test_what_ended_while_the_events_were_interrupted_is_told(lab: Lab, does: di
     assert disposition(ended(lab).progress, heard_after=timedelta(seconds=8)) is became
 
 
+@pytest.mark.parametrize(("ours", "hangup"), [(True, Hangup.cancelled), (False, Hangup.no_answer)])
+def test_a_call_that_was_cleared_while_the_events_were_interrupted_was_cancelled_only_by_us(
+    lab: Lab, ours: bool, hangup: Hangup
+) -> None:
+    """Operators write the same cause into a `Reason` of their refusal, and Asterisk 20 believes it."""
+    lab.does(rings=1_000.0)
+    placed = lab.provider.place(order(machine_detection=False))
+    wait(lambda: lab.sandbox.pbx.calls[-1].state == "Ringing" and bool(lab.heard))
+    cut_off(lab)
+    if ours:
+        lab.provider.cancel(placed.call_id, talking_too=False)
+    else:
+        lab.sandbox.do(lambda: lab.sandbox.pbx.calls[-1].hang_up("api"))
+    wait(lambda: lab.sandbox.pbx.calls[-1].is_over)
+    lab.sandbox.pbx.refuses_sockets = False
+    assert ended(lab).progress.hangup is hangup
+
+
 @pytest.mark.parametrize(
     ("does", "answered", "hangup", "unheard"),
     [
@@ -75,20 +93,20 @@ def test_another_node_learns_how_the_call_of_a_dead_one_has_ended(
     lab.provider.place(order(machine_detection=False))
     wait(lambda: lab.sandbox.pbx.calls[-1].is_over)
     other = asterisk(lab.sandbox.ari_url, lab.folder, app="dialer-other")
-    told = other.look_up(ask("dial-abcdefgh-42", orphaned=True, answered=answered))
+    told = other.look_up(ask("dial-abcdefgh-42.", orphaned=True, answered=answered))
     assert told is not None
     assert (told.progress.hangup, told.progress.keys_unheard) == (hangup, unheard)
     with pytest.raises(CallForgotten):  # of this number's first life, before the database came out of a backup
-        other.look_up(ask("dial-abcdefgh-42", claimed_at=LATER + timedelta(hours=1), orphaned=True, answered=answered))
+        other.look_up(ask("dial-abcdefgh-42.", claimed_at=LATER + timedelta(hours=1), orphaned=True, answered=answered))
     other.close()
 
 
 @pytest.mark.parametrize(
     ("slot", "is_proved"),
     [
-        ("", True), ("dial-abcdefgh-42,Up,16,1795791266", True), ("dial-somebody-7,Up,16,1795791266", False),
-        (f"dial-abcdefgh-{42 + SLOTS + SLOTS},Up,16,1795791266", False),
-        ("nonsense", False), ("dial-abcdefgh-42,Up,16,9" + "9" * 400, True),
+        ("", True), ("dial-abcdefgh-42.,Up,16,1795791266", True), ("dial-somebody-7.,Up,16,1795791266", False),
+        (f"dial-abcdefgh-{42 + SLOTS + SLOTS}.,Up,16,1795791266", False),
+        ("nonsense", False), ("dial-abcdefgh-42.,Up,16,9" + "9" * 400, True),
     ],
 )  # fmt: skip
 def test_that_a_call_never_was_is_said_only_where_its_end_would_be_kept(lab: Lab, slot: str, is_proved: bool) -> None:
@@ -103,7 +121,7 @@ def test_that_a_call_never_was_is_said_only_where_its_end_would_be_kept(lab: Lab
 
     assert told(claimed_at=LATER) is is_proved
     assert not told(claimed_at=LATER - timedelta(days=1)), "what was before is not kept"
-    assert not told(claimed_at=LATER, call_id=f"dial-abcdefgh-{42 + SLOTS}"), "it was placed"
+    assert not told(claimed_at=LATER, call_id=f"dial-abcdefgh-{42 + SLOTS}."), "it was placed"
     lab.sandbox.pbx.ended_context = "somewhere-else"
     assert not told(claimed_at=LATER), "the dialplan does not keep them any more"
     lab.sandbox.pbx.ended_context = CONTEXT

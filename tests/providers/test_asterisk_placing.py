@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import trustme
 
 from dialer.call import AnsweredBy, Hangup, Phase, Transfer
 from dialer.errors import CallForgotten, CallRefused, Fault, PerhapsPlaced, ProviderUnavailable, TryLater
-from dialer.providers.asterisk.rest import Address, Rest
+from dialer.providers.asterisk.rest import Address, Rest, trusted
+from dialer.providers.asterisk.switchboard import REMEMBERED, STORED_REMEMBERED
 from dialer.providers.base import News
 from dialer.sandbox.faults import Rule
 from dialer.script import Say
@@ -23,7 +26,7 @@ from tests.providers.asterisk_scene import Lab, asterisk, clock, lab_in, stored,
 from tests.providers.conversation import wait
 from tests.providers.scene import SCRIPT, ask, order
 
-CHANNEL = "dial-abcdefgh-42"
+CHANNEL = "dial-abcdefgh-42."
 HTML = b"HTTP/1.1 502 X\r\nContent-Type: text/html\r\nContent-Length: 13\r\n\r\n<html></html>"
 
 
@@ -120,7 +123,7 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
         yield made
 
 
-@pytest.mark.parametrize("do", ["allocation", "invalid", "401", "403", "spurious_409"])
+@pytest.mark.parametrize("do", ["invalid", "401", "403"])
 def test_a_definite_no_pauses_the_trunk_and_says_what_to_do(lab: Lab, do: str) -> None:
     lab.befall(do)
     with pytest.raises(TryLater) as later:
@@ -129,6 +132,25 @@ def test_a_definite_no_pauses_the_trunk_and_says_what_to_do(lab: Lab, do: str) -
     assert "+7" not in str(later.value)
     assert lab.sandbox.pbx.calls == []
     assert lab.provider.place(order()).call_id == CHANNEL
+
+
+@pytest.mark.parametrize("do", ["allocation", "spurious_409"])
+@pytest.mark.parametrize(
+    ("trunk", "endpoint", "fault", "why"),
+    [("another", "online", Fault.account, "is this trunk configured"), ("trunk", "offline", Fault.busy, "OPTIONS"),
+     ("trunk", "online", Fault.busy, "its log says why")],
+)  # fmt: skip
+def test_a_channel_that_cannot_be_made_is_nobodys_call_and_its_reason_is_looked_for(
+    lab: Lab, do: str, trunk: str, endpoint: str, fault: Fault, why: str
+) -> None:
+    """Asterisk says the same of a trunk that it does not know and of an operator that it cannot reach."""
+    lab.provider.place(order(attempt=41, ref="abcdefgh-41"))
+    lab.sandbox.pbx.trunk, lab.sandbox.pbx.endpoint = trunk, endpoint
+    lab.befall(do)
+    with pytest.raises(TryLater, match=why) as later:
+        lab.provider.place(order())
+    assert later.value.fault is fault
+    assert len(lab.sandbox.pbx.calls) == 1
 
 
 @pytest.mark.parametrize("do", ["503", "500_before", "500_after", "html_after", "garbage", "drop_after"])
@@ -147,6 +169,13 @@ def test_a_duplicate_of_a_living_call_is_that_call(lab: Lab) -> None:
     assert len(lab.sandbox.pbx.calls) == 1
 
 
+def test_an_earlier_call_is_placed_beside_a_later_one_whose_number_begins_alike(lab: Lab) -> None:
+    lab.does(rings=1_000.0)
+    for attempt in (10, 1, 100, 19, 2):
+        assert lab.provider.place(order(attempt=attempt, ref=f"abcdefgh-{attempt}"))
+    assert len({call.id for call in lab.sandbox.pbx.calls}) == 5
+
+
 def test_nobody_is_dialed_while_no_socket_is_up(lab: Lab) -> None:
     lab.sandbox.pbx.refuses_sockets = True
 
@@ -160,6 +189,45 @@ def test_nobody_is_dialed_while_no_socket_is_up(lab: Lab) -> None:
     with pytest.raises(TryLater):
         lab.provider.place(order())
     assert lab.sandbox.pbx.log == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "remedy"),
+    [(json_answer(401, "{}"), "DIALER_ASTERISK_PASSWORD"), (json_answer(404, "{}"), "without /ari"),
+     (json_answer(503, "{}"), "sessionlimit"), (b"SSH-2.0-OpenSSH\r\n", "is Asterisk running there"),
+     (None, "is Asterisk running there")],
+)  # fmt: skip
+def test_why_asterisk_is_not_heard_is_said_with_a_remedy(tmp_path: Path, answer: Answer, remedy: str) -> None:
+    said: list[str] = []
+    with Peer(answer) as peer:
+        alone = asterisk(peer.url, tmp_path, warn=said.append)
+        assert not alone.listen(stored([]), within=0.2, now=clock)
+        with pytest.raises(TryLater, match=remedy):
+            alone.place(order())
+        alone.close()
+        assert peer.url in said[0]
+    assert remedy in said[0]
+    assert "p" * 24 not in said[0]
+
+
+@pytest.mark.parametrize(
+    ("trusts", "remedy"), [(True, "without /ari"), (False, "an authority that this machine trusts")]
+)
+def test_a_certificate_of_an_authority_of_ones_own_is_trusted_where_the_machine_trusts_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trusts: bool, remedy: str
+) -> None:
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    said: list[str] = []
+    trusted.cache_clear()
+    with authority.cert_pem.tempfile() as path, Peer(json_answer(404, "{}"), tls=context) as peer:
+        if trusts:
+            monkeypatch.setenv("SSL_CERT_FILE", path)
+        alone = asterisk(peer.url, tmp_path, warn=said.append)
+        assert not alone.listen(stored([]), within=0.5, now=clock)
+        alone.close()
+    trusted.cache_clear()
+    assert remedy in said[0]
 
 
 def test_a_second_program_under_our_name_stops_the_dialing(lab: Lab) -> None:
@@ -252,7 +320,7 @@ def test_whom_a_dead_node_has_left_alone_with_nobody_to_talk_to_is_hung_up_on(la
     lab.sandbox.do(lambda: (customer if leaves == "customer" else manager).hang_up("bye"))
     wait(lambda: customer.is_over or manager.is_over)
     other = asterisk(lab.sandbox.ari_url, lab.folder, app="dialer-other")
-    told = other.look_up(ask("dial-abcdefgh-42", orphaned=True, answered=True))
+    told = other.look_up(ask("dial-abcdefgh-42.", orphaned=True, answered=True))
     wait(lambda: customer.is_over and manager.is_over)
     assert (customer.is_over, manager.is_over) == (True, True)
     assert told is not None
@@ -305,8 +373,6 @@ def test_a_stopping_node_hangs_up_whom_it_leads_and_lets_the_others_talk(lab: La
 
 
 def test_a_key_is_stored_before_anything_is_said_about_it(lab: Lab) -> None:
-    from concurrent.futures import Future
-
     waiting: list[Future[None]] = []
 
     def slow(news: News) -> Future[None]:
@@ -329,8 +395,6 @@ def test_a_key_is_stored_before_anything_is_said_about_it(lab: Lab) -> None:
 
 
 def test_where_it_cannot_be_stored_the_person_hears_an_apology(lab: Lab) -> None:
-    from concurrent.futures import Future
-
     def broken(news: News) -> Future[None]:
         future: Future[None] = Future()
         future.set_exception(OSError("the disk is full"))
@@ -372,15 +436,114 @@ def test_whoever_says_nothing_or_presses_a_key_is_not_taken_for_a_machine(lab: L
     assert lab.heard[-1].progress.answered_by is (AnsweredBy.human if presses else AnsweredBy.unknown)
 
 
-def test_a_sound_that_asterisk_does_not_see_ends_the_call_and_says_so(tmp_path: Path, lab: Lab) -> None:
-    said: list[str] = []
-    own = tmp_path / "elsewhere"
-    other = asterisk(lab.sandbox.ari_url, own, app="dialer-other", warn=said.append)
+def test_sounds_that_asterisk_does_not_see_are_noticed_before_anybody_is_rung(tmp_path: Path, lab: Lab) -> None:
+    other = asterisk(lab.sandbox.ari_url, tmp_path / "elsewhere", app="dialer-other")
     assert other.listen(stored(lab.heard), within=5, now=clock)
-    other.place(order())
-    wait(lambda: lab.sandbox.pbx.calls[-1].is_over)
-    wait(lambda: any("folder of sounds" in one for one in said))
+    with pytest.raises(TryLater, match="DIALER_ASTERISK_SOUNDS") as later:
+        other.place(order())
+    assert later.value.fault is Fault.account
+    assert lab.sandbox.pbx.log == []
     other.close()
+
+
+def test_sounds_that_vanish_are_missed_by_one_person_and_by_nobody_after_them(tmp_path: Path, lab: Lab) -> None:
+    lab.does(rings=5.0, presses=("1",))
+    lab.provider.place(order(machine_detection=False))
+    lab.sandbox.pbx.sounds = tmp_path / "elsewhere"
+    wait(lambda: lab.sandbox.pbx.calls[-1].is_over)
+    with pytest.raises(TryLater):
+        lab.provider.place(order(attempt=43, ref="abcdefgh-43"))
+    assert len(lab.sandbox.pbx.log) == 1
+    lab.sandbox.pbx.sounds = lab.folder
+    assert lab.provider.place(order(attempt=43, ref="abcdefgh-43"))
+
+
+def test_without_the_dialplan_that_tells_machines_nobody_is_rung_who_would_be_hung_up_on(lab: Lab) -> None:
+    lab.sandbox.pbx.amd_context = "of another name"
+    with pytest.raises(TryLater, match="dialer-amd") as later:
+        lab.provider.place(order())
+    assert later.value.fault is Fault.campaign
+    assert lab.sandbox.pbx.log == []
+    assert lab.provider.place(order(machine_detection=False))
+
+
+def test_trying_out_that_is_not_answered_has_placed_nothing(lab: Lab) -> None:
+    lab.sandbox.pbx.faults.set(Rule("rest", "503"))
+    with pytest.raises(TryLater) as later:
+        lab.provider.place(order())
+    assert later.value.fault is Fault.busy
+    assert lab.sandbox.pbx.log == []
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_dead_socket_that_nobody_has_noticed_does_not_make_a_call_not_placed(lab: Lab, kept: bool) -> None:
+    """Its events were told to nobody, and it has ended."""
+    lab.provider.place(order(attempt=41, ref="abcdefgh-41"))
+    if not kept:
+        lab.sandbox.pbx.ended_context = "of another name"
+    lab.sandbox.do(lab.sandbox.pbx.go_dead)
+    lab.does(does="busy", rings=0.0)
+    lab.befall("drop_after")
+    with pytest.raises(PerhapsPlaced):
+        lab.provider.place(order())
+    wait(lambda: lab.sandbox.pbx.calls[-1].is_over)
+    assert lab.provider._board.up.is_set()
+    if kept:
+        told = lab.known()
+        assert told is not None
+        assert told.progress.hangup is Hangup.busy
+    else:
+        with pytest.raises(CallForgotten):
+            lab.known()
+
+
+def test_what_another_program_hears_under_our_name_does_not_make_a_call_not_placed(lab: Lab) -> None:
+    lab.provider.place(order(attempt=41, ref="abcdefgh-41"))
+    lab.sandbox.pbx.ended_context = "of another name"
+    lab.befall("drop_before")
+    with pytest.raises(PerhapsPlaced):
+        lab.provider.place(order())
+    other = asterisk(lab.sandbox.ari_url, lab.folder)
+    assert other.listen(stored([]), within=5, now=clock)
+    wait(lambda: lab.provider._board.replaced)
+    with pytest.raises(CallForgotten):
+        lab.known()
+    other.close()
+
+
+def test_a_network_that_blinks_is_no_reason_to_hang_up_on_a_person(lab: Lab) -> None:
+    lab.does(rings=5.0, presses=("1",))
+    lab.provider.place(order(machine_detection=False))
+    lab.sandbox.pbx.faults.set(Rule("rest", "drop_before", times=1))
+    [call] = lab.sandbox.pbx.calls
+    wait(lambda: call.is_over)
+    assert lab.heard[-1].progress.answer == "renew"
+
+
+def test_whoever_knows_the_key_may_ask_at_once_never_to_be_called_again(lab: Lab) -> None:
+    """While Asterisk still listens whether it is a machine."""
+    lab.does(does="machine", hangs_up_after=100.0)
+    lab.provider.place(order())
+    [call] = lab.sandbox.pbx.calls
+    wait(lambda: call.state == "Up" and not call.in_stasis)
+    lab.sandbox.do(lambda: call.press("9"))
+    wait(lambda: call.is_over)
+    known = lab.heard[-1].progress
+    assert (known.opted_out, known.answer, known.answered_by) == (True, "do_not_call", AnsweredBy.human)
+    assert words_of(call.said, lab.folder) == ["Больше не позвоним"]
+
+
+def test_whoever_presses_the_key_after_the_last_question_is_not_called_again(lab: Lab) -> None:
+    lab.does(presses=("", ""))
+    assert SCRIPT.ask is not None
+    long = replace(SCRIPT, ask=replace(SCRIPT.ask, silent=(Say("До свидания"),) * 20))
+    lab.provider.place(order(script=long, machine_detection=False))
+    [call] = lab.sandbox.pbx.calls
+    wait(lambda: bool(call.said) and words_of(call.said, lab.folder)[-1] == "До свидания")
+    lab.sandbox.do(lambda: call.press("9"))
+    wait(lambda: call.is_over)
+    assert lab.heard[-1].progress.opted_out
+    assert words_of(call.said, lab.folder)[-1] == "Больше не позвоним"
 
 
 def test_a_campaigns_words_that_cannot_be_spoken_make_it_wait_and_say_why(lab: Lab) -> None:
@@ -402,6 +565,34 @@ def test_a_campaigns_words_that_cannot_be_spoken_make_it_wait_and_say_why(lab: L
     assert faults[-1] is Fault.campaign
     assert set(faults) <= {Fault.ours, Fault.campaign}
     assert lab.sandbox.pbx.log == []
+
+
+def test_what_is_stored_is_soon_forgotten_and_what_nobody_has_stored_is_not(lab: Lab) -> None:
+    lab.does(does="busy", rings=0.0)
+    lab.provider.place(order(attempt=1, ref="abcdefgh-1"))
+    wait(lambda: bool(lab.heard) and lab.heard[-1].progress.phase is Phase.ended)
+
+    def broken(news: News) -> Future[None]:
+        future: Future[None] = Future()
+        future.set_exception(OSError("the disk is full"))
+        return future
+
+    board = lab.provider._board
+    board._hear = broken
+    lab.provider.place(order(attempt=2, ref="abcdefgh-2"))
+    wait(lambda: board.calls["dial-abcdefgh-2."].is_over)
+    lab.befall("drop_before")
+    with pytest.raises(PerhapsPlaced):
+        lab.provider.place(order(attempt=3, ref="abcdefgh-3"))
+    lab.does(rings=1_000.0)
+    lab.provider.place(order(attempt=4, ref="abcdefgh-4"))
+    wait(lambda: board.calls["dial-abcdefgh-4."].heard_of)
+    left = []
+    for later in (STORED_REMEMBERED + 1, REMEMBERED + 1):
+        now = board._loop.time() + later
+        lab.provider._board.forget_old(now)
+        left.append({channel[-2] for channel in board.calls})
+    assert left == [{"2", "3", "4"}, {"4"}]
 
 
 def test_two_hundred_at_once_are_all_heard(lab: Lab) -> None:

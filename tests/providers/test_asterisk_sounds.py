@@ -6,6 +6,7 @@ import math
 import shutil
 import sys
 import threading
+import time
 import wave
 from array import array
 from dataclasses import replace
@@ -132,3 +133,34 @@ def test_espeak_ng_speaks_out_of_the_box(tmp_path: Path, language: str, text: st
     with wave.open(str(file)) as sound:
         assert sound.getnframes() > 2_000
         assert max(abs(one) for one in array("h", sound.readframes(20_000))) > 1_000
+
+
+def test_a_command_that_hangs_is_ended_with_all_that_it_has_started(tmp_path: Path) -> None:
+    left = tmp_path / "left"
+    speak = by_command(f"sh -c '(sleep 1; touch {left}) & sleep 60'", within=0.2)
+    with pytest.raises(SpeechFailed, match=r"not ready within 0\.2 s"):
+        speak("раз", "ru-RU", "", tmp_path / "x.wav")
+    time.sleep(1.2)
+    assert not left.exists()
+
+
+def test_of_a_command_that_complains_at_length_the_last_line_is_told(tmp_path: Path) -> None:
+    speak = by_command("sh -c 'yes hello | head -c 3000000; yes oh | head -c 3000000 >&2; echo no voice >&2; exit 3'")
+    with pytest.raises(SpeechFailed, match=r"sh failed \(3\): no voice$"):
+        speak("раз", "ru-RU", "", tmp_path / "x.wav")
+
+
+def test_words_that_begin_with_a_dash_are_no_option(tmp_path: Path) -> None:
+    file = tmp_path / "x.wav"
+    by_command(f'sh -c \'test "$1" = " -x раз" && touch {file}\' sh {{text}}')("-x раз", "ru-RU", "", file)
+    assert file.exists()
+
+
+def test_words_that_become_a_sound_of_no_length_are_not_played(tmp_path: Path) -> None:
+    empty = tmp_path / "empty.wav"
+    with wave.open(str(empty), "wb") as sound:
+        sound.setparams((1, 2, 8000, 0, "NONE", ""))
+    script = replace(SCRIPT, greeting=(Say("Здравствуйте"),))
+    with pytest.raises(SpeechFailed, match="no length: 'Здравствуйте'"):
+        sounds(tmp_path, f"cp {empty} {{file}}").render(script)
+    assert sounds(tmp_path).lacking(script)

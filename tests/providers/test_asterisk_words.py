@@ -12,7 +12,7 @@ from dialer.providers.asterisk import words
 from dialer.providers.asterisk.call import Call
 from tests.providers.scene import order
 
-ID = "dial-abcdefgh-42"
+ID = "dial-abcdefgh-42."
 AT = "2026-11-22T03:21:{:06.3f}+0000"
 
 
@@ -42,9 +42,11 @@ UP = (*RINGS, event("ChannelStateChange", "Up", 41.0), event("Dial", "Up", 41.0,
         ("NOANSWER", 22, Hangup.bad_number), ("NOANSWER", 28, Hangup.bad_number), ("NOANSWER", 18, Hangup.no_answer),
         ("NOANSWER", 19, Hangup.no_answer), ("CANCEL", 0, Hangup.failed), ("CONGESTION", 34, Hangup.failed),
         ("NOANSWER", 38, Hangup.failed), ("NOANSWER", 29, Hangup.failed), ("NOANSWER", 27, Hangup.failed),
-        ("NOANSWER", 102, Hangup.failed), ("NOANSWER", 127, Hangup.failed), ("NOANSWER", 58, Hangup.failed),
+        ("NOANSWER", 102, Hangup.failed), ("NOANSWER", 127, Hangup.no_answer), ("NOANSWER", 58, Hangup.failed),
         # of 20.6: 183 and then 480; its own time-out
         ("CHANUNAVAIL", 20, Hangup.no_answer), (None, 0, Hangup.no_answer), (None, 19, Hangup.no_answer),
+        # of 20.6: an operator's 480 with `Reason: Q.850;cause=16`, or 31
+        ("NOANSWER", 16, Hangup.no_answer), ("NOANSWER", 31, Hangup.no_answer), ("BUSY", 16, Hangup.busy),
     ],
 )  # fmt: skip
 def test_why_nobody_answered(dialstatus: str | None, cause: int, hangup: Hangup) -> None:
@@ -58,6 +60,8 @@ def test_why_nobody_answered(dialstatus: str | None, cause: int, hangup: Hangup)
     [
         # nothing came back at all, to 20.6 and to 22.10.1; refused without a sound; switched off
         (None, 0, Hangup.failed, True), (None, 19, Hangup.failed, True), ("CONGESTION", 34, Hangup.failed, True),
+        ("NOANSWER", 127, Hangup.failed, False), ("NOANSWER", 31, Hangup.failed, False),
+        ("NOANSWER", 16, Hangup.no_answer, False),
         ("NOANSWER", 18, Hangup.no_answer, True), ("NOANSWER", 19, Hangup.no_answer, False),
         ("CANCEL", 23, Hangup.failed, False),
     ],
@@ -145,3 +149,14 @@ def test_an_end_that_was_missed_says_what_is_known() -> None:
     again = heard(*RINGS)
     again.end_unheard(restarted=True)
     assert again.known.hangup is Hangup.failed
+
+
+def test_what_no_database_takes_is_left_out_of_the_news() -> None:
+    call = Call(ID, order(), 0)
+    told = [
+        call.take(event("Dial", dialstatus="\x00\ud800" + "x" * 100_000)),
+        call.take(event("ChannelDestroyed", cause=17, cause_txt="\x00busy\ud800" + "y" * 100_000)),
+    ]
+    texts = [text for one in told if one is not None for text in (one.key, one.raw, one.unknown, one.progress.detail)]
+    assert (call.known.hangup, len(texts)) == (Hangup.busy, 8)
+    assert all(text.isprintable() and len(text) < 300 for text in texts)

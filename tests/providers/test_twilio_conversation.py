@@ -25,6 +25,13 @@ from tests.providers.conversation import Company, EveryProvider
 from tests.providers.scene import CALLER_ID, KEY, SECRET, SID, TOKEN
 from tests.web.node import form
 
+OLD_TOKEN, OLD_SECRET = "u" * 32, "v" * 32
+STATUSES = (
+    "queued", "initiated", "ringing", "in-progress", "completed", "busy", "no-answer", "failed", "canceled"
+)  # fmt: skip
+ANSWERED_BY = (
+    "human", "fax", "unknown", "machine_start", "machine_end_beep", "machine_end_silence", "machine_end_other"
+)  # fmt: skip
 FATES = {
     "lost_request": "drop_before", "lost_answer": "drop_after", "unavailable": "503",
     "refused": "refuse:21211", "busy": "429", "account": "401",
@@ -42,7 +49,8 @@ class TwilioCompany:
         self.sandbox = Sandbox(Portal([], secret="p" * 16), telephone)
         self._writer: GroupWriter[Heard | TakenBack] = GroupWriter(self._take_in)
         self._server = WebServer(self._answer, "127.0.0.1", 0)
-        self._webhooks = Webhooks(f"http://127.0.0.1:{self._server.port}", KEY, tokens=[TOKEN], secrets=[SECRET])
+        self._webhooks = Webhooks(f"http://127.0.0.1:{self._server.port}", KEY, tokens=[TOKEN, OLD_TOKEN],
+                                  secrets=[SECRET, OLD_SECRET])  # fmt: skip
 
     def __enter__(self) -> TwilioCompany:
         self.sandbox.__enter__()
@@ -87,12 +95,24 @@ class TwilioCompany:
         assert news is not None
         return news
 
-    def _webhook(self, status: str, **more: str) -> Webhook:
-        url = self._webhooks.address("status", f"{KEY}-42").partition("#")[0]
+    def signed_before(self) -> Sequence[Webhook]:
+        return [self._webhook("ringing", token=OLD_TOKEN), self._webhook("ringing", secret=OLD_SECRET)]
+
+    def signed_by_strangers(self) -> Sequence[Webhook]:
+        return [self._webhook("ringing", token="x" * 32), self._webhook("ringing", secret="x" * 32)]
+
+    def documented(self) -> dict[str, News | None]:
+        said = {status: self._webhook(status) for status in STATUSES}
+        said |= {by: self._webhook("in-progress", AnsweredBy=by) for by in ANSWERED_BY}
+        return {word: self.provider.receive(self.provider.open(webhook), None)[0] for word, webhook in said.items()}
+
+    def _webhook(self, status: str, *, token: str = TOKEN, secret: str = SECRET, **more: str) -> Webhook:
+        here = f"http://127.0.0.1:{self._server.port}"
+        url = Webhooks(here, KEY, tokens=[token], secrets=[secret]).address("status", f"{KEY}-42").partition("#")[0]
         fields = form(CallStatus=status, **more)
-        signature = RequestValidator(TOKEN).compute_signature(url, fields)
-        path = url.removeprefix(f"http://127.0.0.1:{self._server.port}")
-        return Webhook("POST", path, "", {"x-twilio-signature": signature}, urlencode(fields).encode())
+        signature = RequestValidator(token).compute_signature(url, fields)
+        headers = {"x-twilio-signature": signature}
+        return Webhook("POST", url.removeprefix(here), "", headers, urlencode(fields).encode())
 
     def _take_in(self, items: Sequence[Heard | TakenBack]) -> None:
         self.heard += [item.news for item in items if isinstance(item, Heard)]

@@ -10,11 +10,12 @@ from datetime import datetime, timedelta
 
 from dialer.call import NOTHING, Dialed, Hangup, Phase, Progress
 from dialer.cost import Price
-from dialer.errors import CallForgotten, Fault, PerhapsPlaced, TryLater
+from dialer.errors import CallForgotten, Fault, PerhapsPlaced, ProviderUnavailable, TryLater
 from dialer.finding import Finding
 from dialer.providers.asterisk import examining, recording, words
-from dialer.providers.asterisk.call import Call
+from dialer.providers.asterisk.call import Call, channel_of
 from dialer.providers.asterisk.keeping import Keeping, Kept, of_a_call
+from dialer.providers.asterisk.rehearsing import Rehearsal
 from dialer.providers.asterisk.rest import Address, Answer, Rest
 from dialer.providers.asterisk.sounds import Sounds, SpeechFailed
 from dialer.providers.asterisk.switchboard import Line, Switchboard
@@ -50,7 +51,10 @@ class Asterisk:
         self._line, self._sounds = line, sounds
         self._rest = Rest(address, timeout=timeout.total_seconds())
         self._keeping = Keeping(self._rest, line.app)
-        self._board = Switchboard(address, line, sounds, self._keeping, say=say, warn=warn)
+        self._rehearsal = Rehearsal(self._rest, line.app, line.amd_context)
+        self._board = Switchboard(
+            address, line, sounds, self._keeping, say=say, warn=warn, doubt=self._rehearsal.doubt
+        )  # fmt: skip
         self._guard = threading.Lock()
         self._rendering: dict[Script, str] = {}
         """What is being made into sound, and why it last failed."""
@@ -70,7 +74,9 @@ class Asterisk:
         self._refuse_what_nobody_would_lead()
         if not self.prepare(order.script):
             raise self._not_ready(order.script)
-        call = Call(f"dial-{order.ref}", order, self._board.gap, self._line.speed)
+        said = self._sounds.media(order.script, order.script.greeting)
+        self._rehearsal.before(said, detection=order.machine_detection, gap=self._board.gap)
+        call = Call(channel_of(order.ref), order, self._board.gap, self._line.speed)
 
         def gate() -> None:
             order.gate()
@@ -86,7 +92,7 @@ class Asterisk:
             raise
 
     def look_up(self, asked: Asked) -> News | None:
-        channel = asked.call_id or f"dial-{asked.ref}"
+        channel = asked.call_id or channel_of(asked.ref)
         call = self._board.calls.get(channel)
         if call is not None and call.is_over:
             return call.whole()
@@ -95,10 +101,11 @@ class Asterisk:
         answer = self._rest.ask("GET", f"/channels/{channel}")
         if answer.status != 404:
             return self._living(channel, answer, asked)
+        heard_all = call is not None and self._board.hears() and call.gap == self._board.gap
         if call is not None and call.heard_of:
             self._board.end_unheard(call)  # does nothing where its end has come meanwhile
             return call.whole()
-        if call is not None and call.gap == self._board.gap:
+        if heard_all:
             return None  # whatever it had done here would have been heard
         return self._as_kept(channel, asked)
 
@@ -115,6 +122,8 @@ class Asterisk:
             answer = self._rest.ask("GET", f"/channels/{call_id}")
             if answer.status == 404 or answer.state == "Up":
                 return
+        if (call := self._board.calls.get(call_id)) is not None:
+            call.by_us = True
         self._rest.ask("DELETE", f"/channels/{call_id}", {"reason": "normal"})
 
     def price(self, call_ids: Sequence[str], *, with_legs: bool) -> Price | None:
@@ -137,14 +146,16 @@ class Asterisk:
         return False
 
     def findings(self, caller_ids: set[str], regions: set[str], now: Callable[[], datetime]) -> Iterator[Finding]:
-        return examining.examine(self._rest, self._line, self._sounds, self._keeping, caller_ids, now)
+        return examining.examine(
+            self._rest, self._line, self._sounds, self._keeping, self._rehearsal, caller_ids, now
+        )  # fmt: skip
 
     def _refuse_what_nobody_would_lead(self) -> None:
         if self._board.replaced:
             why = f"another program listens to {ASTERISK} under our name: stop it, and start this one again"
             raise TryLater(why, fault=Fault.account)
         if not self._board.up.is_set():
-            raise TryLater(f"{ASTERISK} is not heard: nobody would lead the call", fault=Fault.busy)
+            raise TryLater(f"{ASTERISK} is not heard: {self._board.why}", fault=Fault.busy)
         if self._board.troubles >= TROUBLES_MOST:
             why = f"the trunk has failed {TROUBLES_MOST} calls in a row (congestion, or it is out of order)"
             raise TryLater(why, fault=Fault.busy, after=self._rest_of_the_trunk())
@@ -197,18 +208,32 @@ class Asterisk:
         if status == 409:
             return self._confirmed(call)
         if status == 500 and said == "Allocation failed":
-            where = re.sub(r"\{[a-z0-9]+\}", "…", self._line.dial)
-            raise TryLater(f"{ASTERISK} cannot dial {where}: is this trunk configured there?", fault=Fault.account)
+            raise self._undialed()
         if status in (400, 401, 403, 404):
             remedy = _REMEDIES.get(status, "check DIALER_ASTERISK_URL")
             raise TryLater(f"{ASTERISK} {status}: {said or 'no'}; {remedy}", fault=Fault.account)
         raise PerhapsPlaced(f"{ASTERISK} {status}: {said or 'that is no answer of ARI'}")
 
+    def _undialed(self) -> TryLater:
+        where = re.sub(r"\{[a-z0-9]+\}", "…", self._line.dial)
+        trunk = examining.trunk_of(self._line.dial)
+        try:
+            state = None if trunk is None else self._rest.ask("GET", f"/endpoints/PJSIP/{trunk}")
+        except ProviderUnavailable:
+            state = None
+        if state is None or state.status == 404:
+            return TryLater(f"{ASTERISK} cannot dial {where}: is this trunk configured there?", fault=Fault.account)
+        if state.state == "online":
+            why = "it makes no channel, and its log says why; it may be shutting down"
+        else:
+            why = examining.SILENT_OPERATOR
+        return TryLater(f"{ASTERISK} cannot dial {where}: {why}", fault=Fault.busy)
+
     def _confirmed(self, call: Call) -> Placed:
-        """After a true duplicate Asterisk may say so of a trunk that it does not know."""
+        """After a true duplicate Asterisk may say so of a channel that it could not make."""
         if call.heard_of or self._rest.ask("GET", f"/channels/{call.channel}").status == 200:
             return Placed(call.channel)
-        raise TryLater(f"{ASTERISK} took it for a call that exists already, which it does not", fault=Fault.account)
+        raise self._undialed()
 
     def _forget(self, call: Call) -> None:
         if not call.heard_of:

@@ -13,6 +13,11 @@ from dialer.providers.asterisk import words
 from dialer.providers.base import News, Order
 
 
+def channel_of(ref: str) -> str:
+    """Asterisk 22 refuses an id that another channel's begins with, so none may be the beginning of another."""
+    return f"dial-{ref}."
+
+
 @dataclass(slots=True)
 class Call:
     """`gap`: how often the events had been interrupted when it was placed. `speed`: of a sandbox whose time is faster.
@@ -31,8 +36,11 @@ class Call:
     """The trunk has said that it rings, or anything at all."""
     last_dial: str = ""
     cause: int = 0
+    placed_at: float = 0.0
     ended_at: float | None = None
-    """Of the event loop's clock."""
+    """Both of the event loop's clock."""
+    is_stored: bool = False
+    """How it ended."""
     inbox: asyncio.Queue[Mapping[str, Any]] = field(default_factory=asyncio.Queue)
     conversation: asyncio.Task[None] | None = None
 
@@ -56,7 +64,7 @@ class Call:
         self.heard_of = True
         kind = event.get("type")
         if kind == "Dial":
-            self.last_dial = str(event.get("dialstatus") or self.last_dial)
+            self.last_dial = _plain(event.get("dialstatus") or self.last_dial)
         elif kind == "ChannelHangupRequest" and words.cause_of(event) == words.REQUESTED and event.get("soft") is True:
             self.by_us = True
         self.rang = self.rang or words.proves(event).phase.rank >= Phase.ringing.rank
@@ -92,7 +100,7 @@ class Call:
         if was_up and at is not None and self.known.answered_at is not None:
             talked = max(at - self.known.answered_at, timedelta(0)) * self.speed
         sip = event.get("tech_cause")
-        detail = f"{event.get('cause_txt', '')} ({self.cause}{f', SIP {sip}' if isinstance(sip, int) else ''})"
+        detail = f"{_plain(event.get('cause_txt', ''))} ({self.cause}{f', SIP {sip}' if isinstance(sip, int) else ''})"
         if hangup is Hangup.failed and self._trunk_was_silent:
             detail = "the trunk has not said a word"
         return Progress(
@@ -114,4 +122,9 @@ class Call:
 def _key(event: Mapping[str, Any]) -> str:
     what = {"Dial": "dialstatus"}.get(str(event.get("type")), "")
     more = str(event.get(what, "")) if what else words.state_of(event)
-    return f"{event.get('type')}:{more}"[:60]
+    return _plain(f"{event.get('type')}:{more}")
+
+
+def _plain(text: object) -> str:
+    """What no database refuses."""
+    return "".join(one for one in str(text)[:60] if one.isprintable())

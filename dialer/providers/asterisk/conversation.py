@@ -25,6 +25,7 @@ TALKING_LOOK_AFTER = 30.0
 RECORDED_WITHIN = 1.0
 """How long what is said next waits for the recording to begin."""
 HANG_UP_AGAIN_AFTER = 1.0
+AGAIN_AFTER = 0.5
 DETECT_MOST = 15.0
 SILENT_MS = "2000,256"
 """TALK_DETECT: so long a silence, in milliseconds, is the end of a greeting; above this level somebody speaks."""
@@ -63,6 +64,8 @@ class Board(Protocol):
     app: str
     amd_context: str
     warn: Callable[[str], None]
+    doubt: Callable[[], None]
+    """A sound could not be played."""
 
 
 @dataclass(slots=True)
@@ -72,6 +75,8 @@ class Conversation:
     _played: int = 0
     _announcing: str | None = None
     """The playback of an announcement that is still being said."""
+    _parting: tuple[Say | Play, ...] | None = None
+    """For one who asked never to be called again where nobody had asked for a key."""
 
     async def lead(self) -> None:
         """Ends with the channel hung up. Raises nothing."""
@@ -79,6 +84,7 @@ class Conversation:
             async with asyncio.timeout(time_limit(self.call.order.script).total_seconds()):
                 await self._lead()
         except Gone:
+            await self._heed_what_is_left()
             return
         except CannotSpeak as error:
             self.board.warn(f"attempt={self.call.order.attempt} hung up on: {error}")
@@ -88,6 +94,7 @@ class Conversation:
             self.board.warn(f"attempt={self.call.order.attempt} lasted too long and is hung up on")
         except Exception as error:  # whatever it is, nobody must be left on the line with nobody to lead them
             self.board.warn(f"attempt={self.call.order.attempt} its conversation broke off: {error!r}"[:300])
+        await self._heed_what_is_left()
         await self._hang_up()
 
     async def _hang_up(self) -> None:
@@ -110,12 +117,14 @@ class Conversation:
             if script.voicemail:
                 await self._until_the_greeting_is_over()
                 await self._say(script.voicemail)
-            return
-        key = await self._announce()
-        if script.ask is None:
-            await self._say(script.greeting)
-        else:
-            await self._ask(script.ask, key)
+        elif self._parting is None:  # who has asked before never to be called again has heard enough
+            key = await self._announce()
+            if script.ask is None:
+                await self._say(script.greeting)
+            else:
+                await self._ask(script.ask, key)
+        if self._parting is not None:
+            await self._say(self._parting)
 
     async def _announce(self) -> str | None:
         """That the call is recorded. A key is returned at once, and the announcement goes on to its end."""
@@ -137,6 +146,28 @@ class Conversation:
         if self.call.order.record_as:
             await asyncio.wait({self.board.record(self.call)}, timeout=RECORDED_WITHIN)
 
+    def _choice(self, event: Mapping[str, Any]) -> Choice | None:
+        ask = self.call.order.script.ask
+        pressed = event.get("type") == "ChannelDtmfReceived" and words.about(event) == self.call.channel
+        return ask.choice(str(event.get("digit", ""))) if ask is not None and pressed else None
+
+    async def _heed(self, event: Mapping[str, Any]) -> None:
+        """A key where none is asked for: whoever knows which one it is may ask at any time never to be called again."""
+        choice = self._choice(event)
+        if choice is not None and choice.opts_out and self.call.known.answer is None:
+            stored = await self.board.prove(self.call, "keys/unasked", _heard(choice, 1))
+            self._parting = choice.then if stored else self.call.order.script.apology
+
+    async def _heed_what_is_left(self) -> None:
+        """Pressed in the moment in which they hung up, or in which it broke off."""
+        while not self.call.inbox.empty():
+            event = self.call.inbox.get_nowait()
+            choice = self._choice(event)
+            if choice is not None and self._played and self.call.known.answer is None:
+                await self.board.prove(self.call, "keys/last", _heard(choice, max(self.call.known.answer_step, 1)))
+            else:
+                await self._heed(event)
+
     async def _is_a_machine(self) -> bool:
         """In the dialplan, where the call is led by nobody until it comes back. No machine presses a key."""
         where = {"context": self.board.amd_context, "extension": "s", "priority": "1"}
@@ -145,7 +176,9 @@ class Conversation:
         verdict, pressed = None, False
         while verdict is None:
             event = await self._next(LOOK_AFTER)
-            pressed = pressed or (event is not None and event.get("type") == "ChannelDtmfReceived")
+            if event is not None and event.get("type") == "ChannelDtmfReceived":
+                pressed = True
+                await self._heed(event)
             verdict = words.detected(await self._came_back() if event is None else event)
             if verdict is None and time.monotonic() > until:
                 raise CannotSpeak(f"it did not come back from the dialplan's [{self.board.amd_context}]")
@@ -212,9 +245,18 @@ class Conversation:
             return None
         self._played += 1
         playback = f"{self.call.channel}-p{self._played}"
-        path = f"/channels/{self.call.channel}/play/{playback}"
-        await self._do("POST", path, {"media": ",".join(media)})
+        await self._begin(playback, {"media": ",".join(media)})
         return playback
+
+    async def _begin(self, playback: str, media: Mapping[str, str]) -> None:
+        """Once more where nobody answered: a network that blinks is no reason to hang up on a person."""
+        path = f"/channels/{self.call.channel}/play/{playback}"
+        try:
+            await self._do("POST", path, media)
+        except ProviderUnavailable:
+            await asyncio.sleep(AGAIN_AFTER)
+            if (await self.board.ask("GET", f"/playbacks/{playback}")).status == 404:
+                await self._do("POST", path, media)
 
     async def _until_played(self, playback: str, *, until_a_key: bool = False) -> str | None:
         while True:
@@ -226,11 +268,14 @@ class Conversation:
             elif event.get("type") == "PlaybackFinished" and _of(event).get("id") == playback:
                 if _of(event).get("state") == "failed":
                     await self._look()
+                    self.board.doubt()
                     sound = _of(event).get("media_uri")
                     raise CannotSpeak(f"a sound could not be played: is Asterisk's folder of sounds ours? {sound}")
                 return None
             elif until_a_key and event.get("type") == "ChannelDtmfReceived":
                 return str(event.get("digit", ""))
+            else:
+                await self._heed(event)
 
     async def _key(self, within: float) -> str | None:
         until = time.monotonic() + self._real(within)

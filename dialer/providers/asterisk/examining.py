@@ -10,6 +10,7 @@ from dialer.errors import ProviderUnavailable
 from dialer.finding import Finding, clock_beside
 from dialer.providers.asterisk import words
 from dialer.providers.asterisk.keeping import CONTEXT, Keeping
+from dialer.providers.asterisk.rehearsing import Rehearsal
 from dialer.providers.asterisk.rest import Rest
 from dialer.providers.asterisk.sounds import Sounds, SpeechFailed
 from dialer.providers.asterisk.switchboard import Line
@@ -17,10 +18,27 @@ from dialer.providers.asterisk.switchboard import Line
 LEAST = 20
 NO_FOLDER = "Allocation failed"
 """How it says so, of a list of what is stored."""
+SILENT_OPERATOR = "its operator has not answered Asterisk's OPTIONS"
+QUALIFY = (
+    "look at `pjsip show contacts` and `pjsip show registrations` there; for an operator that answers no OPTIONS,"
+    " take qualify_frequency out of pjsip.conf"
+)
+
+
+def trunk_of(dial: str) -> str | None:
+    """The name of its endpoint; None where the dial string is of another kind."""
+    match = re.fullmatch(r"PJSIP/[^@]*@([^/@]+)", dial)
+    return None if match is None else match[1]
 
 
 def examine(
-    rest: Rest, line: Line, sounds: Sounds, keeping: Keeping, caller_ids: set[str], now: Callable[[], datetime]
+    rest: Rest,
+    line: Line,
+    sounds: Sounds,
+    keeping: Keeping,
+    rehearsal: Rehearsal,
+    caller_ids: set[str],
+    now: Callable[[], datetime],
 ) -> Iterator[Finding]:
     asked = now()
     try:
@@ -36,7 +54,8 @@ def examine(
     yield _trunk(rest, line)
     yield _ends(keeping)
     yield from _recordings(rest)
-    yield _speech(sounds)
+    yield _detection(rehearsal, line)
+    yield _speech(sounds, rehearsal)
     for number in sorted(caller_ids):
         yield Finding(
             f"caller ID {number}", True, "Asterisk cannot tell whether your operator shows it",
@@ -51,18 +70,19 @@ def _version(text: str) -> Finding:
 
 
 def _trunk(rest: Rest, line: Line) -> Finding:
-    match = re.fullmatch(r"PJSIP/[^@]*@([^/@]+)", line.dial)
-    if match is None:
+    trunk = trunk_of(line.dial)
+    if trunk is None:
         return Finding("Asterisk trunk", True, f"{line.dial} cannot be looked up", "ring yourself with `dialer call`")
-    subject = f"Asterisk trunk {match[1]}"
+    subject = f"Asterisk trunk {trunk}"
     try:
-        answer = rest.ask("GET", f"/endpoints/PJSIP/{match[1]}")
+        answer = rest.ask("GET", f"/endpoints/PJSIP/{trunk}")
     except ProviderUnavailable as error:
         return Finding(subject, False, str(error), "try again later")
     if answer.status == 404:
-        remedy = f"write it into pjsip.conf as [{match[1]}], or check DIALER_ASTERISK_DIAL"
+        remedy = f"write it into pjsip.conf as [{trunk}], or check DIALER_ASTERISK_DIAL"
         return Finding(subject, False, "is not known there", remedy)
-    # one that is not qualified is offline or unknown, and works
+    if answer.state == "offline":  # also in the first minute after it has started
+        return Finding(subject, True, "is offline: " + SILENT_OPERATOR, QUALIFY)
     return Finding(subject, True, answer.state or "is known")
 
 
@@ -91,10 +111,31 @@ def _recordings(rest: Rest) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def _speech(sounds: Sounds) -> Finding:
+def _detection(rehearsal: Rehearsal, line: Line) -> Finding:
+    subject = "answering machines"
     try:
-        sounds.try_out()
+        if rehearsal.has_context(line.amd_context):
+            return Finding(subject, True, f"are told by [{line.amd_context}] of its dialplan")
+    except ProviderUnavailable as error:
+        return Finding(subject, False, str(error), "try again later")
+    return Finding(
+        subject, True, f"cannot be told: its dialplan lacks [{line.amd_context}], or AMD() is not loaded",
+        "add it from docs/asterisk/extensions.conf: without it `machine_detection: yes` rings nobody",
+    )  # fmt: skip
+
+
+def _speech(sounds: Sounds, rehearsal: Rehearsal) -> Finding:
+    try:
+        tried = sounds.try_out()
     except SpeechFailed as error:
         remedy = "apt install espeak-ng, or set DIALER_SPEECH_COMMAND; check who may write to DIALER_ASTERISK_SOUNDS"
         return Finding("speech", False, str(error), remedy)
-    return Finding("speech", True, "words become sound")
+    try:
+        if rehearsal.can_play(tried):
+            return Finding("speech", True, "words become sound, and Asterisk plays them")
+    except ProviderUnavailable as error:
+        return Finding("speech", False, str(error), "try again later")
+    return Finding(
+        "speech", False, f"words become sound, and Asterisk does not find it as {tried}",
+        "let it see the folder DIALER_ASTERISK_SOUNDS as DIALER_ASTERISK_SOUNDS_NAME below its own sounds, and read it",
+    )  # fmt: skip

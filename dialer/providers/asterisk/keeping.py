@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dialer.providers.asterisk.rest import Rest
+from dialer.providers.asterisk.words import NORMAL
 
 CONTEXT = "dialer-ended"
 SLOTS = 1_000
@@ -52,6 +53,8 @@ class Kept:
         was = {"type": "ChannelStateChange", "channel": channel, "timestamp": at}
         ended = {"type": "ChannelDestroyed", "channel": channel, "cause": self.cause, "timestamp": at,
                  "cause_txt": "kept by Asterisk, its end was missed"}  # fmt: skip
+        if self.cause == NORMAL:  # whoever waits for it would know that it was us
+            return was, {"type": "Dial", "peer": channel, "dialstatus": "NOANSWER"}, ended
         return was, ended
 
 
@@ -124,7 +127,7 @@ def _slot(ref: str) -> str:
 
 
 def _kept(text: str) -> Kept | None:
-    """`dial-abcdefgh-42,Up,16,1795791266`. None for anything else."""
+    """`dial-abcdefgh-42.,Up,16,1795791266`. None for anything else."""
     parts = text.split(",")
     if len(parts) < 4 or not all(part.isdecimal() for part in parts[2:4]):
         return None
@@ -147,6 +150,6 @@ def _is_older(text: str, channel: str) -> bool:
     """Nobody has used the variable since this channel could have been: it is empty, or an earlier call's."""
     if not text:
         return True
-    before, _, number = text.partition(",")[0].rpartition("-")
-    own, _, attempt = channel.rpartition("-")
+    before, _, number = text.partition(",")[0].removesuffix(".").rpartition("-")
+    own, _, attempt = channel.removesuffix(".").rpartition("-")
     return before == own and number.isdecimal() and len(number) < 20 and int(number) < int(attempt)

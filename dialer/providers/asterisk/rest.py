@@ -122,7 +122,9 @@ class Rest:
             return _answer(self._send(departure, "POST", "/channels", params, body))
         except httpx.HTTPError as error:
             if departure.left:
-                raise PerhapsPlaced(f"Asterisk gave no answer: {type(error).__name__}") from error
+                closed = isinstance(error, httpx.RemoteProtocolError)
+                why = f"{type(error).__name__}{'; is there room in its `sessionlimit` (http.conf)?' if closed else ''}"
+                raise PerhapsPlaced(f"Asterisk gave no answer: {why}") from error
             raise TryLater(f"Asterisk cannot be reached: {type(error).__name__}", fault=Fault.busy) from error
 
     def stream(self, path: str, write: Callable[[bytes], None]) -> bool:
@@ -166,7 +168,7 @@ class Rest:
             client = self._mine.client = httpx.Client(
                 base_url=f"{self._address.url}/ari", auth=(self._address.user, self._address.password), trust_env=False,
                 timeout=patience, transport=httpx.HTTPTransport(
-                    verify=_trusted(), retries=0, socket_options=_OPTIONS,
+                    verify=trusted(), retries=0, socket_options=_OPTIONS,
                     limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=10),
                 ),
             )  # fmt: skip
@@ -178,7 +180,7 @@ class LoopRest:
 
     def __init__(self, address: Address) -> None:
         self._client = httpx.AsyncClient(
-            base_url=f"{address.url}/ari", auth=(address.user, address.password), verify=_trusted(), trust_env=False,
+            base_url=f"{address.url}/ari", auth=(address.user, address.password), verify=trusted(), trust_env=False,
             timeout=httpx.Timeout(QUEUED, connect=CONNECT_WITHIN),
             limits=httpx.Limits(max_connections=POOL_MOST, max_keepalive_connections=POOL_MOST, keepalive_expiry=10),
         )  # fmt: skip
@@ -199,9 +201,12 @@ class LoopRest:
 
 
 @cache
-def _trusted() -> SSLContext:
-    """Read once: reading all the authorities that are trusted takes longer than a request."""
-    return httpx.create_ssl_context(trust_env=False)
+def trusted() -> SSLContext:
+    """The public authorities, and the machine's own: a telephone system on a private network has a certificate of its
+    operator's. Read once, which takes longer than a request."""
+    context = httpx.create_ssl_context(trust_env=False)
+    context.load_default_certs()
+    return context
 
 
 def _answer(response: httpx.Response) -> Answer:

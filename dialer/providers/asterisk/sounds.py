@@ -10,11 +10,13 @@ import os
 import re
 import secrets
 import shlex
+import signal
 import subprocess
 import wave
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from dialer.errors import ProviderError
 from dialer.providers.asterisk.resampling import make_8_khz
@@ -22,6 +24,8 @@ from dialer.script import Play, Say, Script, says_of
 
 SPEAK_WITHIN = 20.0
 TEXT_MOST = 4_000
+SOUND_MOST, COMPLAINT_MOST = 200_000_000, 1_000
+"""Bytes."""
 _OURS = re.compile("[0-9a-f]{40}")
 COMMAND = "espeak-ng -v {lang} -s 150 --stdin -w {file}"
 
@@ -69,9 +73,11 @@ class Sounds:
                 gone += 1
         return gone
 
-    def try_out(self) -> None:
-        """Can the command speak, and may its files stand in the folder? Raises SpeechFailed."""
-        self._render(Script("en-US", None, ()), Say("test"))
+    def try_out(self) -> str:
+        """Can the command speak, and may its files stand in the folder? In ARI's words. Raises SpeechFailed."""
+        script, say = Script("en-US", None, ()), Say("test")
+        self._render(script, say)
+        return self.media(script, [say])[0]
 
     def _name(self, script: Script, say: Say) -> str:
         what = "\n".join((self._way, script.language, self._voice_of(script), say.text))
@@ -92,6 +98,8 @@ class Sounds:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._speak(say.text[:TEXT_MOST], script.language, self._voice_of(script), draft)
             make_8_khz(draft)
+            if any(map(str.isalnum, say.text)) and _is_empty(draft):
+                raise SpeechFailed(f"the words became a sound of no length: {say.text[:40]!r}")
             draft.chmod(0o644)
             (self._folder / f"{name}.txt").write_text(say.text, encoding="utf-8")
             os.replace(draft, self._folder / f"{name}.wav")
@@ -102,36 +110,65 @@ class Sounds:
                 draft.unlink(missing_ok=True)
 
 
+def _is_empty(file: Path) -> bool:
+    with wave.open(str(file)) as sound:
+        return not sound.getnframes()
+
+
 def _says(text: str, name: str) -> bool:
     """As a word of its own; both are plain."""
     return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text) is not None
 
 
-def by_command(command: str) -> Speak:
+def by_command(command: str, *, within: float = SPEAK_WITHIN) -> Speak:
     """`{file}`, `{language}` (ru-RU), `{lang}` (ru) and `{voice}` are filled in; the words come on its stdin, or in
-    place of `{text}`. No shell reads it."""
+    place of `{text}`. No shell reads it. `within` are seconds."""
     parts = shlex.split(command)
 
     def speak(text: str, language: str, voice: str, file: Path) -> None:
+        # words that begin with a dash are no option
         known = {"file": str(file), "language": language, "lang": language.partition("-")[0], "voice": voice,
-                 "text": text}  # fmt: skip
+                 "text": f" {text}" if text.startswith("-") else text}  # fmt: skip
         words = [_filled(part, known) for part in parts]
+        code, said = _run(words, text.encode(), within)
+        if code:
+            raise SpeechFailed(f"{parts[0]} failed ({code}): {said}")
+        if not file.is_file():
+            raise SpeechFailed(f"{parts[0]} wrote no {{file}}")
+        if file.stat().st_size > SOUND_MOST:
+            raise SpeechFailed(f"{parts[0]} wrote more than {SOUND_MOST:,} bytes")
+
+    return speak
+
+
+def _run(words: list[str], given: bytes, within: float) -> tuple[int, str]:
+    """Its exit code, and the last line that it complained with. What it starts ends with it."""
+    with TemporaryFile() as complaints:
         try:
-            ran = subprocess.run(
-                words, input=text.encode(), capture_output=True, timeout=SPEAK_WITHIN, check=False,
+            running = subprocess.Popen(
+                words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=complaints, start_new_session=True,
                 env={"PATH": os.defpath, **_SAFE},
             )  # fmt: skip
         except OSError as error:
-            raise SpeechFailed(f"{parts[0]} cannot be run: {_why(error)}") from error
+            raise SpeechFailed(f"{words[0]} cannot be run: {_why(error)}") from error
+        try:
+            running.communicate(given, timeout=within)
         except subprocess.TimeoutExpired as error:
-            raise SpeechFailed(f"{parts[0]} was not ready within {SPEAK_WITHIN:g} s") from error
-        if ran.returncode:
-            said = ran.stderr.decode(errors="replace").strip().splitlines()[-1:]
-            raise SpeechFailed(f"{parts[0]} failed ({ran.returncode}): {' '.join(said)[:150]}")
-        if not file.is_file():
-            raise SpeechFailed(f"{parts[0]} wrote no {{file}}")
+            raise SpeechFailed(f"{words[0]} was not ready within {within:g} s") from error
+        finally:
+            _end(running)
+        complaints.seek(max(complaints.seek(0, os.SEEK_END) - COMPLAINT_MOST, 0))
+        last = complaints.read().decode(errors="replace").strip().splitlines()[-1:]
+        return running.returncode, " ".join(last)[:150]
 
-    return speak
+
+def _end(running: subprocess.Popen[bytes]) -> None:
+    with suppress(OSError):
+        if os.name == "posix":
+            os.killpg(running.pid, signal.SIGKILL)
+        else:
+            running.kill()
+    running.wait()
 
 
 _SAFE = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}

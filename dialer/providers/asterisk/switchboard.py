@@ -11,36 +11,51 @@ import asyncio
 import json
 import threading
 from base64 import b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from ssl import SSLError
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus, WebSocketException
 
-from dialer.call import Progress, Transfer
+from dialer.call import Phase, Progress, Transfer
 from dialer.errors import ProviderUnavailable
 from dialer.providers.asterisk import words
 from dialer.providers.asterisk.call import Call
 from dialer.providers.asterisk.conversation import Conversation
 from dialer.providers.asterisk.keeping import CONTEXT, Keeping
 from dialer.providers.asterisk.recording import begin_to_record, is_a_snoop
-from dialer.providers.asterisk.rest import Address, Answer, LoopRest
+from dialer.providers.asterisk.rest import Address, Answer, LoopRest, trusted
 from dialer.providers.asterisk.sounds import Sounds
 from dialer.providers.base import News
 from dialer.script import Play, Say
 
 AGAIN_AFTER, AGAIN_MOST = 0.1, 30.0
 """Seconds. Whoever answers meanwhile is hung up on."""
-PING_EVERY = 20.0
+PING_EVERY, PONG_WITHIN = 5.0, 10.0
+"""Seconds: whoever answers while a dead socket is not yet noticed hears nothing."""
+HEARD_WITHIN, TAKEN_WITHIN, CLOSES_WITHIN = 2.0, 0.05, 1.0
 EVENT_MOST = 1 << 20
 STORED_WITHIN = 5.0
 REMEMBERED = timedelta(hours=1).total_seconds()
+STORED_REMEMBERED = timedelta(minutes=2).total_seconds()
+"""Once the database knows how a call has ended nobody asks again."""
 UNWANTED = [{"type": "ChannelVarset"}, {"type": "ChannelDialplan"}]
 HANGS_UP_WITHIN = 1.0
+LOOP_ANSWERS_WITHIN = 15.0
+IS_IT_THERE = "is Asterisk running there, and its HTTP server (http.conf)?"
+IS_IT_TRUSTED = "is it https there, with a certificate for that name, of an authority that this machine trusts?"
+IS_IT_ARI = "is that Asterisk's HTTP server, without /ari, and is `enabled = yes` in its ari.conf?"
+REMEDIES = {
+    401: "check DIALER_ASTERISK_USER and DIALER_ASTERISK_PASSWORD",
+    403: "check DIALER_ASTERISK_USER and DIALER_ASTERISK_PASSWORD",
+    503: "it is still starting, or has as many sessions as `sessionlimit` in http.conf allows",
+}
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +69,7 @@ class Line:
 
 
 class Switchboard:
-    """`calls` by channel id: those in flight, and those that ended lately."""
+    """`calls` by channel id: those in flight, and those that ended lately or were never heard of."""
 
     def __init__(
         self,
@@ -65,14 +80,17 @@ class Switchboard:
         *,
         say: Callable[[str], None],
         warn: Callable[[str], None],
+        doubt: Callable[[], None],
     ) -> None:
         self._address, self._line, self._sounds, self._say, self._keeping = address, line, sounds, say, keeping
-        self.app, self.amd_context, self.warn = line.app, line.amd_context, warn
+        self.app, self.amd_context, self.warn, self.doubt = line.app, line.amd_context, warn, doubt
         self.calls: dict[str, Call] = {}
         self._legs: dict[str, Call] = {}
         self._hear: Callable[[News], Future[None]] | None = None
         self._now: Callable[[], datetime]
         self.up, self.replaced = threading.Event(), False
+        self.why = "it has not been listened to yet"
+        """Why it is not heard."""
         self.gap = 0
         """How often the events have been interrupted."""
         self.troubles = self.rests = 0
@@ -83,6 +101,7 @@ class Switchboard:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._thread = threading.Thread(target=self._run, name="asterisk", daemon=True)
         self._rest: LoopRest | None = None
+        self._socket: ClientConnection | None = None
 
     def listen(self, hear: Callable[[News], Future[None]], *, within: float, now: Callable[[], datetime]) -> bool:
         """Returns whether it is up by then; where not, it goes on trying."""
@@ -99,13 +118,37 @@ class Switchboard:
 
     def expect(self, call: Call) -> None:
         """Before the request is sent: its events may come before the answer does."""
-        self.calls[call.channel] = call
+        self.calls[call.channel], call.placed_at = call, self._loop.time()
         if len(self.calls) % 100 == 0 and self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._forget_old)
+            self._loop.call_soon_threadsafe(self.forget_old, self._loop.time())
+
+    def hears(self) -> bool:
+        """From another thread: whether everything that Asterisk has told until now has been taken. A socket that is
+        up may be dead, which its pings have not noticed yet."""
+        return self.up.is_set() and not self.replaced and self._of_loop(self._hears())
 
     def end_unheard(self, call: Call) -> None:
-        """From another thread: its channel is gone."""
-        asyncio.run_coroutine_threadsafe(self._end_unheard(call, restarted=False), self._loop).result(5)
+        """From another thread: its channel is gone. Raises ProviderUnavailable."""
+        self._of_loop(self._end_unheard(call, restarted=False))
+
+    def _of_loop(self, work: Coroutine[Any, Any, T]) -> T:
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result(LOOP_ANSWERS_WITHIN)
+        except TimeoutError as error:
+            future.cancel()
+            raise ProviderUnavailable("Asterisk takes too long to answer") from error
+
+    async def _hears(self) -> bool:
+        if self._socket is None:
+            return False
+        try:
+            # it comes after all events that were sent before it
+            await asyncio.wait_for(await self._socket.ping(), HEARD_WITHIN)
+        except (TimeoutError, OSError, WebSocketException):
+            return False
+        await asyncio.sleep(TAKEN_WITHIN)
+        return True
 
     async def ask(self, method: str, path: str, params: Mapping[str, str] | None = None) -> Answer:
         assert self._rest is not None
@@ -139,6 +182,12 @@ class Switchboard:
 
     def record(self, call: Call) -> asyncio.Task[None]:
         return self._spawn(begin_to_record(self, call))
+
+    def _take(self, text: str | bytes) -> None:
+        try:
+            self.take(text)
+        except Exception as error:  # what follows must be heard all the same
+            self.warn(f"an event of Asterisk could not be taken: {error!r}"[:200])
 
     def take(self, text: str | bytes) -> None:
         """One event. What is no event is nothing."""
@@ -192,7 +241,10 @@ class Switchboard:
         return future
 
     def _complain(self, news: News, done: Future[None]) -> None:
-        if not done.cancelled() and (error := done.exception()) is not None:
+        error = None if done.cancelled() else done.exception()
+        if news.progress.phase is Phase.ended and error is None and (call := self.calls.get(news.call_id or "")):
+            call.is_stored = True
+        if error is not None:
             # it stands in `calls`: whoever asks about the call will be told again
             self.warn(f"attempt={news.attempt} its news could not be stored: {type(error).__name__}")
 
@@ -221,21 +273,29 @@ class Switchboard:
                 async with connect(
                     f"{self._address.events}?{urlencode({'app': self.app})}",
                     additional_headers={"Authorization": self._basic()}, open_timeout=10, ping_interval=PING_EVERY,
-                    ping_timeout=PING_EVERY, max_size=EVENT_MOST, proxy=None, compression=None,
+                    ping_timeout=PONG_WITHIN, close_timeout=CLOSES_WITHIN, max_size=EVENT_MOST, proxy=None,
+                    compression=None, ssl=trusted() if self._address.events.startswith("wss:") else None,
                 ) as socket:  # fmt: skip
                     await self._attached()
                     if said:
                         self._say("Asterisk is heard again")
                     pause, said = AGAIN_AFTER, ""
+                    self._socket = socket
                     async for text in socket:
-                        self.take(text)
+                        self._take(text)
                 why = "it closed the connection"
             except InvalidStatus as error:
-                why = f"HTTP {error.response.status_code}; check DIALER_ASTERISK_USER and DIALER_ASTERISK_PASSWORD"
-            except (OSError, WebSocketException, ProviderUnavailable, TimeoutError) as error:
-                why = type(error).__name__
+                status = error.response.status_code
+                why = f"{self._address.url} answers {status} for /ari/events; {REMEDIES.get(status, IS_IT_ARI)}"
+            except ProviderUnavailable as error:
+                why = str(error)
+            except SSLError as error:
+                why = f"{self._address.url}: {error.reason}; {IS_IT_TRUSTED}"
+            except (OSError, WebSocketException, TimeoutError) as error:
+                why = f"{self._address.url}: {type(error).__name__}; {IS_IT_THERE}"
             except Exception as error:  # nobody would be rung any more until somebody starts it again
                 why = f"{error!r}"[:200]
+            self._socket, self.why = None, why
             if self.up.is_set():
                 self.up.clear()
                 self.gap += 1
@@ -318,10 +378,12 @@ class Switchboard:
         except ProviderUnavailable as error:
             self.warn(f"channel={channel} could not be hung up: {error}")
 
-    def _forget_old(self) -> None:
-        now = self._loop.time()
+    def forget_old(self, now: float) -> None:
         for channel, call in list(self.calls.items()):
-            if call.ended_at is not None and now - call.ended_at > REMEMBERED:
+            if call.heard_of and call.ended_at is None:
+                continue
+            age = now - (call.placed_at if call.ended_at is None else call.ended_at)
+            if age > (STORED_REMEMBERED if call.is_stored else REMEMBERED):
                 del self.calls[channel]
 
     def _spawn(self, work: Any) -> asyncio.Task[None]:

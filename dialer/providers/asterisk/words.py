@@ -52,7 +52,9 @@ CAUSES = {
 }  # fmt: skip
 """All that a SIP answer becomes, and all of Asterisk's list that an operator may send in a `Reason`."""
 NORMAL = 16
-"""Before anybody has answered only we clear a call."""
+"""Before anybody has answered only we clear a call; and operators that write it into a `Reason` of their refusal."""
+UNSPECIFIC = {NORMAL, 31, 127}
+"""An operator's 480 or 487 with such a `Reason`, which 20 believes, and 22 does not."""
 OF_THE_TRUNK = {18, 27, 34, 38, 42}
 """Everybody's trouble, not this number's."""
 
@@ -97,8 +99,10 @@ def proves(event: Mapping[str, Any]) -> Progress:
 def ended(*, was_up: bool, by_us: bool, rang: bool, last_dial: str, cause: int) -> Hangup:
     if was_up:
         return Hangup.completed
-    if by_us or cause == NORMAL:
+    if by_us or (cause == NORMAL and last_dial not in FINAL):
         return Hangup.cancelled
+    if cause in UNSPECIFIC and last_dial != "BUSY" and (rang or cause == NORMAL):
+        return Hangup.no_answer
     if cause in OUR_TIMER and last_dial not in FINAL:
         # it has rung for as long as it was told to; where the trunk has not said a word in that time, nothing rang
         return Hangup.no_answer if rang else Hangup.failed

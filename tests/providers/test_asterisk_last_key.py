@@ -1,0 +1,89 @@
+"""A key in the very moment in which a person hangs up: it stands in the inbox, and nothing can be said any more."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from dialer.call import Progress
+from dialer.providers.asterisk.call import Call
+from dialer.providers.asterisk.conversation import Conversation
+from dialer.providers.asterisk.rest import Answer
+from dialer.script import Play, Say
+from tests.providers.scene import order
+
+CHANNEL = "dial-abcdefgh-42."
+
+
+class Ended:
+    """A switchboard whose every channel has hung up meanwhile."""
+
+    app, amd_context = "dialer-test", "dialer-amd"
+
+    def __init__(self) -> None:
+        self.proven: list[Progress] = []
+        self.stores = True
+        self.said: list[Say | Play] = []
+        self.warn: Callable[[str], None] = print
+
+    async def ask(self, method: str, path: str, params: Mapping[str, str] | None = None) -> Answer:
+        if path.endswith("/continue"):
+            return Answer(204, None)
+        return Answer(404, {"message": "Channel not found"})
+
+    async def prove(self, call: Call, what: str, progress: Progress) -> bool:
+        self.proven.append(progress)
+        call.prove(what, progress)
+        return self.stores
+
+    def media(self, call: Call, parts: Sequence[Say | Play]) -> list[str]:
+        self.said += parts
+        return ["sound:dialer/x" for _ in parts]
+
+    def endpoint(self, number: str) -> str:
+        return f"PJSIP/{number}@trunk"
+
+    def shown(self, number: str) -> str:
+        return number
+
+    def follow_leg(self, leg: str, call: Call | None) -> None:
+        pass
+
+    def doubt(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("detection", [True, False])
+@pytest.mark.parametrize(("keys", "answer"), [("9", "do_not_call"), ("19", "renew"), ("7", None)])
+def test_it_counts(keys: str, answer: str | None, detection: bool) -> None:
+    call, board = Call(CHANNEL, order(machine_detection=detection), 0), Ended()
+    for key in keys:
+        call.inbox.put_nowait(event("ChannelDtmfReceived", digit=key))
+    call.inbox.put_nowait(event("ChannelHangupRequest"))
+    asyncio.run(Conversation(board, call).lead())
+    wanted = "do_not_call" if detection and "9" in keys else answer  # before anything was said only that one counts
+    assert [one.answer for one in board.proven] == ([] if wanted is None else [wanted])
+
+
+@pytest.mark.parametrize("stores", [True, False])
+def test_whoever_asks_while_machines_are_told_hears_that_it_is_done_only_when_it_is_stored(stores: bool) -> None:
+    call, board = Call(CHANNEL, order(), 0), Ended()
+    board.stores = stores
+    call.inbox.put_nowait(event("ChannelDtmfReceived", digit="9"))
+    call.inbox.put_nowait(event("StasisStart", args=["amd", "HUMAN", "x"]))
+    asyncio.run(Conversation(board, call).lead())
+    assert board.said == [Say("Больше не позвоним" if stores else "Извините")]
+
+
+def test_that_of_another_channel_does_not() -> None:
+    call, board = Call(CHANNEL, order(machine_detection=False), 0), Ended()
+    call.inbox.put_nowait({**event("ChannelDtmfReceived", digit="9"), "channel": {"id": f"{CHANNEL}-m2"}})
+    asyncio.run(Conversation(board, call).lead())
+    assert board.proven == []
+
+
+def event(kind: str, **more: Any) -> dict[str, Any]:
+    return {"type": kind, "channel": {"id": CHANNEL, "state": "Up"}, **more}
