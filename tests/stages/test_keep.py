@@ -18,7 +18,8 @@ from dialer.claiming import Claim
 from dialer.commands import explain
 from dialer.commands.erase import erase as erase_by_command
 from dialer.commands.status import look
-from dialer.erasing import erase_old
+from dialer.erasing import StillBusy, erase_old
+from dialer.erasing import erase as erase_rows
 from dialer.errors import DialerError, ProviderUnavailable
 from dialer.person import Person
 from dialer.providers.base import Recorded, TakenBack
@@ -403,6 +404,7 @@ def test_late_news_of_a_live_call_is_waited_for(desk: Desk) -> None:
 
 
 NUMBER = "+79161234567"
+DAY_AFTER = (NOON + 400 * DAY).date()
 
 
 def erase(desk: Desk, **more: str) -> int:
@@ -491,3 +493,32 @@ def test_a_run_waits_for_each_to_be_tried_once(desk: Desk) -> None:
     assert (waits_for("twilio"), waits_for("asterisk"), waits_for()) == (1, 0, 0)
     desk.keep()
     assert (desk.row().state, waits_for("twilio")) == ("owed", 0)
+
+
+def test_no_rows_are_erased_while_a_recording_of_the_person_is_somewhere(desk: Desk) -> None:
+    claim = desk.call(NUMBER)
+    written(desk, claim)
+    for _ in range(2):
+        with pytest.raises(StillBusy, match="was recorded meanwhile; erase again"):
+            erase_rows(desk.scene.database, Person(number=NUMBER), reason="asked", now=NOON)
+        desk.keep()
+    desk.scene.database.write(lambda c: c.execute(sa.update(recordings).values(state="missing")))
+    assert erase_rows(desk.scene.database, Person(number=NUMBER), reason="asked", now=NOON).bare == 1
+    assert desk.row() is None
+
+
+def test_what_is_being_fetched_when_its_days_end_is_removed_afterwards(desk: Desk) -> None:
+    claim, over = desk.call(), NOON + 30 * DAY
+    desk.scene.database.write(lambda c: c.execute(sa.update(recordings).values(due_at=over - MINUTE)))
+    ended: list[int] = []
+
+    def end(step: str) -> None:
+        if step == "half":
+            ended.append(end_old(desk.scene.database, {}, ended_before=DAY_AFTER, now=over - SECOND))
+
+    desk.recorder.fails = end
+    desk.keep(over - MINUTE)
+    assert (ended, desk.shelf.holds(claim.record_as)) == ([0], True)
+    assert end_old(desk.scene.database, {}, ended_before=DAY_AFTER, now=over - SECOND) == 1
+    desk.keep(over)
+    assert desk.files() == []
