@@ -274,7 +274,13 @@ def test_what_is_missing_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixt
     })  # fmt: skip
     assert doctor(settings, json=True) == 1
     rows = json.loads(capsys.readouterr().out)
-    assert [row["subject"] for row in rows if not row["good"]] == ["campaign files", "secret", "Bitrix24", "Twilio", "webhooks"]
+    assert [row["subject"] for row in rows if not row["good"]] == [
+        "campaign files",
+        "secret",
+        "Bitrix24",
+        "Twilio",
+        "webhooks",
+    ]
     assert not (tmp_path / "none.db").exists()
 
 

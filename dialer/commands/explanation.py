@@ -44,9 +44,7 @@ def _tell_reason(one: Mapping[str, Any], *, now: datetime) -> None:
     against = [row for row in one["rules"] if row["why"] and row["rule"] not in ("state", "planned")]
     if against:
         columns = ("rule", "number", "verdict", "at", "why")
-        cells = [
-            [row["rule"], row["number"], row["verdict"], _at(row["at"], zone), row["why"]] for row in against
-        ]
+        cells = [[row["rule"], row["number"], row["verdict"], _at(row["at"], zone), row["why"]] for row in against]
         print_table("Asked now, and not yes", columns, cells, unbroken=("number", "verdict", "at"))
     _list("Asked now, and yes", [", ".join(_yes(one))])
     _list("Why not, before", [f"{row['day']} {row['verdict']}: {row['reason']}" for row in one["decisions"]])
@@ -102,7 +100,9 @@ def _list(title: str, lines: list[str]) -> None:
     if any(lines):
         data.print(title)
         for line in lines:
-            data.print(textwrap.fill(line, WIDTH, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False))
+            data.print(
+                textwrap.fill(line, WIDTH, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
+            )
 
 
 def _at(moment: datetime | None, zone: tzinfo) -> str:
