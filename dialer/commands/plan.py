@@ -86,8 +86,8 @@ def _tell(
     rung = [one for one in found if not one.why_not]
     rows = [
         (
-            place, _clock(one, day), "unclear" if one.zone_unclear else one.zone.rpartition("/")[2], one.number, one.name,
-            one.card, one.contract_end,
+            place, _clock(one, day), "unclear" if one.zone_unclear else one.zone.rpartition("/")[2], one.number,
+            one.name, one.card, one.contract_end,
         )
         for place, one in enumerate(rung[:SHOWN], 1)
     ]  # fmt: skip

@@ -35,7 +35,7 @@ def doctor(settings: Settings, *, json: bool) -> int:
             Check("versions", examine_versions, "install it anew"),
             Check("campaign files", lambda: _files(settings, loaded), "run `dialer check`"),
             Check("database", lambda: examine_database(settings), "check DIALER_DATABASE_URL, and what holds it up"),
-            *([Check("secret", lambda: _secret(settings), NO_SECRET)] if _signs(settings, trunks) else []),
+            *([Check("secret", lambda: _secret(settings), SIGNS_NOTHING)] if _signs(settings, trunks) else []),
             Check("Bitrix24", lambda: _bitrix24(settings, loaded), PORTAL),
             *(Check(name.capitalize(), partial(_provider, settings, loaded, name), ACCOUNTS[name]) for name in trunks),
             *([Check("webhooks", lambda: examine_webhooks(settings), PROXY)] if "twilio" in trunks else []),
@@ -51,7 +51,7 @@ def doctor(settings: Settings, *, json: bool) -> int:
 
 PORTAL = "check DIALER_BITRIX24_WEBHOOK_URL, and on the portal the webhook's rights (CRM, Users) and its user's"
 NO_WAY_IN = "make an incoming webhook with the rights crm and user_brief, and put its address into .env"
-NO_SECRET = "`dialer init` in an empty folder writes one: take that line of its .env"
+SIGNS_NOTHING = "`dialer init` in an empty folder writes one: take that line of its .env"
 ACCOUNT = "check TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN: both stand on the first page of the Twilio console"
 PBX = "check DIALER_ASTERISK_URL, its user and password, and http.conf"
 ACCOUNTS = {"twilio": ACCOUNT, "asterisk": PBX}
@@ -84,7 +84,9 @@ def _signs(settings: Settings, trunks: Iterable[str]) -> bool:
 
 def _secret(settings: Settings) -> Iterator[Finding]:
     if settings.secret is None:
-        yield Finding("secret", False, "DIALER_SECRET is not set: it signs our addresses and seals tokens", NO_SECRET)
+        yield Finding(
+            "secret", False, "DIALER_SECRET is not set: it signs our addresses and seals tokens", SIGNS_NOTHING
+        )
     else:
         yield Finding("secret", True, "is set")
 
