@@ -97,6 +97,16 @@ def test_the_next_try_is_one_that_the_rules_allow_and_the_clock_is_named(
     assert dialed_nobody <= again
 
 
+def test_whoever_is_made_up_has_a_number_of_the_campaigns_own_country(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    read(tmp_path, starter(region="GB", time_zone="Europe/London", window="{mon-sun: 10:00-19:00}"))
+    notes = {one["when"]: one["note"] for one in shown(tmp_path, capsys)["written"]}
+    assert re.search(r"1\. \S+ \S+ \(UTC(\+1)?\), \+447\d+: ", notes["busy"])
+    assert re.search(r"Следующая попытка: \S+ 10:00", notes["busy"]), "in one zone no hour is cut"
+    assert "вызов не состоялся\nСледующая" in notes["not_placed"], "that there was no call is said once"
+
+
 def test_the_manager_reads_what_the_outcomes_owe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     owed = """
   renew:

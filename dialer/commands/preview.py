@@ -30,7 +30,7 @@ from dialer.made_up import NUMBER, usual_outcomes
 from dialer.outcomes import Due, due
 from dialer.permission import Facts, ask_permission
 from dialer.person import read_person
-from dialer.phone_number import read_all
+from dialer.phone_number import example_mobile, read_all
 from dialer.quoting import quoted
 from dialer.script import Script
 from dialer.settings import Settings
@@ -85,7 +85,13 @@ def _made_up(campaign: Campaign, now: datetime) -> Listener:
         today + timedelta(days=max(campaign.touches)), (), None, do_not_call=False,
         zone=None, first_name=first, last_name=last,
     )  # fmt: skip
-    return _listener(person, "", NUMBER)
+    return _listener(person, "", _a_number(campaign))
+
+
+def _a_number(campaign: Campaign) -> str:
+    """Of nobody, in the campaign's own country: elsewhere it would be rung by another clock."""
+    example = None if campaign.region == "RU" else example_mobile(campaign.region)
+    return NUMBER if example is None else example.number
 
 
 def _on_card(settings: Settings, campaign: Campaign, card: str, clock: Clock) -> Listener:
@@ -104,7 +110,7 @@ def _on_card(settings: Settings, campaign: Campaign, card: str, clock: Clock) ->
     phones, why = usable_phones(campaign, found)
     if why:
         talk.print(f"the {asked} would not be rung: {why}")
-    return _listener(found, str(asked), phones[0].number if phones else NUMBER)
+    return _listener(found, str(asked), phones[0].number if phones else _a_number(campaign))
 
 
 def _listener(person: Contact, card: str, number: str) -> Listener:

@@ -74,8 +74,8 @@ def _tell(found: Iterable[Finding]) -> None:
 
 
 def _print(line: str, width: int) -> None:
-    whole = {"break_long_words": False, "break_on_hyphens": False}
-    data.print(textwrap.fill(line, width, subsequent_indent=" " * 11, drop_whitespace=True, **whole))
+    folded = textwrap.wrap(line, width, subsequent_indent=" " * 11, break_long_words=False, break_on_hyphens=False)
+    data.print("\n".join(folded))
 
 
 def _signs(settings: Settings, trunks: Iterable[str]) -> bool:
