@@ -70,7 +70,7 @@ STARTERS = {
         "No volveremos a llamar a este número. Hasta luego.", "Contrato hasta el ",
     ),
 }  # fmt: skip
-MONTH = {"ru": r"\d+ [а-я]+ \d{4} года", "en": r"[A-Z][a-z]+ \d+, \d{4}", "es": r"\d+ de [a-z]+ de \d{4}"}
+MONTH = {"ru": r"\d+ [а-я]+ \d{4} года", "en": r"\d+ [A-Z][a-z]+ \d{4}", "es": r"\d+ de [a-z]+ de \d{4}"}
 MOMENT = {"ru": r"\d\d\.\d\d\.\d{4} \d\d:\d\d", "en": r"\d{4}-\d\d-\d\d \d\d:\d\d", "es": r"\d\d/\d\d/\d{4} \d\d:\d\d"}
 LANGUAGES = pytest.mark.parametrize("language", sorted(STARTERS))
 

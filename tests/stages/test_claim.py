@@ -294,7 +294,7 @@ def test_words_are_pinned_at_the_first_dial_and_everything_else_is_of_the_newest
     scene.campaign(limits="{per_person: {1 day: 9, 7 days: 9, 30 days: 9}}")
     call = scene.planned()
     [claim] = scene.claim()
-    assert "Hello Иван Петров, until December 20, 2026." in claim.script.greeting[0].text
+    assert "Hello Иван Петров, until 20 December 2026." in claim.script.greeting[0].text
     scene.record([TakenBack(call, "me", NOON, NOON, "429")])
     scene.words("plain.en.j2", TEMPLATE.replace("Hello", "Goodbye"))
     version = scene.campaign(caller_id="+74950000009", now=NOON + SECOND).version_id
