@@ -30,6 +30,19 @@ def told(folder: Path, capsys: pytest.CaptureFixture[str], code: int) -> Any:
     return json.loads(capsys.readouterr().out)
 
 
+def test_a_portal_that_cannot_be_asked_is_no_lines_fault(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    read(tmp_path, STARTER)
+    environment = {
+        "DIALER_CAMPAIGNS": str(tmp_path / "campaigns"), "DIALER_TEMPLATES": str(tmp_path / "templates"),
+        "DIALER_BITRIX24_WEBHOOK_URL": "http://127.0.0.1:1/rest/1/abc123/",
+    }  # fmt: skip
+    assert check(read_settings(tmp_path, environment), online=True, json=True) == 1
+    [wrong] = json.loads(capsys.readouterr().out)["mistakes"]
+    assert (wrong["line"], wrong["text"].partition(": is")[0]) == (
+        0, "Bitrix24 could not be asked about it: Bitrix24 cannot be reached (Connection refused)"
+    )  # fmt: skip
+
+
 def test_a_sound_folder_is_told_with_the_hours_in_which_a_mobile_can_be_rung(tmp_path: Path) -> None:
     read(tmp_path, STARTER)
     ran = run(tmp_path)
