@@ -14,6 +14,7 @@ from dialer.commands import pausing
 from dialer.commands.check import check
 from dialer.commands.doctor import doctor
 from dialer.commands.overview import look
+from dialer.commands.status import status
 from dialer.errors import SettingsError
 from dialer.pausing import Pauses
 from dialer.providers.base import TakenBack
@@ -95,6 +96,19 @@ def test_every_command_that_looks_says_what_is_paused(
     doctor(settings, json=True)
     (finding,) = [one for one in json.loads(capsys.readouterr().out) if one["subject"] == "pause"]
     assert (finding["good"], finding["remedy"]) == (False, "`dialer resume`")
+
+
+def test_status_says_below_its_tables_what_is_waited_for_and_what_ends_it(
+    scene: Scene, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene.planned()
+    pausing.pause(settings, "renewal", reason="the words are wrong")
+    capsys.readouterr()
+    status(settings, json=False)
+    waits = [line for line in capsys.readouterr().out.splitlines() if " waits: " in line]
+    assert len(waits) == 1
+    assert waits[0].startswith("campaign=renewal waits: paused by ")
+    assert waits[0].endswith(": the words are wrong; `dialer resume renewal` ends the pause.")
 
 
 def test_an_unknown_campaign_is_refused(scene: Scene, settings: Settings) -> None:
