@@ -173,7 +173,8 @@ class Bitrix24:
         try:
             own = self._users.own()
         except CrmError as error:
-            ours = "check DIALER_BITRIX24_WEBHOOK_URL" if self.way == WEBHOOK else "run `dialer doctor` once more: it says how to install the application"
+            anew = "run `dialer doctor` once more: it says how to install the application"
+            ours = "check DIALER_BITRIX24_WEBHOOK_URL" if self.way == WEBHOOK else anew
             yield Finding("Bitrix24", False, str(error), ours)
             return
         yield Finding("Bitrix24", True, f"{self._rest.shown} answers as user {own}")
