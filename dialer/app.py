@@ -23,6 +23,7 @@ from dialer.parts import Parts, a_node
 from dialer.providers.asterisk import Address, Asterisk, Line, Sounds, by_command
 from dialer.providers.base import Ability, Recorder
 from dialer.providers.twilio import Twilio
+from dialer.providers.twilio.voices import doubtful_voice as doubtful_voice
 from dialer.providers.twilio.voices import unknown_voice as unknown_voice
 from dialer.providers.twilio.voices import voice_for as voice_for
 from dialer.providers.twilio.voices import wrong_voice as wrong_voice

@@ -33,6 +33,9 @@ def said_plainly(one: Any, path: Path, value: Any, *, hint: bool) -> str:
                 return f"unknown key; did you mean '{near}'?"
         below = known_keys((*path, ""))
         others = "; write none for a message without keys" if path == ("script",) else ""
+        meant = "answer" if path[-2:-1] == ("keys",) else _SHORT.get(path[-1])
+        if isinstance(value, str) and meant is not None:
+            return f"must hold keys and values; write {{{meant}: {value[:40]}}}"
         return "must hold keys and values" + (f"; its keys are {', '.join(below)}" if below else "") + others
     if kind in _PLAIN:
         return _PLAIN[kind].format(**more)
@@ -57,6 +60,9 @@ def _unknown_key(path: Path) -> str:
         return f"unknown key here; it belongs below '{elsewhere[0]}': indent it there"
     return f"unknown key; known: {', '.join(known)}"
 
+
+_SHORT: dict[str | int, str] = {"task": "title", "item": "create"}
+"""Of what is written in one word, which key that word would be."""
 
 _KEYS_MEANT = {
     "кампания": "campaign", "название": "campaign", "name": "campaign", "id": "campaign", "цель": "purpose",

@@ -31,6 +31,8 @@ def read_touches(value: Any) -> tuple[int, ...]:
 def _days(written: str) -> int:
     if re.fullmatch("[-−–][0-9]+", written) and written.lstrip("-−–").strip("0"):
         raise ValueError(f"'{written[:40]}' lies after the contract's end, when nobody is rung; write 0 to 365")
+    if re.fullmatch("0x[0-9a-f]{1,8}|0o[0-7]{1,8}|0b[01]{1,8}", written.lower()):
+        raise ValueError(f"'{written}' is not a whole number; write it with the digits 0 to 9: {int(written, 0)}")
     numbers = re.findall("[0-9]+", written)
     if len(numbers) > 1 and "." not in written:
         raise ValueError(f"'{written[:40]}' is no list; write [{', '.join(numbers[:9])}]")

@@ -12,6 +12,7 @@ from dialer.campaign_countries import code_meant
 from dialer.campaign_values import Several, each, one_value
 
 _UNTIL = ("-", "–", "—", "..", "...", "…", "to", "till", "until", "до", "по", "a", "hasta")
+_AND = ("", ",", ";", "and", "&", "+", "и", "y", "e")
 SPAN_MOST = 14
 """Days of a span that are written out for people; more they count by themselves."""
 
@@ -30,7 +31,7 @@ def read_window(value: Any) -> Window:
             if not isinstance(said, list):
                 other[key] = frozenset([_one_day(one_value(said))])
             else:
-                days = each(dict(enumerate(said)), lambda _, day: words.day(one_value(day)))
+                days = each(dict(enumerate(said)), lambda _, day: _one_day(one_value(day)))
                 other[key] = frozenset(days.values())
         else:
             spans, weekdays = _hours_and_days(key, said)
@@ -46,20 +47,27 @@ def read_window(value: Any) -> Window:
 
 
 def _one_day(text: str) -> date:
-    """Of a line that is no list."""
+    """Raises ValueError, with the days that were meant where that is certain."""
     several = re.findall(r"\d{4}-\d{2}-\d{2}|\d{1,2}[./]\d{1,2}[./]\d{4}", text)
     if len(several) < 2:
         return words.day(text)
-    try:
-        days = [words.day(words.meant_day(one)) for one in several]
-    except ValueError:
-        days = []
+    days = [words.day(words.meant_day(one)) if _is_a_day(one) else words.day(one) for one in several]
+    said = f"'{text[:60]}' is not one date; write each day in a list: "
     between = text.partition(several[0])[2].partition(several[1])[0].strip()
-    if len(days) == 2 and between in _UNTIL:
-        span = (days[1] - days[0]).days
-        days = [days[0] + timedelta(days=ahead) for ahead in range(span + 1)] if 0 < span <= SPAN_MOST else []
-    example = ", ".join(map(str, days[:SPAN_MOST])) or "2026-12-31, 2027-01-09"
-    raise ValueError(f"'{text[:60]}' is not one date; write each day in a list: [{example}]")
+    span = (days[1] - days[0]).days
+    if len(days) > 2 or between in _AND:
+        raise ValueError(f"{said}[{', '.join(map(str, days[:SPAN_MOST]))}]")
+    if between not in _UNTIL or not span:
+        raise ValueError(f"{said}[{days[0]}, …]")
+    if span < 0:
+        raise ValueError(f"'{text[:60]}' ends before it begins; write the earlier day first, and each day in a list")
+    if span > SPAN_MOST:
+        raise ValueError(f"'{text[:60]}' is not one date; write each of its {span + 1} days in a list: [{days[0]}, …]")
+    raise ValueError(f"{said}[{', '.join(str(days[0] + timedelta(days=ahead)) for ahead in range(span + 1))}]")
+
+
+def _is_a_day(text: str) -> bool:
+    return re.fullmatch(r"\d{4}-\d{2}-\d{2}", words.meant_day(text)) is not None
 
 
 def _hours_and_days(key: str, said: Any) -> tuple[words.Hours, tuple[int, ...]]:

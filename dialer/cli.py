@@ -358,7 +358,7 @@ def migrate(
         bool, typer.Option("--restored", help="The database comes from a backup: begin anew, and ring nobody yet.")
     ] = False,
 ) -> None:
-    """Bring the database up to date; `run` and `serve` do it too.
+    """Bring the database up to date; `run`, `serve` and `call` do it too.
 
     With --restored the installation gets a new name, so that no reference is used twice; what was owed is looked for
     before it is written; and nobody is rung until `resume`. Refused while a service runs.

@@ -6,6 +6,7 @@ from typing import Any
 
 from dialer import yaml_schema
 from dialer.condition import BOUNDS, DAYS, MEANING, How
+from dialer.condition_reading import TALKED_TO
 
 _ONE: dict[str, Any] = {"type": ["string", "number", "boolean"]}
 _SOME: dict[str, Any] = {"type": "array", "items": _ONE, "minItems": 1}
@@ -76,7 +77,7 @@ SKIP_WHEN: dict[str, Any] = {
     "properties": {
         **_NESTED,
         "talked_to": {
-            **yaml_schema.DURATION, "examples": ["7 days"],
+            **yaml_schema.length(*TALKED_TO), "examples": ["7 days"],
             "description": "Somebody has talked to them by telephone; 1 hour to 90 days.",
         },
     },

@@ -276,10 +276,14 @@ def among(column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool]:
     return _Among(column, sa.bindparam(name, type_=_Listed(column.type)))
 
 
+_NO_ROOM = ("disk is full", "No space left on device")
+
+
 def in_one_line(error: BaseException) -> str:
     """What the database said, without what SQLAlchemy adds: the statement, and where to read about its errors."""
     said = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    return " ".join(str(said).split("\n(Background on this error", 1)[0].split())[:500]
+    text = " ".join(str(said).split("\n(Background on this error", 1)[0].split())[:500]
+    return f"{text}: make room on the disk" if any(full in text for full in _NO_ROOM) else text
 
 
 def _is_transient(error: DBAPIError) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
@@ -32,9 +32,17 @@ def all_outcomes(campaign: Campaign, now: datetime) -> Iterator[tuple[str, Tries
         yield f"answer {choice.answer}", (attempt(Disposition.reached, now, answer=choice.answer),)
 
 
-def usual_outcomes(campaign: Campaign, now: datetime, number: str = NUMBER) -> Iterator[tuple[str, Tries]]:
+def usual_outcomes(
+    campaign: Campaign,
+    now: datetime,
+    number: str,
+    may_ring: Callable[[datetime, tuple[datetime, ...]], datetime | None],
+) -> Iterator[tuple[str, Tries]]:
     """Each answer, a transfer that nobody took, and each disposition with the next try that this campaign makes;
-    without it, too, where an outcome waits for the end."""
+    without it, too, where an outcome waits for the end.
+
+    `now` is the moment of the call. `may_ring`: a moment, and when they were dialed → when from then on they may be.
+    """
     made = {"number": number, "answered_by": "human"}
     for key, choice in campaign.keys.items():
         became = Disposition.do_not_call if choice.answer == "do_not_call" else Disposition.reached
@@ -49,8 +57,9 @@ def usual_outcomes(campaign: Campaign, now: datetime, number: str = NUMBER) -> I
         talked = 31 if disposition is Disposition.reached else None
         one = attempt(disposition, now, number=number, talked=talked, counts=disposition not in NOT_A_DIAL)
         again = campaign.retry_after(disposition) if campaign.at_most > 1 else None
-        yield disposition.value, (one,) if again is None else (one, waiting(now + again))
-        if again is not None and disposition in campaign.outcomes:
+        next_at = None if again is None else may_ring(now + again, (now,) if one.counts else ())
+        yield disposition.value, (one,) if next_at is None else (one, waiting(next_at))
+        if next_at is not None and disposition in campaign.outcomes:
             yield f"{disposition.value}, in the end", (one,)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import sqlalchemy as sa
 
+from dialer import log
 from dialer.cancelling import end_queued
 from dialer.database import Database
 from dialer.tables import PAST, attempts, campaigns, trunks
@@ -72,3 +74,19 @@ def ends_it(what: str) -> str:
 
 def _which(campaign: str | None) -> tuple[sa.Table, sa.ColumnElement[bool]]:
     return (trunks, sa.true()) if campaign is None else (campaigns, campaigns.c.name == campaign)
+
+
+class Pauses:
+    """Tells in the log of each pause when it is first seen, and of its end: whoever reads it later must not guess."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, str] = {}
+
+    def tell(self, found: Mapping[str, str]) -> None:
+        """`found` is what `paused` says now."""
+        for what, why in found.items():
+            if self._told.get(what) != why:
+                log.warn(f"{what} rings nobody: {why}; {ends_it(what)} ends the pause")
+        for what in sorted(self._told.keys() - found.keys()):
+            log.say(f"{what} rings again")
+        self._told = dict(found)

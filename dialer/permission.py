@@ -124,7 +124,8 @@ def _forbidding(campaign: Campaign, facts: Facts) -> Iterator[Rule]:
     yield Rule("rehearsal", "rehearsal: the number is not in DIALER_ONLY_NUMBERS" if outside else "")
     dials = len(facts.tried)
     full = dials >= campaign.at_most
-    yield Rule("at_most", f"rung {dials} of at most {campaign.at_most} times" if full else "")
+    times = "1 time" if campaign.at_most == 1 else f"{campaign.at_most} times"
+    yield Rule("at_most", f"rung {dials} of at most {times}" if full else "")
 
 
 def _ending(campaign: Campaign, facts: Facts, at: datetime, zones: Zones) -> Iterator[Rule]:
@@ -163,7 +164,8 @@ def _resting(campaign: Campaign, facts: Facts, at: datetime, zones: Zones) -> It
         recent = [day for day in days if day > today - timedelta(days=span)]
         if len(recent) >= most:
             free = max(at, _midnight(recent[-most] + timedelta(days=span), home))
-            yield Rule(name, f"at most {most} calls a person " + (f"in {span} days" if span > 1 else "a day"), free)
+            calls = "1 call" if most == 1 else f"{most} calls"
+            yield Rule(name, f"at most {calls} a person " + (f"in {span} days" if span > 1 else "a day"), free)
         else:
             yield Rule(name, "", at)
     if campaign.attempts.spread:

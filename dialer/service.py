@@ -21,7 +21,7 @@ from dialer.erasing import erase_old
 from dialer.group_writer import GroupWriter
 from dialer.left_today import left_today
 from dialer.parts import Parts
-from dialer.pausing import ends_it, paused
+from dialer.pausing import Pauses, paused
 from dialer.providers.base import Heard, TakenBack
 from dialer.putting_off import put_off_the_rest
 from dialer.recordings import end_old
@@ -76,7 +76,7 @@ class Service:
             )
             for desk in parts.desks
         ]  # fmt: skip
-        self._ticks, self._metrics = Ticks(), Metrics()
+        self._ticks, self._metrics, self._pauses = Ticks(), Metrics(), Pauses()
         self._stopping = threading.Event()
 
     @property
@@ -103,8 +103,7 @@ class Service:
         leases.join(parts.database, parts.node, kind=self._kind, now=now)
         for trunk in self._trunks:
             trunk.start()
-        for what, why in parts.database.read(paused).items():
-            log.warn(f"{what} rings nobody: {why}; {ends_it(what)} ends the pause")
+        self._pauses.tell(parts.database.read(paused))
         self._load_campaigns()
         ticks: dict[str, Callable[[], object]] = {
             "campaigns": self._load_campaigns,
@@ -239,6 +238,7 @@ class Service:
             log.warn(f"node={name} is dead: what it was reading and writing is taken over")
         for trunk in self._trunks:
             trunk.look_after_the_dead()
+        self._pauses.tell(parts.database.read(paused))
 
     def _erase_old(self) -> None:
         parts, now = self._parts, self._parts.clock.now()

@@ -71,6 +71,8 @@ def _address(text: str) -> str:
 def _webhook(value: SecretStr) -> SecretStr:
     text = value.get_secret_value()
     _safe(text)
+    if re.search(r"/rest/[0-9]+/[^/]+/[a-z.]+/?$", text) is not None:
+        raise ValueError("ends in a method; write the address without it, up to the last / before it")
     if re.search(r"/rest/[0-9]+/[^/]+/?$", text) is None:
         raise ValueError("is not an incoming webhook; one looks like https://your.bitrix24.ru/rest/1/abc123/")
     return value
@@ -79,7 +81,7 @@ def _webhook(value: SecretStr) -> SecretStr:
 def _safe(text: str) -> SplitResult:
     parts = _split(text)
     if parts is None:
-        raise ValueError("is not an address; one looks like https://calls.example.com")
+        raise ValueError("is not an address; one begins with https:// and a name: https://calls.example.com")
     if parts.scheme == "http" and not _is_loopback(str(parts.hostname)):
         raise ValueError("http:// is accepted for this machine only; use https://")
     if parts.query or parts.fragment or "?" in text or "#" in text:

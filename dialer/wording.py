@@ -245,6 +245,7 @@ def _context(told: Told) -> dict[str, Any]:
         "keys_unheard": final.keys_unheard,
         "attempts": [_attempt(told.campaign, one) for one in outcomes],
         "next_at": None if waiting is None else _local(told.campaign, waiting.due_at),
+        "over": waiting is None and told.target.state != "open",
     }
 
 
@@ -252,6 +253,7 @@ def _attempt(campaign: Campaign, one: Any) -> dict[str, Any]:
     return {
         "number": one.number,
         "at": _local(campaign, one.claimed_at),
+        "utc": _offset(campaign, one.claimed_at),
         "placed": one.counts,
         "disposition": one.disposition,
         "answer": one.answer,
@@ -265,3 +267,14 @@ def _attempt(campaign: Campaign, one: Any) -> dict[str, Any]:
 
 def _local(campaign: Campaign, moment: datetime) -> str:
     return moment.astimezone(ZoneInfo(campaign.time_zone)).strftime(MOMENTS[campaign.language])
+
+
+def _offset(campaign: Campaign, moment: datetime) -> str:
+    """UTC+3, UTC+5:30, UTC: whoever reads it may live elsewhere."""
+    ahead = moment.astimezone(ZoneInfo(campaign.time_zone)).strftime("%z")
+    hours, minutes = int(ahead[:3]), ahead[3:5]
+    return (
+        "UTC"
+        + (f"{ahead[0]}{abs(hours)}" if hours or minutes != "00" else "")
+        + (f":{minutes}" if minutes != "00" else "")
+    )

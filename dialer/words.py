@@ -171,6 +171,7 @@ _UNITS_MEANT = {
     "day": ("d", "д", "дн", "день", "дня", "дней", "сутки", "dia", "dias", "día", "días"),
     "week": ("w", "нед", "неделя", "недели", "недель", "semana", "semanas"),
 }
+_THOUSANDTHS = ("ms", "msec", "мс", "мсек")
 _NO_UNITS = {
     30: ("mo", "month", "months", "мес", "месяц", "месяца", "месяцев", "mes", "meses"),
     365: ("y", "yr", "year", "years", "год", "года", "лет", "año", "años"),
@@ -191,6 +192,8 @@ def _meant_duration(text: str) -> str:
         unit = next((unit for unit, others in _UNITS_MEANT.items() if found[2] in others), near[0] if near else None)
         if unit is not None:
             return _so_many(found[1], unit)
+        if found[2] in _THOUSANDTHS:
+            return f"{float(found[1].replace(',', '.')) / 1000:.3f}".rstrip("0").rstrip(".") + " seconds"
         longer = next((days for days, others in _NO_UNITS.items() if found[2] in others), None)
         if longer is not None and re.fullmatch("[0-9]{1,3}", found[1]):
             return f"{int(found[1]) * longer} days"

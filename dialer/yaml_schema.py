@@ -36,7 +36,9 @@ YES: Schema = {
 NUMBER: Schema = {"type": ["integer", "string"], "pattern": "^ *[0-9]{1,9} *$"}
 DECIMAL: Schema = {"type": ["number", "string"], "pattern": r"^ *[0-9]{1,9}(\.[0-9]{1,9})? *$"}
 PHONE: Schema = {
-    "type": ["string", "integer"], "pattern": r"^\+[0-9 ()\u00a0-]{7,25}$", "examples": ["+74951234567"],
+    # an editor takes +7495… for a whole number, and so may another one: its digits are what is left to look at
+    "type": ["string", "integer"], "pattern": r"^\+[0-9 ()\u00a0-]{7,25}$", "minimum": 1_000_000,
+    "maximum": 999_999_999_999_999, "examples": ["+74951234567"],
 }  # fmt: skip
 CALLER_IDS: Schema = {
     "type": "object", "additionalProperties": False,

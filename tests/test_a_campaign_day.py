@@ -76,7 +76,7 @@ def boris_wants_to_talk_and_no_manager_is_free(world: World) -> None:
 
 
 def vera_opts_out_and_her_number_is_never_called_again(world: World) -> None:
-    assert "просит больше не звонить" in _note(world, VERA)
+    assert "просят больше не звонить" in _note(world, VERA)
     assert [call.keys for call in world.sandbox.telephone.calls.values() if call.to == "+79163333333"] == [["9"]]
 
 
@@ -104,7 +104,7 @@ def zoya_shares_annas_phone_and_it_rings_once(world: World) -> None:
 def innas_number_is_refused_and_her_manager_is_told(world: World) -> None:
     assert not [call for call in world.sandbox.telephone.calls.values() if call.to == "+79168888888"]
     assert _titles(world, INNA) == [""], "a note, and no record of a call that was none"
-    assert "+79168888888: номер не существует (звонка не было: Twilio 400/21211" in _note(world, INNA)
+    assert "+79168888888: такого номера нет (звонка не было: Twilio 400/21211" in _note(world, INNA)
 
 
 def _person(id: int, name: str, phone: str, end: date, *, responsible: int = 1, do_not_call: bool = False) -> Person:

@@ -30,6 +30,19 @@ def told(folder: Path, capsys: pytest.CaptureFixture[str], code: int) -> Any:
     return json.loads(capsys.readouterr().out)
 
 
+def test_a_portal_that_cannot_be_asked_is_no_lines_fault(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    read(tmp_path, STARTER)
+    environment = {
+        "DIALER_CAMPAIGNS": str(tmp_path / "campaigns"), "DIALER_TEMPLATES": str(tmp_path / "templates"),
+        "DIALER_BITRIX24_WEBHOOK_URL": "http://127.0.0.1:1/rest/1/abc123/",
+    }  # fmt: skip
+    assert check(read_settings(tmp_path, environment), online=True, json=True) == 1
+    [wrong] = json.loads(capsys.readouterr().out)["mistakes"]
+    assert (wrong["line"], wrong["text"].partition(": is")[0]) == (
+        0, "Bitrix24 could not be asked about it: Bitrix24 cannot be reached (Connection refused)"
+    )  # fmt: skip
+
+
 def test_a_sound_folder_is_told_with_the_hours_in_which_a_mobile_can_be_rung(tmp_path: Path) -> None:
     read(tmp_path, STARTER)
     ran = run(tmp_path)
@@ -116,6 +129,34 @@ def test_a_voice_that_speaks_another_language_is_a_mistake_and_says_which_would_
     assert "Polly.Tatyana" in wrong["text"]
 
 
+@pytest.mark.parametrize(
+    ("voice", "text"),
+    [
+        ("Foo.Bar", "'Foo.Bar' is no voice of Twilio; its voices begin with Polly. or Google."),
+        ("Google.Anna", "'Google.Anna' is no voice of Google's; write for example Google.ru-RU-Standard-A"),
+    ],
+)
+def test_a_voice_of_somebody_whom_twilio_does_not_offer_is_a_mistake(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], voice: str, text: str
+) -> None:
+    read(tmp_path, starter(voice=voice))
+    [wrong] = told(tmp_path, capsys, 1)["mistakes"]
+    assert wrong["text"] == f"voice: {text}"
+
+
+def test_a_voice_that_stands_in_no_list_is_doubted_and_a_known_one_is_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    doubts = []
+    for voice in ("Polly.Zyxwv", "Polly.Tatyana", "Google.ru-RU-Chirp3-HD-Zephyr", "alice"):
+        read(tmp_path, starter(voice=voice))
+        doubts.append([one["text"] for one in told(tmp_path, capsys, 0)["warnings"] if "voice" in one["text"]])
+    assert doubts[0] == [
+        "voice: 'Polly.Zyxwv' is not known here: look whether Twilio has it; where it has not, nothing is heard"
+    ]
+    assert doubts[1:] == [[], [], []]
+
+
 @pytest.mark.parametrize("voice", ["Tatyana", "polly.tatyana", "Polly.Tatiana"])
 def test_a_voice_that_is_written_otherwise_is_a_mistake_with_its_name(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], voice: str
@@ -149,7 +190,7 @@ def test_a_campaign_that_can_ring_nobody_gets_a_warning(
     assert [text for text in warnings if says in text], warnings
 
 
-@pytest.mark.parametrize("voice", ["Polly.Maxim", "Google.ru-RU-Chirp3-HD-Aoede", "Somebody.New"])
+@pytest.mark.parametrize("voice", ["Polly.Maxim", "Google.ru-RU-Chirp3-HD-Aoede", "Polly.Zyxwv"])
 def test_a_voice_of_the_language_or_one_that_nobody_knows_is_none(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], voice: str
 ) -> None:

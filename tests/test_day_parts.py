@@ -39,7 +39,7 @@ def test_with_a_call_a_day_the_next_day_s_other_part_is_waited_for() -> None:
     verdict = ask_permission(spread, facts(tried=(first,), dialed_at=(first,)), first + timedelta(hours=3))
     assert verdict.at == moscow(2026, 11, 25, 12)
     assert verdict.reasons == (
-        "at most 1 calls a person a day", "the calling window opens 2026-11-25 07:00 UTC",
+        "at most 1 call a person a day", "the calling window opens 2026-11-25 07:00 UTC",
         "the next try is 12:00 to 16:00 or after 16:00",
     )  # fmt: skip
 

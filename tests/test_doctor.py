@@ -38,7 +38,7 @@ from tests.web.node import Node
 
 SUBJECTS = [
     "versions", "campaign files", "database", "database version", "database writing", "database clock",
-    "Bitrix24 way in", "Bitrix24",
+    "secret", "Bitrix24 way in", "Bitrix24",
     "Bitrix24 scope crm", "Bitrix24 scope user_brief", "Bitrix24 deals", "Bitrix24 contacts", "Bitrix24 calls",
     "Bitrix24 clock",
     "fields of renewal", "Twilio account", "Twilio clock", "Twilio balance", "caller ID +74950000000", "calls to RU",
@@ -168,7 +168,7 @@ def test_where_all_is_well_every_finding_says_so_and_nothing_is_left_behind(
     }  # fmt: skip
     assert doctor(well.settings, json=False) == 0
     shown = capsys.readouterr().out
-    assert "Twilio balance" in shown
+    assert "ok       Twilio balance: 100.00 USD" in shown.splitlines()
     assert "s3cr3t" not in shown
 
 
@@ -209,10 +209,18 @@ def rename_the_field(made: Installation) -> None:
          "buy it, or verify it"),
         (lambda made: made.portal.scopes.remove("user_brief"), {"Bitrix24 scope user_brief": "wrong"}, "is missing",
          "tick Users"),
+        (lambda made: made.portal.cards.unreadable.add(CONTACT), {"cards of renewal": "warning"},
+         "no contact is to be seen", "access settings"),
+        (lambda made: made.environment.pop("DIALER_SECRET"), {"secret": "wrong"}, "DIALER_SECRET is not set",
+         "take that line"),
+        (lambda made: made.environment.pop("DIALER_BITRIX24_WEBHOOK_URL"), {"Bitrix24": "wrong"}, "is not set",
+         "make an incoming webhook with the rights crm and user_brief"),
+        (lambda made: made.portal.cards.fields[CONTACT].pop(END), {"fields of renewal": "wrong"},
+         "has no field", "`dialer init --bitrix24` makes what is lacking"),
         (rename_the_field, {"fields of renewal": "wrong"}, "did you mean 'Дата конца договора'", "correct audience:"),
         (fail(Rule("crm.item.fields", "html"), of="portal"), {"fields of renewal": "wrong"}, "502", "try again"),
         (lambda made: made.portal.scopes.remove("crm"), dict.fromkeys(
-            ("Bitrix24 scope crm", "Bitrix24 deals", "Bitrix24 contacts"), "wrong"), "", ""),
+            ("Bitrix24 scope crm", "Bitrix24 deals", "Bitrix24 contacts"), "wrong"), "", "tick CRM in the webhook's"),
         (fail(Rule("profile", "401"), of="portal"), {"Bitrix24": "wrong"}, "", "check DIALER_BITRIX24_WEBHOOK_URL"),
     ],
 )  # fmt: skip
@@ -230,7 +238,8 @@ def test_each_trouble_is_told_with_its_remedy_and_hides_no_other(
     for subject in levels:
         assert text in found[subject]["text"]
         assert remedy in found[subject]["remedy"]
-    assert {"webhooks", "webhook signature", "rehearsal", "database", "versions"} <= set(found)
+    assert {"webhooks", "rehearsal", "database", "versions"} <= set(found)
+    assert ("webhook signature" in found) is ("secret" not in levels)
 
 
 def test_what_outcomes_need_is_asked_of_the_portal_and_what_it_lacks_is_told(
@@ -269,7 +278,13 @@ def test_what_is_missing_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixt
     })  # fmt: skip
     assert doctor(settings, json=True) == 1
     rows = json.loads(capsys.readouterr().out)
-    assert [row["subject"] for row in rows if not row["good"]] == ["campaign files", "Bitrix24", "Twilio", "webhooks"]
+    assert [row["subject"] for row in rows if not row["good"]] == [
+        "campaign files",
+        "secret",
+        "Bitrix24",
+        "Twilio",
+        "webhooks",
+    ]
     assert not (tmp_path / "none.db").exists()
 
 

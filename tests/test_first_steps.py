@@ -147,6 +147,11 @@ def test_plan_tells_who_would_be_rung_and_why_others_not(connected: Desk) -> Non
     shown = connected.dialer("plan").stdout
     assert rung["number"] in shown, "a number is never folded"
     assert "Lines in use" in shown
+    tomorrow = datetime.now(ZoneInfo("Europe/Moscow")).date() + timedelta(days=1)
+    connected.change("# starts: 2026-12-01", f"starts: {tomorrow}")
+    shown = " ".join(connected.dialer("plan").stdout.split())
+    assert "of these may be rung later, the first on" in shown
+    assert f"`dialer plan --day {tomorrow}` shows that day." in shown
     assert not (connected.folder / "dialer.db").exists()
 
 

@@ -90,4 +90,4 @@ def test_without_a_language_init_says_which_it_took_and_which_others_there_are(
     init(tmp_path / "named", "en")
     told = capsys.readouterr().out
     assert "another folder" not in told
-    assert [line for line in told.splitlines() if line[2:3].isdigit()][2].startswith("  3. dialer plan")
+    assert [line[2:4] for line in told.splitlines() if line[2:3].isdigit()] == ["1.", "2.", "3."]

@@ -150,7 +150,7 @@ def test_a_day_in_the_person_s_own_calendar_holds_one_call() -> None:
     there = facts(zone="Asia/Vladivostok", dialed_at=(moscow(2026, 11, 24, 3),))
     verdict = ask_permission(campaign(), there, moscow(2026, 11, 24, 6))
     assert at(verdict) == datetime(2026, 11, 25, 10, tzinfo=ZoneInfo("Asia/Vladivostok"))
-    assert verdict.reasons[0] == "at most 1 calls a person a day"
+    assert verdict.reasons[0] == "at most 1 call a person a day"
 
 
 def test_three_calls_in_seven_days_are_the_most() -> None:
@@ -177,7 +177,7 @@ def test_caps_that_the_file_does_not_name_stay() -> None:
 def test_every_cap_that_is_full_is_named() -> None:
     dialed = tuple(moscow(2026, 11, day, 11) for day in (22, 23, 24))
     reasons = ask_permission(campaign(), facts(dialed_at=dialed), TUESDAY).reasons
-    assert reasons[:2] == ("at most 1 calls a person a day", "at most 3 calls a person in 7 days")
+    assert reasons[:2] == ("at most 1 call a person a day", "at most 3 calls a person in 7 days")
 
 
 def test_every_reason_against_is_named_not_the_first() -> None:
@@ -186,7 +186,7 @@ def test_every_reason_against_is_named_not_the_first() -> None:
     assert ask_permission(over, everything, TUESDAY).reasons == (
         "do not call: asked",
         "rehearsal: the number is not in DIALER_ONLY_NUMBERS",
-        "rung 1 of at most 1 times",
+        "rung 1 of at most 1 time",
         "the contract's last day is 2026-11-02",
         "the campaign ends on 2026-11-01",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -77,8 +78,33 @@ def test_the_manager_reads_of_every_answer_and_outcome(tmp_path: Path, capsys: p
     assert written["key 1 (renew)"]["call_subject"] == "Автозвонок: дозвонились, ответ «продлить»"
     assert "перезвоните!" in written["key 2 (talk), and nobody takes it"]["note"]
     assert "Следующая попытка: " in written["busy"]["note"]
-    assert "Следующая попытка: " not in written["declined"]["note"]
+    assert written["declined"]["note"].endswith("По этому поводу программа больше не звонит.")
+    assert written["reached"]["call_subject"] == "Автозвонок: дозвонились, клавишу не нажали"
     assert written["not_placed"]["call_subject"] is None
+
+
+def test_the_next_try_is_one_that_the_rules_allow_and_the_clock_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    read(tmp_path, starter(window="{mon-sun: 10:00-19:00}", zone_unclear="campaign"))
+    notes = {one["when"]: one["note"] for one in shown(tmp_path, capsys)["written"]}
+    moment = r"(\d\d\.\d\d\.\d{4}) (\d\d):(\d\d)"
+    [first] = re.findall(rf"1\. {moment} \(UTC\+3\), ", notes["busy"])
+    assert "11" <= first[1] < "18", "nobody is rung while the window is shut, and an hour is cut from both its ends"
+    [again] = re.findall(f"Следующая попытка: {moment}", notes["busy"])
+    assert (again[0] != first[0], again[1:]) == (True, ("11", "00")), "at most one call a day"
+    [dialed_nobody] = re.findall(f"Следующая попытка: {moment}", notes["not_placed"])
+    assert dialed_nobody <= again
+
+
+def test_whoever_is_made_up_has_a_number_of_the_campaigns_own_country(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    read(tmp_path, starter(region="GB", time_zone="Europe/London", window="{mon-sun: 10:00-19:00}"))
+    notes = {one["when"]: one["note"] for one in shown(tmp_path, capsys)["written"]}
+    assert re.search(r"1\. \S+ \S+ \(UTC(\+1)?\), \+447\d+: ", notes["busy"])
+    assert re.search(r"Следующая попытка: \S+ 10:00", notes["busy"]), "in one zone no hour is cut"
+    assert "вызов не состоялся\nСледующая" in notes["not_placed"], "that there was no call is said once"
 
 
 def test_the_manager_reads_what_the_outcomes_owe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

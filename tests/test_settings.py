@@ -166,7 +166,11 @@ def test_a_wait_that_would_be_none_at_all_is_refused_where_that_rings_nobody(tmp
     ("variable", "value", "told"),
     [
         ("DIALER_PUBLIC_URL", "http://example.com", "http:// is accepted for this machine only; use https://"),
-        ("DIALER_PUBLIC_URL", "example.com", "is not an address; one looks like https://calls.example.com"),
+        (
+            "DIALER_PUBLIC_URL",
+            "example.com",
+            "is not an address; one begins with https:// and a name: https://calls.example.com",
+        ),
         ("DIALER_PUBLIC_URL", "http://localhost.example.com", "http:// is accepted for this machine only"),
         ("DIALER_PUBLIC_URL", "http://127.0.0.1@example.com", "http:// is accepted for this machine only"),
         ("DIALER_PUBLIC_URL", "http://0.0.0.0", "http:// is accepted for this machine only"),
@@ -181,7 +185,11 @@ def test_a_wait_that_would_be_none_at_all_is_refused_where_that_rings_nobody(tmp
         ("DIALER_BITRIX24_WEBHOOK_URL", "https://\u2100.com/rest/1/s3cr3t/", "is not an address"),
         ("DIALER_BITRIX24_WEBHOOK_URL", "http://p.example/rest/1/s3cr3t/", "http:// is accepted for this machine only"),
         ("DIALER_BITRIX24_WEBHOOK_URL", "https://p.example/crm/s3cr3t", "is not an incoming webhook; one looks like"),
-        ("DIALER_BITRIX24_WEBHOOK_URL", "https://p.example/rest/1/s3cr3t/profile.json", "is not an incoming webhook"),
+        (
+            "DIALER_BITRIX24_WEBHOOK_URL",
+            "https://p.example/rest/1/s3cr3t/profile.json",
+            "ends in a method; write the address",
+        ),
         ("DIALER_DATABASE_URL", "mysql://u:s3cr3t@h/d", "is no database; write sqlite:///dialer.db or postgresql://"),
         ("DIALER_DATABASE_URL", "sqlite://", "is no database"),
         ("DIALER_DATABASE_URL", "sqlite:///:memory:", "is no database"),

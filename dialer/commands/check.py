@@ -15,7 +15,7 @@ from dialer.campaign_check import Found, Texts, check_file
 from dialer.campaign_files import CampaignFile, Loaded, read_campaigns
 from dialer.commands.apart import Apart, TooMuch
 from dialer.commands.check_portal import facts_on_the_portal, on_the_portal
-from dialer.commands.check_trunk import lacking, mute, speaking_another_language, too_dear, unkept
+from dialer.commands.check_trunk import lacking, mute, speaking_another_language, too_dear, unheard_of, unkept
 from dialer.commands.looking import hindrances
 from dialer.commands.output import data, print_json
 from dialer.errors import Mistake
@@ -43,7 +43,8 @@ def check(settings: Settings, *, online: bool, json: bool) -> int:
             doubts += _of_file(file, doubted)
     examples = [mistake for file in loaded.campaigns.values() for mistake in _of_file(file, _examples(file))]
     idle = [mistake for file in loaded.campaigns.values() for mistake in _of_file(file, _rings_nobody(file))]
-    warnings = [*loaded.warnings, *doubts, *idle, *examples, *hindrances(settings, loaded)]
+    unheard = [mistake for file in loaded.campaigns.values() for mistake in _of_file(file, unheard_of(file))]
+    warnings = [*loaded.warnings, *doubts, *idle, *unheard, *examples, *hindrances(settings, loaded)]
     if json:
         print_json(
             {

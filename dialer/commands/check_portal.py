@@ -9,7 +9,7 @@ from dialer.campaign_values import RESPONSIBLE
 from dialer.clock import Clock
 from dialer.commands.looking import no_cards
 from dialer.crm.base import Wrong
-from dialer.errors import DialerError, Mistake
+from dialer.errors import CrmUnavailable, DialerError, Mistake
 from dialer.quoting import quoted
 from dialer.settings import Settings
 from dialer.templates.facts import facts_said, why_no_fact
@@ -27,6 +27,9 @@ def on_the_portal(settings: Settings, file: CampaignFile) -> tuple[list[Mistake]
                 wrong += portal.examine_outcomes(campaign.audience, campaign.outcomes)
             if not portal.sees_cards(campaign.audience):
                 wrong.append(Wrong(("audience", "card"), no_cards(campaign.audience), is_doubt=True))
+    except CrmUnavailable as error:
+        # no line of the file is to blame
+        return [Mistake(str(file.path), 0, 0, f"Bitrix24 could not be asked about it: {error}")], []
     except DialerError as error:
         wrong = [Wrong(("audience", "card"), str(error))]
     read = read_yaml(file.text, str(file.path))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from json import dumps as json_text
 
-from dialer.app import ABILITIES, billed_at_most, unknown_voice, why_mute, wrong_voice
+from dialer.app import ABILITIES, billed_at_most, doubtful_voice, unknown_voice, why_mute, wrong_voice
 from dialer.campaign_files import CampaignFile
 from dialer.errors import Mistake
 from dialer.limits import reserve, whole_minutes
@@ -48,15 +48,22 @@ def unkept(settings: Settings, file: CampaignFile) -> list[Mistake]:
 
 
 def speaking_another_language(file: CampaignFile) -> list[Mistake]:
+    return _of_voices(file, lambda language, voice: unknown_voice(voice) or wrong_voice(TAGS[language], voice))
+
+
+def unheard_of(file: CampaignFile) -> list[Mistake]:
+    """Voices that may be there, and that stand in no list of ours."""
+    return _of_voices(file, lambda _, voice: doubtful_voice(voice))
+
+
+def _of_voices(file: CampaignFile, judge: Callable[[str, str], str]) -> list[Mistake]:
+    """`judge` gets a language and a voice, and says what is wrong."""
     campaign = file.campaign
     if campaign.trunk != "twilio":
         return []  # a voice is whatever the operator's command calls so
     spoken: dict[tuple[str, ...], tuple[str, str | None]] = {("voice",): (campaign.language, campaign.voice)}
     spoken |= {("languages", name, "voice"): (one.language, one.voice) for name, one in campaign.tongues.items()}
-    why = {
-        path: "" if voice is None else unknown_voice(voice) or wrong_voice(TAGS[language], voice)
-        for path, (language, voice) in spoken.items()
-    }
+    why = {path: "" if voice is None else judge(language, voice) for path, (language, voice) in spoken.items()}
     read = _read(file)
     return [read.mistake(str(file.path), path, wrong) for path, wrong in why.items() if wrong]
 

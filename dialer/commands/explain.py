@@ -12,8 +12,9 @@ from dialer.app import billed_at_most, crm, shelf
 from dialer.campaign_store import Running, Store
 from dialer.cancelling import LIVE
 from dialer.clock import Clock
+from dialer.commands.explanation import tell
 from dialer.commands.looking import open_to_look
-from dialer.commands.output import data, print_json, print_table
+from dialer.commands.output import print_json
 from dialer.database import Database
 from dialer.errors import DialerError
 from dialer.foresight.one import first_call
@@ -52,7 +53,7 @@ def explain(settings: Settings, words: Sequence[str], *, region: str, json: bool
     if json:
         print_json(known)
     else:
-        _tell(person, known)
+        tell(person, known)
     is_known = known["reasons"] or known["do_not_call"] or any(one["is_there"] for one in known["crm"])
     return 0 if is_known else 1
 
@@ -90,6 +91,7 @@ def _reason(c: sa.Connection, settings: Settings, here: Running | None, row: Any
     )
     return {
         "campaign": row.campaign,
+        "time_zone": None if here is None else here.campaign.time_zone,
         "card": f"{row.card_type} {row.card_id}" + (f", contact {row.person}" if row.person else ""),
         "contract_end": row.contract_end,
         "touch": row.touch,
@@ -221,60 +223,3 @@ def _ask_crm(
         if why:
             found.append({"campaign": name, "is_there": False, "why": why})
     return found
-
-
-def _tell(person: Person, known: Mapping[str, Any]) -> None:
-    if known["do_not_call"]:
-        rows = [
-            (one["number"], one["source"], one["card"], one["reason"], one["since"]) for one in known["do_not_call"]
-        ]
-        print_table("Do not call", ("number", "source", "card", "reason", "since"), rows, unbroken=("number",))
-    for one in known["reasons"]:
-        _tell_reason(one)
-    if not known["reasons"]:
-        data.print(f"No reading has ever brought {person}: there is nobody to ring.")
-    if known["crm"]:
-        print_table(
-            "What the campaigns say of it now",
-            ("campaign", "why"),
-            [(row["campaign"], row["why"]) for row in known["crm"]],
-        )
-    elif not known["reasons"] and person.number is not None:
-        data.print("If the number stands on a card, ask about the card: `dialer explain contact 15`.")
-
-
-def _tell_reason(one: Mapping[str, Any]) -> None:
-    held = one["version"]
-    by = "" if held is None else f", by the file of {held['since']:%d %b %H:%M} ({held['hash']})"
-    data.print(f"\n{one['campaign']}: {one['card']}, contract until {one['contract_end']}, touch {one['touch']}{by}")
-    against = [row for row in one["rules"] if row["why"]]
-    if one["state"] == "open" and not against:
-        data.print("Every rule says yes: it is rung when its turn comes.")
-    else:
-        data.print(f"{len(one['rules']) - len(against)} of {len(one['rules'])} rules say yes.")
-    tables: tuple[tuple[str, tuple[str, ...], list[dict[str, Any]]], ...] = (
-        ("Asked now", ("rule", "number", "verdict", "at", "why"), one["rules"]),
-        ("Why not, before", ("day", "verdict", "reason", "until"), one["decisions"]),
-        (
-            "Attempts",
-            (
-                "attempt",
-                "number",
-                "caller_id",
-                "phase",
-                "due_at",
-                "claimed_at",
-                "disposition",
-                "answer",
-                "reason",
-                "detail",
-            ),
-            one["attempts"],
-        ),
-        ("Recordings", ("attempt", "state", "where", "until", "why"), one["recordings"]),
-        ("Entries", ("kind", "ref", "state", "sent_at", "remote_id", "why"), one["entries"]),
-    )
-    for title, columns, rows in tables:
-        if rows:
-            cells = [[row[name] for name in columns] for row in rows]
-            print_table(title, [name.replace("_", " ") for name in columns], cells, unbroken=("number",))

@@ -64,9 +64,11 @@ def init(folder: Path, language: str | None = None) -> None:
     data.print("\nNext:")
     if folder != Path():
         data.print(f"  cd {shlex.quote(str(folder))}")
-    data.print("  1. fill in .env, and name your field, caller_id and manager in campaigns/renewal.yaml")
-    data.print("  2. dialer check && dialer doctor      say what is wrong, where, and what to do")
-    data.print("  3. dialer plan                        says whom today's reading would ring, and when")
+    data.print("  1. name your field, caller_id and manager in campaigns/renewal.yaml, your company in templates/")
+    data.print("  2. dialer check && dialer preview renewal     say what is wrong, and what will be heard")
+    data.print(
+        "  3. fill in .env; dialer doctor && dialer plan     say what is lacking, and who would be rung, and when"
+    )
 
 
 def _files(language: str) -> dict[Path, str]:

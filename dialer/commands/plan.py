@@ -86,15 +86,15 @@ def _tell(
     rung = [one for one in found if not one.why_not]
     rows = [
         (
-            place, one.local, "unclear" if one.zone_unclear else one.zone.rpartition("/")[2], one.number, one.name,
-            one.card, one.contract_end,
+            place, _clock(one, day), "unclear" if one.zone_unclear else one.zone.rpartition("/")[2], one.number,
+            one.name, one.card, one.contract_end,
         )
         for place, one in enumerate(rung[:SHOWN], 1)
     ]  # fmt: skip
-    columns = ("", "their time", "zone", "number", "who", "card", "contract ends")
+    columns = ("", "their time", "zone", "number", "who", "card", "until")
     title = f"{people(len(rung))} would be rung on {day:%a %d %b %Y}"
     if rows:
-        print_table(title, columns, rows, unbroken=("their time", "number"))
+        print_table(title, columns, rows, unbroken=("their time", "number", "until"))
     else:
         data.print(f"Nobody would be rung on {day:%a %d %b %Y}.")
     for name, why in told["unread"].items():
@@ -112,6 +112,7 @@ def _tell(
         data.print(f"\nThe last call ends at {end:%d %b %H:%M %Z}. {_money(told)}")
     if told["not_rung"]:
         print_counts(f"{people(sum(told['not_rung'].values()))} would not be rung", told["not_rung"])
+    _tell_later(seen, day, found)
     for name, why in told["not_in_the_audience"].items():
         print_counts(f"Not in the audience of {name}", why)
     title = f"{len(changes)} changed since the last plan of this day"
@@ -120,6 +121,28 @@ def _tell(
     elif changes:
         print_table(title, ("campaign", "card", "what"), [(one.campaign, one.card, one.what) for one in changes])
     talk.print(f"Assumed: {told['assumed']}. `dialer simulate` plays days through with retries.")
+
+
+def _clock(one: Planned, day: date) -> str:
+    """The day is in the title; where they are it may be another one."""
+    if one.local is None:
+        return ""
+    return f"{one.local:%H:%M %Z}" if one.local.date() == day else f"{one.local:%d %b %H:%M %Z}"
+
+
+def _tell_later(seen: Foreseen, day: date, found: Sequence[Planned]) -> None:
+    moments = [
+        one.not_before.astimezone(seen.zones[one.campaign])
+        for one in found
+        if one.why_not and one.not_before is not None
+    ]
+    later = [at for at in moments if at.date() > day]
+    if later:
+        first = min(later)
+        data.print(
+            f"{len(later)} of these may be rung later, the first on {first:%a %d %b at %H:%M %Z}:"
+            f" `dialer plan --day {first:%Y-%m-%d}` shows that day."
+        )
 
 
 def _money(told: dict[str, Any]) -> str:

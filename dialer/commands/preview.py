@@ -28,7 +28,9 @@ from dialer.intake import contact_json
 from dialer.judging import usable_phones
 from dialer.made_up import NUMBER, usual_outcomes
 from dialer.outcomes import Due, due
+from dialer.permission import Facts, ask_permission
 from dialer.person import read_person
+from dialer.phone_number import example_mobile, read_all
 from dialer.quoting import quoted
 from dialer.script import Script
 from dialer.settings import Settings
@@ -38,11 +40,15 @@ from dialer.wording import Told, write_call, write_line, write_note, write_scrip
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """`contact` is JSON as it stands in a target's row; `card` is empty for whoever is made up."""
+    """`contact` is JSON as it stands in a target's row; `card` is empty for whoever is made up.
+
+    `zone` is what the campaign's field says of theirs.
+    """
 
     card: str
     name: str
     number: str
+    zone: str | None
     contract_end: date
     contact: str
 
@@ -79,7 +85,13 @@ def _made_up(campaign: Campaign, now: datetime) -> Listener:
         today + timedelta(days=max(campaign.touches)), (), None, do_not_call=False,
         zone=None, first_name=first, last_name=last,
     )  # fmt: skip
-    return _listener(person, "", NUMBER)
+    return _listener(person, "", _a_number(campaign))
+
+
+def _a_number(campaign: Campaign) -> str:
+    """Of nobody, in the campaign's own country: elsewhere it would be rung by another clock."""
+    example = None if campaign.region == "RU" else example_mobile(campaign.region)
+    return NUMBER if example is None else example.number
 
 
 def _on_card(settings: Settings, campaign: Campaign, card: str, clock: Clock) -> Listener:
@@ -98,13 +110,13 @@ def _on_card(settings: Settings, campaign: Campaign, card: str, clock: Clock) ->
     phones, why = usable_phones(campaign, found)
     if why:
         talk.print(f"the {asked} would not be rung: {why}")
-    return _listener(found, str(asked), phones[0].number if phones else NUMBER)
+    return _listener(found, str(asked), phones[0].number if phones else _a_number(campaign))
 
 
 def _listener(person: Contact, card: str, number: str) -> Listener:
     assert person.contract_end is not None
     name = f"{person.first_name} {person.last_name}".strip()
-    return Listener(card, name, number, person.contract_end, contact_json(person))
+    return Listener(card, name, number, person.zone, person.contract_end, contact_json(person))
 
 
 def _tongues(campaign: Campaign, who: Listener) -> list[str | None]:
@@ -145,11 +157,23 @@ def _machine(campaign: Campaign, script: Script) -> Iterator[dict[str, Any]]:
 
 def _written(campaign: Campaign, words: Words, who: Listener, now: datetime) -> Iterator[dict[str, Any]]:
     target = SimpleNamespace(contact=who.contact, contract_end=who.contract_end, state="done")
-    for when, tries in usual_outcomes(campaign, now, who.number):
+
+    def may_ring(at: datetime, dialed: tuple[datetime, ...] = ()) -> datetime | None:
+        return _may_ring(campaign, who, at, dialed)
+
+    for when, tries in usual_outcomes(campaign, may_ring(now) or now, who.number, may_ring):
         told = Told(campaign, words, target, tries, now)
         subject, text = next((write_call(told, one) for one in told.calls), (None, None))
         owed = [_owed(told, one) for one in due(told, ())]
         yield {"when": when, "call_subject": subject, "call_text": text, "note": write_note(told), "outcomes": owed}
+
+
+def _may_ring(campaign: Campaign, who: Listener, at: datetime, dialed: tuple[datetime, ...]) -> datetime | None:
+    """By the rules that hold for everybody, of whom nothing else is known."""
+    phones = read_all(who.number, region=campaign.region)
+    zones = phones[0].zones if phones else ()
+    facts = Facts(who.number, zones, who.zone, who.contract_end, dialed_at=dialed, tried=dialed)
+    return ask_permission(campaign, facts, at).at
 
 
 def _owed(told: Told, one: Due) -> dict[str, Any]:

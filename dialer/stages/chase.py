@@ -132,7 +132,8 @@ def _ask(chase: Chase, row: Any, *, now: datetime) -> None:
     try:
         news = chase.provider.look_up(asked)
     except ProviderUnavailable as error:
-        log.warn(f"attempt={row.id} waits for the provider to tell what became of it: {error}")
+        said = f"attempt={row.id} waits for the provider to tell what became of it: {error}"
+        log.repeatedly(said, about=f"waits for the provider: {error}")
         _give_up(chase, row, f"the provider cannot be asked: {error}", now=now)
         return
     except CallForgotten as error:
@@ -208,7 +209,8 @@ def _end(chase: Chase, row: Any, *, now: datetime) -> None:
         for call_id, talking_too in calls:
             chase.provider.cancel(call_id, talking_too=talking_too)
     except ProviderUnavailable as error:
-        log.warn(f"attempt={row.id} could not be ended at the provider yet: {error}")
+        said = f"attempt={row.id} could not be ended at the provider yet: {error}"
+        log.repeatedly(said, about=f"could not be ended yet: {error}")
         chase.not_before[row.id] = now + END_AGAIN_AFTER
         return
     chase.not_before.pop(row.id, None)

@@ -187,7 +187,8 @@ def _after_write(row: Any, result: Result, manners: Manners, *, now: datetime) -
     if result.outcome is Outcome.further:
         return _further(row, result, now=now)
     if result.outcome is Outcome.doubtful:
-        log.warn(f"entry={row.id} may stand already ({result.why}): looked for before it is written again")
+        said = f"entry={row.id} may stand already ({result.why}): looked for before it is written again"
+        log.repeatedly(said, about=f"may stand already: {result.why}")
         due_at = (result.sent_at or now) + manners.doubt_after
         doubtful = {"state": "doubtful", "due_at": due_at, "why": result.why[:300], "node": None}
         return {**doubtful, "remote_key": _key(row, result)}
@@ -224,7 +225,8 @@ def _later(row: Any, result: Result, state: str, *, now: datetime) -> dict[str, 
         return {"state": "set_aside", "why": why[:300]}
     at = result.again_at or now + TRY_AGAIN_AFTER[min(row.tries, len(TRY_AGAIN_AFTER) - 1)]
     why = f"{TO_MEND if result.to_mend else ''}{result.why}"
-    log.warn(f"entry={row.id} waits for the CRM until {at:%H:%M:%S}: {why}")
+    # one cause holds up all that is owed, and each of it again and again
+    log.repeatedly(f"entry={row.id} waits for the CRM until {at:%H:%M:%S}: {why}", about=f"waits for the CRM: {why}")
     return {"state": state, "due_at": at, "why": why[:300], "node": None}
 
 

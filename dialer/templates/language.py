@@ -21,8 +21,8 @@ from jinja2.runtime import Context, Undefined
 from dialer.templates.filters import WrongUse
 from dialer.templates.purse import NUMBER_MOST, spend
 
-DATES = {"ru": "d MMMM y 'года'", "en": "MMMM d, y", "es": "d 'de' MMMM 'de' y"}
-DAYS = {"ru": "d MMMM", "en": "MMMM d", "es": "d 'de' MMMM"}
+DATES = {"ru": "d MMMM y 'года'", "en": "d MMMM y", "es": "d 'de' MMMM 'de' y"}
+DAYS = {"ru": "d MMMM", "en": "d MMMM", "es": "d 'de' MMMM"}
 WEEKDAY = "EEEE"
 
 # The forms that a marketer writes, in their order, and which of them each form of the language's own rules takes.

@@ -10,6 +10,7 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 
 from dialer import log
+from dialer.database import in_one_line
 from dialer.errors import Forged, Malformed
 from dialer.group_writer import GroupWriter
 from dialer.providers.base import Heard, Letter, News, Receiver, Reply, TakenBack, Webhook
@@ -133,7 +134,8 @@ class Hooks:
                 return receiver.regrets(letter, script, again=False)
             return reply
         except Exception as error:
-            log.alarm(f"attempt={letter.attempt} its news could not be stored: {type(error).__name__}: {error}"[:500])
+            why = f"{type(error).__name__}: {in_one_line(error)}"
+            log.repeatedly(f"attempt={letter.attempt} its news could not be stored: {why}", about=why, alarming=True)
             return receiver.regrets(letter, script, again=True)
 
     async def _is_stored(self, news: News) -> bool:

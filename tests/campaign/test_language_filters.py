@@ -26,8 +26,8 @@ def say(said: str, language: str = "ru", **known: Any) -> str:
 @pytest.mark.parametrize(
     ("language", "filter", "said"),
     [
-        ("ru", "date", "9 мая 2026 года"), ("en", "date", "May 9, 2026"), ("es", "date", "9 de mayo de 2026"),
-        ("ru", "day", "9 мая"), ("en", "day", "May 9"), ("es", "day", "9 de mayo"),
+        ("ru", "date", "9 мая 2026 года"), ("en", "date", "9 May 2026"), ("es", "date", "9 de mayo de 2026"),
+        ("ru", "day", "9 мая"), ("en", "day", "9 May"), ("es", "day", "9 de mayo"),
         ("ru", "weekday", "суббота"), ("en", "weekday", "Saturday"), ("es", "weekday", "sábado"),
     ],
 )  # fmt: skip

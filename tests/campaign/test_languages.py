@@ -38,7 +38,7 @@ def heard(loaded: Loaded, language: str | None) -> Script:
     ("says", "tag", "voice", "greeting"),
     [
         ("English", "en-US", "Polly.Amy", "Hello, Anna. This is an automated call from Your Company. Your contract with"
-         " us ends on December 24, 2026."),
+         " us ends on 24 December 2026."),
         (" english ", "en-US", "Polly.Amy", "Hello, Anna."), ("ESPAÑOL", "es-ES", None, "Hola, Anna."),
         ("Русский", "ru-RU", None, "Здравствуйте, Anna!"), (None, "ru-RU", None, "Здравствуйте, Anna!"),
         ("", "ru-RU", None, "Здравствуйте, Anna!"), ("field", "ru-RU", None, "Здравствуйте, Anna!"),

@@ -45,7 +45,7 @@ VALUES = [
     (
         "    1:",
         "    1: renew",
-        "must hold keys and values; its keys are answer, repeat, say, connect, or_else, nobody, ring_for",
+        "must hold keys and values; write {answer: renew}",
     ),
     (
         "    1:",

@@ -108,6 +108,19 @@ def test_money_is_no_negative_amount_and_a_task_is_for_nobody_unknown() -> None:
     assert wrong(f"{STARTER}\noutcomes: {{renew: [{{task: {{for: boss}}}}]}}\n") == ["outcomes/renew/0/task/for"]
 
 
+def test_a_number_too_short_or_too_long_is_none_though_it_is_whole() -> None:
+    for number in ("5", "+5", "123456", "1234567890123456"):
+        assert wrong(starter(caller_id=number)) == ["caller_id"], number
+
+
+def test_the_schema_knows_how_far_back_a_talk_may_lie(tmp_path: Path) -> None:
+    audience = "{card: contact, contract_end: Дата, skip_when: {talked_to: %s}}"
+    for length, is_right in (("1 hour", True), ("90 days", True), ("30 minutes", False), ("91 days", False)):
+        text = starter(audience=audience % length)
+        assert (wrong(text) == []) is is_right, length
+        assert (read(tmp_path, text).mistakes == []) is is_right, length
+
+
 AUDIENCE = "{card: deal, contract_end: Дата, where: {%s}}"
 
 

@@ -80,7 +80,7 @@ def test_a_mistake_in_the_base_is_told_where_it_stands(tmp_path: Path) -> None:
 
 
 def test_a_word_for_an_outcome_that_is_missing_is_found_before_the_outcome_is_there(tmp_path: Path) -> None:
-    broken = MANNERS.replace('"declined": "сбросил звонок", ', "").replace('"busy": "менеджер был занят",', "")
+    broken = MANNERS.replace('"declined": "звонок сбросили", ', "").replace('"busy": "менеджер был занят",', "")
     lines = told(read(tmp_path, STARTER, words=broken))
     assert any("there is no 'declined'" in line for line in lines)
     assert any("there is no 'busy'" in line for line in lines)
@@ -115,17 +115,18 @@ def note_of(tmp_path: Path, disposition: str, **more: object) -> list[str]:
 def test_the_note_about_a_refused_number_names_it_and_says_why_nobody_was_rung(tmp_path: Path) -> None:
     why = "Twilio 400/21211: The phone number is not valid"
     assert note_of(tmp_path, "bad_number", counts=False, detail=why) == [
-        "Автозвонок «renewal»: номер не существует",
+        "Автозвонок «renewal»: такого номера нет",
         "⚠ Программа больше не звонит: проверьте номер и свяжитесь с клиентом сами.",
         "Договор до 24 декабря 2026 года",
-        f"1. 24.11.2026 12:00, +79161234567: номер не существует (звонка не было: {why})",
+        f"1. 24.11.2026 12:00 (UTC+3), +79161234567: такого номера нет (звонка не было: {why})",
     ]
 
 
 def test_the_note_about_a_call_says_nothing_of_a_refusal(tmp_path: Path) -> None:
     assert note_of(tmp_path, "declined", detail="no-answer (SIP 603)")[1:] == [
         "Договор до 24 декабря 2026 года",
-        "1. 24.11.2026 12:00, +79161234567: сбросил звонок",
+        "1. 24.11.2026 12:00 (UTC+3), +79161234567: звонок сбросили",
+        "По этому поводу программа больше не звонит.",
     ]
 
 
@@ -272,7 +273,7 @@ def test_what_nobody_knows_is_found_on_branches_that_nobody_comes_by(tmp_path: P
         "renewal.ru.j2:6:4: 'greeting': there is no 'contract_ends'; did you mean 'contract_end'?",
         "renewal.ru.j2:9:66: 'call_text': there is no 'numbr'; did you mean 'number'?",
         "renewal.ru.j2:9:77: 'call_text': there is no 'typo'; there are: answer, attempt, attempts, campaign, contact, "
-        "contract_end, disposition, facts, keys, keys_unheard, next_at, transfer",
+        "contract_end, disposition, facts, keys, keys_unheard, next_at, over, transfer",
     ]
     lines = told(
         read(

@@ -63,7 +63,7 @@ def test_an_answer_that_comes_days_late_corrects_what_stands_in_the_crm(tmp_path
         assert (after.calls, after.records, after.notes) == (6, 6, 2)
         assert sum("«продлить»" in title for title in titles(world, 1)) == 1
         assert "ответ «продлить»" in note(world, 1)
-        assert "просит больше не звонить" in note(world, 2)
+        assert "просят больше не звонить" in note(world, 2)
         forbidden = sa.select(do_not_call.c.number)
         assert world.database.read(lambda c: c.execute(forbidden).scalars().all()) == [BORIS]
 

@@ -72,7 +72,7 @@ def test_who_must_not_be_called_was_rung_or_is_done_is_not_rung_and_it_is_said_w
     found = plan(scene, play=play)
     why = {card: one.why_not for card, one in found.items()}
     assert why["contact 1"] == "do not call: asked"
-    assert why["contact 2"].startswith("at most 1 calls a person a day")
+    assert why["contact 2"].startswith("at most 1 call a person a day")
     assert found["contact 2"].not_before is not None
     assert why["contact 3"] == "already done: reached"
     assert why["contact 5"] == ""

@@ -191,7 +191,7 @@ def test_a_cap_that_another_campaign_has_filled_meanwhile_puts_off_to_the_next_d
     assert scene.claim() == []
     row = scene.attempt(call)
     assert (row.phase, row.due_at) == ("planned", NOON + 22 * HOUR)
-    assert "at most 1 calls a person a day" in row.reason
+    assert "at most 1 call a person a day" in row.reason
 
 
 def test_a_contract_that_is_over_is_not_rung_for(scene: Scene) -> None:
@@ -226,7 +226,7 @@ def test_the_dials_of_a_target_are_counted_at_the_claim(scene: Scene) -> None:
     scene.end(first, now=NOON - 2 * DAY, hangup=Hangup.busy)
     again = add_attempt(scene.database, scene.attempt(first).target_id, NOON, "+79161234567", phase="planned")
     assert scene.claim() == []
-    assert scene.attempt(again).reason == "rung 1 of at most 1 times"
+    assert scene.attempt(again).reason == "rung 1 of at most 1 time"
 
 
 def test_a_rehearsal_rings_only_its_numbers(scene: Scene) -> None:
@@ -294,7 +294,7 @@ def test_words_are_pinned_at_the_first_dial_and_everything_else_is_of_the_newest
     scene.campaign(limits="{per_person: {1 day: 9, 7 days: 9, 30 days: 9}}")
     call = scene.planned()
     [claim] = scene.claim()
-    assert "Hello Иван Петров, until December 20, 2026." in claim.script.greeting[0].text
+    assert "Hello Иван Петров, until 20 December 2026." in claim.script.greeting[0].text
     scene.record([TakenBack(call, "me", NOON, NOON, "429")])
     scene.words("plain.en.j2", TEMPLATE.replace("Hello", "Goodbye"))
     version = scene.campaign(caller_id="+74950000009", now=NOON + SECOND).version_id

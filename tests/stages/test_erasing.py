@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from dialer.audience import CardType
 from dialer.call import Hangup, Phase, Progress
 from dialer.claiming import put_off
-from dialer.commands import explain
+from dialer.commands import explain, explanation
 from dialer.commands.erase import erase as erase_by_command
 from dialer.commands.last_plan import forget, keep
 from dialer.crm.base import Contact
@@ -202,11 +202,13 @@ def test_explain_says_every_rule_decision_attempt_and_entry(scene: Scene, capsys
     settings = read_settings(scene._folder, {"DIALER_DATABASE_URL": url})
     assert explain.explain(settings, [NUMBER], region="RU", json=False) == 0
     told = capsys.readouterr().out
-    for word in ("reached", "a full day", "at_most", "window", "per_person", "written", "renew"):
+    for word in ("It is done: reached.", "at_most", "window", "per_person", "written", "answer renew"):
         assert word in told
     known = scene.database.read(
         lambda c: explain._known(c, settings, scene.running, Person(number="+79161234568"), now=NOON)
     )
+    explanation.tell(Person(number="+79161234568"), known)
+    assert "The next call is planned for 25 Nov 12:00 MSK: a full day." in capsys.readouterr().out
     [one] = known["reasons"]
     [against] = [row for row in one["rules"] if row["verdict"] != "yes"]
     assert (against["rule"], against["why"], against["at"]) == ("planned", "a full day", NOON + DAY)

@@ -18,7 +18,7 @@ SPANISH = "{field: Language, Español: {language: es, template: plain.es.j2}}"
 
 @pytest.mark.parametrize(
     ("says", "spoken", "greeting"),
-    [("Español", "es-ES", "Hola hasta 20 de diciembre de 2026"), (None, "en-US", "Hello Anna Kim, until December")],
+    [("Español", "es-ES", "Hola hasta 20 de diciembre de 2026"), (None, "en-US", "Hello Anna Kim, until 20 December")],
 )
 def test_the_words_are_pinned_in_the_persons_language(
     database: Database, tmp_path: Path, says: str | None, spoken: str, greeting: str

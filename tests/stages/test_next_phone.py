@@ -119,7 +119,7 @@ def test_another_campaign_s_call_on_another_number_counts_too(scene: Scene) -> N
     assert scene.claim(NOON + HOUR) == []
     [row] = scene.rows(sa.select(attempts).where(attempts.c.campaign == "other"))
     assert row.due_at.date() == (NOON + DAY).date()
-    assert "at most 1 calls a person a day" in row.reason
+    assert "at most 1 call a person a day" in row.reason
 
 
 outcome = st.sampled_from((Hangup.busy, Hangup.no_answer, Hangup.bad_number, Hangup.failed))

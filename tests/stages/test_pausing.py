@@ -7,13 +7,16 @@ import json
 import pytest
 import sqlalchemy as sa
 
+from dialer import log
 from dialer.call import Dialed, Hangup, Phase, Progress
 from dialer.claiming import anything_due
 from dialer.commands import pausing
 from dialer.commands.check import check
 from dialer.commands.doctor import doctor
 from dialer.commands.overview import look
+from dialer.commands.status import status
 from dialer.errors import SettingsError
+from dialer.pausing import Pauses
 from dialer.providers.base import TakenBack
 from dialer.settings import Settings, read_settings
 from dialer.tables import attempts
@@ -95,6 +98,19 @@ def test_every_command_that_looks_says_what_is_paused(
     assert (finding["good"], finding["remedy"]) == (False, "`dialer resume`")
 
 
+def test_status_says_below_its_tables_what_is_waited_for_and_what_ends_it(
+    scene: Scene, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene.planned()
+    pausing.pause(settings, "renewal", reason="the words are wrong")
+    capsys.readouterr()
+    status(settings, json=False)
+    waits = [line for line in capsys.readouterr().out.splitlines() if " waits: " in line]
+    assert len(waits) == 1
+    assert waits[0].startswith("campaign=renewal waits: paused by ")
+    assert waits[0].endswith(": the words are wrong; `dialer resume renewal` ends the pause.")
+
+
 def test_an_unknown_campaign_is_refused(scene: Scene, settings: Settings) -> None:
     with pytest.raises(SettingsError, match="'renewals' here; there are: renewal"):
         pausing.pause(settings, "renewals", reason="")
@@ -122,3 +138,20 @@ def test_a_refusal_of_what_was_paused_meanwhile_still_waits_its_time(scene: Scen
     assert scene.attempt(one).detail == "21215: not allowed"
     scene.plan(NOON + 3600 * SECOND)
     assert len(scene.tries(scene.attempt(one).target_id)) == 2
+
+
+def test_a_running_node_tells_of_a_pause_once_and_of_its_end(capsys: pytest.CaptureFixture[str]) -> None:
+    why, pauses = {"campaign=renewal": "paused by ann: wrong words"}, Pauses()
+    log.set_up()
+    try:
+        for found in ({}, why, why, why | {"trunk=twilio": "paused by ann"}, {}, {}):
+            pauses.tell(found)
+        written = [line.partition("] ")[2] for line in capsys.readouterr().err.splitlines()]
+    finally:
+        log.set_up(level="critical")
+    assert written == [
+        "campaign=renewal rings nobody: paused by ann: wrong words; `dialer resume renewal` ends the pause",
+        "trunk=twilio rings nobody: paused by ann; `dialer resume` ends the pause",
+        "campaign=renewal rings again",
+        "trunk=twilio rings again",
+    ]

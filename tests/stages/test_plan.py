@@ -98,7 +98,7 @@ def test_a_person_who_was_rung_today_for_another_reason_waits_till_tomorrow(scen
     scene.plan()
     [one] = scene.tries(target)
     assert one.due_at == TOMORROW
-    assert "at most 1 calls a person a day" in one.reason
+    assert "at most 1 call a person a day" in one.reason
 
 
 def test_what_is_remembered_of_one_is_not_said_of_another_who_differs(scene: Scene) -> None:
@@ -181,7 +181,7 @@ def test_a_retry_lands_on_another_day_where_a_person_is_rung_once_a_day_and_says
     retry = scene.tries(target)[1]
     assert retry.due_at == TOMORROW
     assert "again after busy" in retry.reason
-    assert "at most 1 calls a person a day" in retry.reason
+    assert "at most 1 call a person a day" in retry.reason
 
 
 def test_a_retry_never_lies_outside_the_window(scene: Scene) -> None:
@@ -333,7 +333,7 @@ def test_late_news_after_the_last_try_says_what_became_of_it(scene: Scene) -> No
     scene.campaign(attempts="{at_most: 1}")
     target = ended(scene, hangup=Hangup.no_answer)
     first = scene.tries(target)[0]
-    assert scene.owed(target).reason == "rung 1 of at most 1 times"
+    assert scene.owed(target).reason == "rung 1 of at most 1 time"
     scene.hear(first.id, Progress(answer="renew", answer_step=1, answer_key=1), now=NOON + HOUR, call_id=first.call_id)
     scene.plan(NOON + HOUR)
     assert (scene.owed(target).state, scene.owed(target).reason) == ("done", "reached")

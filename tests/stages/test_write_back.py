@@ -7,6 +7,7 @@ from datetime import datetime
 import pytest
 import sqlalchemy as sa
 
+from dialer import log
 from dialer.call import AnsweredBy, Dialed, Hangup, Phase, Progress
 from dialer.campaign_store import Store
 from dialer.cancelling import cancel_targets, suppress
@@ -347,6 +348,27 @@ def test_what_the_portal_could_not_take_is_tried_again_later_and_later(scene: Sc
     portal.says = None
     send(scene, portal, now)
     assert states(scene) == ["written", "written"]
+
+
+def test_one_cause_that_holds_up_many_entries_is_told_in_one_line(
+    scene: Scene, portal: Portal, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(3):
+        talked(scene)
+    settle(scene)
+    why = ["503"]
+    portal.says = lambda entry: Result(Outcome.later, why=why[0])
+    log.set_up()
+    try:
+        for now in (SENT, SENT + 10 * SECOND):
+            assert send(scene, portal, now) == 6
+        why[0] = "404"
+        send(scene, portal, SENT + HOUR)
+        written = capsys.readouterr().err.splitlines()
+    finally:
+        log.set_up(level="critical")
+    assert [line.rpartition(": ")[2] for line in written] == ["503", "404"]
+    assert {row.why for row in scene.entries()} == {"404"}
 
 
 def test_the_portal_may_say_itself_when_to_come_again(scene: Scene, portal: Portal) -> None:

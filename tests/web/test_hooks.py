@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import sqlite3
 import sys
 import time
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.exc import OperationalError
 from twilio.request_validator import RequestValidator
 
 from dialer import log
@@ -268,6 +270,23 @@ def test_a_script_that_cannot_be_read_had_better_be_asked_for_again() -> None:
         assert node.post("voice").status_code == 503
         answer = node.post("fallback", ErrorCode="11200", ErrorUrl=PUBLIC + node.path("voice"))
         assert (answer.status_code, verbs(answer)) == (200, ["Hangup"])
+
+
+def test_a_full_disk_is_told_in_one_line_with_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    def write(items: object) -> None:
+        raise OperationalError("INSERT INTO news", {}, sqlite3.OperationalError("database or disk is full"))
+
+    log.set_up()
+    try:
+        with Node(write=write) as node:
+            for attempt in range(1, 20):
+                node.post("keys", attempt, Digits="1")
+        written = capsys.readouterr().err.splitlines()
+    finally:
+        log.set_up(level="critical")
+    assert len(written) == 1
+    assert "could not be stored" in written[0]
+    assert written[0].endswith("database or disk is full: make room on the disk")
 
 
 def test_nothing_secret_is_logged(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> None:

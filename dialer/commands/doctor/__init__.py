@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from dialer.commands.doctor.database import examine_database
 from dialer.commands.doctor.limited import Check, found_by
 from dialer.commands.doctor.versions import examine_versions
 from dialer.commands.doctor.webhooks import examine_webhooks
-from dialer.commands.output import print_json, print_table
+from dialer.commands.output import data, print_json
 from dialer.commands.running import only_these
 from dialer.crm.base import Crm
 from dialer.errors import DialerError
@@ -34,6 +35,7 @@ def doctor(settings: Settings, *, json: bool) -> int:
             Check("versions", examine_versions, "install it anew"),
             Check("campaign files", lambda: _files(settings, loaded), "run `dialer check`"),
             Check("database", lambda: examine_database(settings), "check DIALER_DATABASE_URL, and what holds it up"),
+            *([Check("secret", lambda: _secret(settings), SIGNS_NOTHING)] if _signs(settings, trunks) else []),
             Check("Bitrix24", lambda: _bitrix24(settings, loaded), PORTAL),
             *(Check(name.capitalize(), partial(_provider, settings, loaded, name), ACCOUNTS[name]) for name in trunks),
             *([Check("webhooks", lambda: examine_webhooks(settings), PROXY)] if "twilio" in trunks else []),
@@ -44,15 +46,18 @@ def doctor(settings: Settings, *, json: bool) -> int:
     if json:
         print_json([_row(one) for one in found])
     else:
-        print_table("", ("", "what", "found", "remedy"), [(SHOWN[one.level], *_cells(one)) for one in found])
+        _tell(found)
     return 0 if all(one.good for one in found) else 1
 
 
-PORTAL = "check DIALER_BITRIX24_WEBHOOK_URL, and on the portal the webhook's rights (CRM, telephony) and its user's"
+PORTAL = "check DIALER_BITRIX24_WEBHOOK_URL, and on the portal the webhook's rights (CRM, Users) and its user's"
+NO_WAY_IN = "make an incoming webhook with the rights crm and user_brief, and put its address into .env"
+SIGNS_NOTHING = "`dialer init` in an empty folder writes one: take that line of its .env"
 ACCOUNT = "check TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN: both stand on the first page of the Twilio console"
 PBX = "check DIALER_ASTERISK_URL, its user and password, and http.conf"
 ACCOUNTS = {"twilio": ACCOUNT, "asterisk": PBX}
 PROXY = "check the reverse proxy in front of DIALER_LISTEN"
+WIDTH_MOST = 110
 SHOWN = {"ok": "ok", "warning": "warning", "wrong": "WRONG"}
 
 
@@ -60,8 +65,31 @@ def _row(one: Finding) -> dict[str, object]:
     return {"subject": one.subject, "level": one.level, "good": one.good, "text": one.text, "remedy": one.remedy}
 
 
-def _cells(one: Finding) -> tuple[str, str, str]:
-    return one.subject, one.text, one.remedy
+def _tell(found: Iterable[Finding]) -> None:
+    """In lines: what is to be copied must not be folded."""
+    width = min(data.width, WIDTH_MOST)
+    for one in found:
+        _print(f"{SHOWN[one.level]:<8} {one.subject}: {one.text}", width)
+        if one.remedy:
+            _print(f"{'':8} → {one.remedy}", width)
+
+
+def _print(line: str, width: int) -> None:
+    folded = textwrap.wrap(line, width, subsequent_indent=" " * 11, break_long_words=False, break_on_hyphens=False)
+    data.print("\n".join(folded))
+
+
+def _signs(settings: Settings, trunks: Iterable[str]) -> bool:
+    return "twilio" in trunks or settings.bitrix24_client_id is not None
+
+
+def _secret(settings: Settings) -> Iterator[Finding]:
+    if settings.secret is None:
+        yield Finding(
+            "secret", False, "DIALER_SECRET is not set: it signs our addresses and seals tokens", SIGNS_NOTHING
+        )
+    else:
+        yield Finding("secret", True, "is set")
 
 
 def _files(settings: Settings, loaded: Loaded) -> Iterator[Finding]:
@@ -78,6 +106,9 @@ def _bitrix24(settings: Settings, loaded: Loaded) -> Iterator[Finding]:
         yield from examine_application(settings)
     elif settings.bitrix24_webhook_url is not None:
         yield Finding("Bitrix24 way in", True, "an incoming webhook")
+    else:
+        yield Finding("Bitrix24", False, "DIALER_BITRIX24_WEBHOOK_URL is not set", NO_WAY_IN)
+        return
     portal, wrong = crm(settings, Clock()), set()
     for one in portal.findings([file.campaign for _, file in sorted(loaded.campaigns.items())]):
         yield one
@@ -88,6 +119,7 @@ def _bitrix24(settings: Settings, loaded: Loaded) -> Iterator[Finding]:
         # what keeps every card from being read has been said
         if not wrong & {"Bitrix24", "Bitrix24 scope crm", f"Bitrix24 {audience.card.said}s"}:
             yield _fields(f"fields of {name}", portal, audience, file.path)
+            yield from _cards(f"cards of {name}", portal, audience)
             if file.campaign.outcomes:
                 yield _outcomes(f"outcomes of {name}", portal, file.campaign, file.path)
 
@@ -99,8 +131,19 @@ def _fields(subject: str, portal: Crm, audience: Audience, path: Path) -> Findin
         return Finding(subject, False, str(error), "try again later")
     if wrong:
         said = "; ".join(dict.fromkeys(map(str, wrong)))
-        return Finding(subject, False, said, f"correct audience: in {path}, or the field in Bitrix24")
+        makes = "; `dialer init --bitrix24` makes what is lacking" if "make it in Bitrix24" in said else ""
+        return Finding(subject, False, said, f"correct audience: in {path}, or the field in Bitrix24{makes}")
     return Finding(subject, True, "are on the portal")
+
+
+def _cards(subject: str, portal: Crm, audience: Audience) -> Iterator[Finding]:
+    """Rights to none look like a portal without any."""
+    try:
+        if not portal.sees_cards(audience):
+            text = f"no {audience.card.said} is to be seen: there is none, or the user may not read them"
+            yield Finding(subject, True, text, "look at the user's rights in the CRM's access settings")
+    except DialerError as error:
+        yield Finding(subject, False, str(error), "try again later")
 
 
 def _outcomes(subject: str, portal: Crm, campaign: Campaign, path: Path) -> Finding:

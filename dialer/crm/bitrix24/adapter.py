@@ -175,22 +175,25 @@ class Bitrix24:
         try:
             own = self._users.own()
         except CrmError as error:
-            ours = "check DIALER_BITRIX24_WEBHOOK_URL" if self.way == WEBHOOK else "see what is said of the application"
+            anew = "run `dialer doctor` once more: it says how to install the application"
+            ours = "check DIALER_BITRIX24_WEBHOOK_URL" if self.way == WEBHOOK else anew
             yield Finding("Bitrix24", False, str(error), ours)
             return
         yield Finding("Bitrix24", True, f"{self._rest.shown} answers as user {own}")
-        yield from scope_findings(self._rest, campaigns)
-        yield from self._rights()
+        scopes = list(scope_findings(self._rest, campaigns))
+        yield from scopes
+        yield from self._rights(next((one.remedy for one in scopes if one.subject == "Bitrix24 scope crm"), ""))
         yield from call_findings(self._rest, self._desk.telephony)
         yield self._time()
 
-    def _rights(self) -> Iterator[Finding]:
+    def _rights(self, scope: str) -> Iterator[Finding]:
+        """`scope`: what to do first where even the scope is lacking."""
         for card in (CardType.deal, CardType.contact):
             try:
                 self._rest.call("crm.item.list", {"entityTypeId": entity_of(card), "select": ["id"], "start": -1})
                 yield Finding(f"Bitrix24 {card}s", True, "may be read")
             except CrmError as error:
-                remedy = f"give the {self.way}'s user the right to read them"
+                remedy = scope or f"give the {self.way}'s user the right to read them"
                 yield Finding(f"Bitrix24 {card}s", False, str(error), remedy)
 
     def _time(self) -> Finding:

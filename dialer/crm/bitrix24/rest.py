@@ -266,7 +266,7 @@ class Rest:
 
     def _read(self, status: int, body: Any, method: str, sent_at: datetime) -> dict[str, Any]:
         if not isinstance(body, dict):
-            hint = f"; is the address of the {self._access.way} right?" if 400 <= status < 500 else ""
+            hint = f": is the address of the {self._access.way} right, and the portal open?" if status < 500 else ""
             raise Doubt(f"Bitrix24 answered {status} with what is not JSON{hint}", sent_at)
         if "error" in body:
             raise self._failed(body, method, status, sent_at)

@@ -6,6 +6,7 @@ leaves.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -86,7 +87,7 @@ class Wire:
         except httpx.HTTPError as error:
             if not left:
                 raise Later(
-                    f"Bitrix24 cannot be reached ({type(error).__name__}): is the portal's name in {self._named} right,"
+                    f"Bitrix24 cannot be reached ({_why(error)}): is the portal's name in {self._named} right,"
                     " and has this machine a way to it? It is tried again"
                 ) from None
             raise Doubt(f"Bitrix24 did not answer: {type(error).__name__}", left[0]) from None
@@ -103,6 +104,12 @@ class Wire:
             if self._monotonic() - began > self._answer_within:
                 raise Doubt("Bitrix24: the answer does not end", sent_at)
         return bytes(content)
+
+
+def _why(error: httpx.HTTPError) -> str:
+    """As the system says it, without its number."""
+    said = re.sub(r"^\[Errno -?\d+\] ", "", " ".join(str(error).split()))
+    return said[:120] or type(error).__name__
 
 
 @cache

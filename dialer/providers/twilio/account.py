@@ -17,6 +17,9 @@ from dialer.providers.twilio.gated_http import departure
 BALANCE_LOW = Decimal(10)
 """In the account's currency: some hundred short calls."""
 
+CREDENTIALS = "check TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN"
+WAY = "check this machine's way to api.twilio.com: name server, firewall, proxy"
+
 Asking = Callable[[Callable[[], Any]], Any]
 """Raises ProviderUnavailable; None is what Twilio does not know."""
 
@@ -42,7 +45,7 @@ def _account(client: Client, asking: Asking) -> Finding:
     try:
         account = asking(lambda: client.api.accounts(client.account_sid).fetch())
     except ProviderUnavailable as error:
-        return Finding(subject, False, str(error), "check TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN")
+        return Finding(subject, False, str(error), CREDENTIALS if departure.status else WAY)
     if account is None:
         return Finding(subject, False, "no such account", "check TWILIO_ACCOUNT_SID")
     if account.status != "active":

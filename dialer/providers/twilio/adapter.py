@@ -181,7 +181,8 @@ class Twilio:
             if code in gone and departure.status in (400, 404):
                 return None
             what = words.without_secrets(_message(error)) or type(error).__name__
-            raise ProviderUnavailable(f"Twilio {_number(departure.status, code)}: {what}") from error
+            said = f"Twilio {_number(departure.status, code)}" if departure.status else "Twilio gave no answer"
+            raise ProviderUnavailable(f"{said}: {what}") from error
 
 
 # What the network, the SDK and an answer that is not Twilio's raise.
