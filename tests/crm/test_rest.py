@@ -137,7 +137,9 @@ def test_a_portal_that_sends_to_a_stranger_is_said_and_not_followed() -> None:
 
 
 def test_a_page_instead_of_an_answer_asks_whether_the_address_is_right() -> None:
-    assert "is the address of the webhook right?" in str(error_of(html(404)))
+    for status in (404, 200):
+        assert "is the address of the webhook right, and the portal open?" in str(error_of(html(status)))
+    assert "is the address" not in str(error_of(html(502)))
 
 
 def test_nobody_listening_is_later() -> None:
