@@ -96,7 +96,8 @@ def about(ids: Sequence[int], after: int, until: int) -> float:
 
 def _looked_at(ask: Ask, cells: Sequence[Cell]) -> list[Cell]:
     places = [place for cell in cells for place in _parts(cell.after, cell.until)]
-    pages = ask(places)
+    # in whatever order they are told, and however often
+    pages = [sorted(set(ids)) for ids in ask(places)]
     return [cell for place, ids in zip(places, pages, strict=True) for cell in _seen(*place, ids)]
 
 
