@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -66,6 +67,25 @@ def test_a_portal_that_thinks_for_a_minute_and_then_fails_is_asked_nothing_more_
         told = office.write(*of_all_kinds())
         assert set(outcomes(told)) == {Outcome.later}
         assert len(peer.requests) == 1 and office.clock.now() - began < 65 * SECOND
+
+
+@pytest.mark.parametrize("way", ["webhook", "application"])
+def test_a_portal_that_thinks_longer_than_a_round_lasts_before_each_answer_is_written_to_all_the_same(way: str) -> None:
+    with OnLoopback(people(20)) as on:
+        office, answer = Office(on.webhook_url if way == "webhook" else opened(on)), on.portal._answer
+
+        async def think(*how: Any) -> Any:
+            told = await answer(*how)
+            office.clock.ahead += 6 * SECOND
+            return told
+
+        on.portal._answer = think  # type: ignore[method-assign]
+        # what is compared with its card first takes two answers a round
+        owed = [make(1) for make in (call, note, task, notice, item)]
+        for _ in range(12):
+            told = office.write(*owed)
+            owed = [one for one, result in zip(owed, told, strict=True) if result.outcome is Outcome.later]
+        assert owed == []
 
 
 def test_looking_ends_long_before_somebody_else_looks() -> None:

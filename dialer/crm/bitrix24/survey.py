@@ -15,7 +15,7 @@ from dialer.crm.bitrix24.listing import PAGE, REQUEST
 
 FILLED = 0.93
 """Of a request: ids that are missing at random hardly ever make a range overflow then."""
-PLACES, ZOOMS = 16, 8
+PLACES, ZOOMS = 18, 8
 RANGES_MOST = 400
 """A million people; beyond that each takes several requests."""
 LARGE = 2 * REQUEST
@@ -25,11 +25,12 @@ BEFORE = 10
 """Times the usual gap between two ids."""
 AROUND, EDGES = 2, 3
 """Places on each side that must be alike for a place to be known; and how many unknown ones are looked at again."""
-PARTS = 8
-"""Where nobody knows, each range takes several requests, of which only the last one is not full."""
+UNSURE, PARTS = 4, 8
+"""Where nobody knows: how many times as many rows there may be as it seems, and the most ranges that are made of it
+all. Each takes several requests, of which only the last one is not full."""
 
 Ask = Callable[[Sequence[tuple[int, int]]], Sequence[Sequence[int]]]
-"""Ranges (after, until) → the first page of ids in each."""
+"""Ranges (after, until), up to three times as many as there are places → the first page of ids in each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,8 @@ def survey(ask: Ask, after: int, until: int) -> list[Cell]:
     """Where most rows seem to lie in a small part of the space, that part is looked at more closely."""
     cells = _looked_at(ask, [Cell(after, until, 0)])
     for _ in range(ZOOMS):
+        if _everywhere(cells):
+            break
         total = sum(cell.rows for cell in cells)
         dense = [cell for cell in cells if cell.rows > max(total / 4, LARGE)] or _edges(cells)
         if not dense:
@@ -93,7 +96,8 @@ def about(ids: Sequence[int], after: int, until: int) -> float:
 
 def _looked_at(ask: Ask, cells: Sequence[Cell]) -> list[Cell]:
     places = [place for cell in cells for place in _parts(cell.after, cell.until)]
-    pages = ask(places)
+    # in whatever order they are told, and however often
+    pages = [sorted(set(ids)) for ids in ask(places)]
     return [cell for place, ids in zip(places, pages, strict=True) for cell in _seen(*place, ids)]
 
 
@@ -111,19 +115,23 @@ def _parts(after: int, until: int) -> list[tuple[int, int]]:
 
 
 def _as_sure_as_they_are(cells: Sequence[Cell], parts: int) -> list[Cell]:
-    if all(cell.rows >= PAGE for cell in cells):
-        density = (PAGE * len(cells) - 1) / sum(PAGE / cell.density for cell in cells)
-    else:
-        density = 0.0
-    if density and all(_are_alike(cell.density, density) for cell in cells):
-        # everywhere alike: together they tell better than each for itself
+    if density := _everywhere(cells):
         return [Cell(cell.after, cell.until, density * (cell.until - cell.after)) for cell in cells]
     told = [_told_by_neighbours(cells, place) for place in range(len(cells))]
     unsure = sum(rows is None for rows in told)
     each = REQUEST * FILLED * min(parts / unsure, 1.0) if unsure else 0.0
     return [
-        Cell(cell.after, cell.until, each if rows is None else rows) for cell, rows in zip(cells, told, strict=True)
+        Cell(cell.after, cell.until, min(each, cell.rows * UNSURE) if rows is None else rows)
+        for cell, rows in zip(cells, told, strict=True)
     ]
+
+
+def _everywhere(cells: Sequence[Cell]) -> float:
+    """Rows an id, where that is everywhere alike: together they tell it better than each for itself. Else 0."""
+    if any(cell.rows < PAGE for cell in cells):
+        return 0.0
+    density = (PAGE * len(cells) - 1) / sum(PAGE / cell.density for cell in cells)
+    return density if all(_are_alike(cell.density, density) for cell in cells) else 0.0
 
 
 def _told_by_neighbours(cells: Sequence[Cell], place: int) -> float | None:
@@ -132,18 +140,18 @@ def _told_by_neighbours(cells: Sequence[Cell], place: int) -> float | None:
     if cell.rows < PAGE:
         return cell.rows
     around = cells[max(place - AROUND, 0) : place + AROUND + 1]
-    if any(other.rows < PAGE or not _are_alike(cell.density, other.density) for other in around):
+    if any(other.rows < PAGE or not _are_alike(cell.density, other.density, pages=2) for other in around):
         return None
-    # each was looked at where it begins: its middle lies between two that begin before, and two behind
-    near = [one.density for one in cells[max(place - 1, 0) : place + 3] if one.rows >= PAGE]
-    like = [density for density in near if _are_alike(density, cell.density)]
+    # each was looked at where it begins: its middle lies between those that begin before, and as many behind
+    near = [one.density for one in cells[max(place - AROUND, 0) : place + AROUND + 2] if one.rows >= PAGE]
+    like = [density for density in near if _are_alike(density, cell.density, pages=2)]
     return sum(like) / len(like) * (cell.until - cell.after)
 
 
-def _are_alike(density: float, other: float) -> bool:
-    """Where ids are missing at random, a page is as long as another, but for chance."""
+def _are_alike(density: float, other: float, *, pages: int = 1) -> bool:
+    """Where ids are missing at random, a page is as long as another, but for chance. `pages`: both were told by one."""
     share = min((density + other) / 2, 1.0)
-    return abs(log(density / other)) < EXACT + CHANCE * sqrt((1 - share) / PAGE)
+    return abs(log(density / other)) < EXACT + CHANCE * sqrt(pages * (1 - share) / PAGE)
 
 
 def _id_at(cells: Sequence[Cell], before: Sequence[float], place: int, rows: float) -> int:

@@ -277,8 +277,8 @@ class _Crew:
         looks = count()
 
         def ask(places: Sequence[tuple[int, int]]) -> list[list[int]]:
-            """In two requests where everything else waits for it, the first time."""
-            if self._is_surveyed or (next(looks) and len(places) <= PLACES):
+            """In two requests where everything else waits for it, the first time, or where it does not fit into one."""
+            if len(places) <= PLACES and (next(looks) or self._is_surveyed):
                 return self._first_ids(places)
             half, other = len(places) // 2, Future[list[list[int]]]()
             threading.Thread(target=_do, args=(other, lambda: self._first_ids(places[half:])), daemon=True).start()

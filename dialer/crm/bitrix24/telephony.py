@@ -38,6 +38,7 @@ class Telephony:
         self._rest, self._clock = rest, clock
         self._lock = threading.Lock()
         self._known: tuple[datetime, Open | None] | None = None
+        self._scoped: tuple[datetime, bool] | None = None
 
     @property
     def may_be_open(self) -> bool:
@@ -55,7 +56,7 @@ class Telephony:
             return known[1]
 
     def forget(self) -> None:
-        self._known = None
+        self._known = self._scoped = None
 
     def has_scope(self) -> bool:
         """Raises Later, Refused, Doubt."""
@@ -73,7 +74,11 @@ class Telephony:
         return None if ours is None else Line(makes_leads=ours.get("CRM_AUTO_CREATE") != "N")
 
     def _look(self) -> Open | None:
-        if not self.has_scope():
+        scoped = self._scoped
+        if scoped is None or self._clock() - scoped[0] > REMEMBERED:
+            # kept by itself: a slow portal may not tell both in one round of writing
+            scoped = self._scoped = (self._clock(), self.has_scope())
+        if not scoped[1]:
             return None
         try:
             line = self.line()
