@@ -210,6 +210,17 @@ def test_a_card_that_somebody_has_moved_to_a_pipeline_without_the_stage_stays_th
         assert on.portal.changes.moves == []
 
 
+def test_a_stage_that_is_made_or_renamed_since_is_found_when_it_is_looked_for_again() -> None:
+    with OnLoopback(people(1)) as on:
+        office, one = Office(on.webhook_url), stage(1, to="Ждём оплату")
+        assert outcomes(office.write(one)) == [Outcome.later]
+        on.portal.lists.statuses["DEAL_STAGE_1"]["C1:PREPARATION"] = "Ждём оплату"
+        assert outcomes(office.write(one)) == [Outcome.later]  # was asked for just now
+        office.clock.sleep(60)
+        assert outcomes(office.write(one)) == [Outcome.written]
+        assert on.portal.cards.items[DEAL][1]["stageId"] == "C1:PREPARATION"
+
+
 def test_of_two_moves_of_one_card_the_second_finds_it_moved() -> None:
     with OnLoopback(people(1)) as on:
         office, other = Office(on.webhook_url), stage(1, "Продлён")

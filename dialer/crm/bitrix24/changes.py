@@ -20,6 +20,7 @@ from dialer.crm.bitrix24.rest import Batch, Command
 from dialer.crm.bitrix24.stages import LEAD, Stages, code_of
 from dialer.crm.bitrix24.types import entity_of
 from dialer.crm.bitrix24.values import Value, values_of
+from dialer.crm.bitrix24.verdicts import gone
 from dialer.errors import CrmError
 
 CHANGES = (EntryKind.stage, EntryKind.field)
@@ -109,13 +110,13 @@ def _items(ask: Ask, some: Sequence[Entry], values: Mapping[int, list[Value]]) -
 
 def _decide(stages: Stages, entry: Entry, values: Sequence[Value], item: Mapping[str, Any] | None) -> Change | Result:
     if item is None:
-        return Result(Outcome.gone, why=f"the {entry.card_type} {entry.card_id} is gone, or may not be read any more")
+        return gone(entry)
     if entry.kind is EntryKind.stage:
         return _move(stages, entry, item)
     for value in values:
         # the portal leaves out what it does not know
         if value.field.code not in item:
-            raise Refused(f"the {entry.card_type} has no field '{value.name}' any more")
+            raise Refused(f"the {entry.card_type.said} has no field '{value.name}' any more")
     new = tuple(value for value in values if not value.stands_in(item))
     if not new:
         return Result(Outcome.written, remote_id=entry.card_id)
@@ -129,9 +130,8 @@ def _move(stages: Stages, entry: Entry, item: Mapping[str, Any]) -> Change | Res
     if stands == code_of(here, name):
         return Result(Outcome.written, remote_id=entry.card_id)
     if stands not in had:
-        why = (
-            f"not moved: the {entry.card_type} was moved to '{here.get(stands, stands)}' after it was read for the call"
-        )
+        now = here.get(stands, stands)
+        why = f"not moved: the {entry.card_type.said} was moved to '{now}' after it was read for the call"
         return Result(Outcome.written, remote_id=entry.card_id, why=why)
     return Change(_update(entry, {"stageId": stages.code(entity, pipeline, name)}), stood=stands)
 

@@ -19,6 +19,7 @@ from dialer.crm.bitrix24.rest import Batch, Command
 from dialer.crm.bitrix24.stages import DEAL, LEAD
 from dialer.crm.bitrix24.types import entity_of
 from dialer.crm.bitrix24.values import values_of
+from dialer.crm.bitrix24.verdicts import gone
 
 PEOPLE = "people"
 
@@ -84,8 +85,7 @@ def people_on(entries: Sequence[Entry], told: Batch, ask: Ask) -> dict[int, int 
         is_person = one.card_type is CardType.contact
         card = None if is_person else _there(answer, one.card_type.value).get(one.card_id)
         if card is None:
-            why = f"the {one.card_type.said} {one.card_id} is gone, or may not be read any more"
-            found[one.id] = Result(Outcome.gone, why=why)
+            found[one.id] = gone(one)
         else:
             listed = card.get("contactIds")
             held = [whole(card.get("contactId")), *map(whole, listed if isinstance(listed, list) else [])]

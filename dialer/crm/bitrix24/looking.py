@@ -170,7 +170,7 @@ def _found(rest: Rest, entry: Entry, answer: Batch, now: datetime) -> Result | N
     rows = [row for row in listed if isinstance(row, dict)]
     ids = sorted(id for row in rows if _is_ours(entry, row) and (id := whole(row.get("ID"))) is not None)
     if len(ids) > 1:
-        rest.say(f"entry={entry.id} stands {len(ids)} times on the {entry.card_type} {entry.card_id}: {ids}")
+        rest.say(f"entry={entry.id} stands {len(ids)} times on the {entry.card_type.said} {entry.card_id}: {ids}")
     if ids:
         # an update may be repeated without harm, and may not have been done
         return Result(Outcome.written if entry.remote_id is None else Outcome.absent, remote_id=ids[0])

@@ -15,7 +15,8 @@ from dialer.crm.bitrix24.rest import Rest
 from dialer.crm.bitrix24.types import Types
 
 LEAD, DEAL = 1, 2
-REMEMBERED = timedelta(minutes=10)
+REMEMBERED, ASKED_AGAIN = timedelta(minutes=10), timedelta(seconds=30)
+"""A name that is not found is asked for again sooner."""
 NAMED = ("lead", "deal")
 
 T = TypeVar("T")
@@ -73,11 +74,23 @@ class Stages:
         pipeline = next(iter(self.pipelines(entity)), None) if pipeline is None else pipeline
         stages = self.of(entity, pipeline)
         code = code_of(stages, name)
+        if code is None and self._forget(_dictionary(entity, pipeline)):
+            stages = self.of(entity, pipeline)  # it may have been made, or called so, since
+            code = code_of(stages, name)
         if code is None:
             where = self.pipelines(entity).get(pipeline or 0)
             inside = f"the pipeline '{where}' has" if where else "there is"
             raise Refused(f"{inside} no stage '{name}'{near(name, list(stages.values()))}")
         return code
+
+    def _forget(self, what: Any) -> bool:
+        """What was asked for some time ago; False where there is no such thing."""
+        with self._lock:
+            at, _ = self._known.get(what, (self._clock(), None))
+            if self._clock() - at < ASKED_AGAIN:
+                return False
+            del self._known[what]
+            return True
 
     def _remembered(self, what: Any, ask: Callable[[], T]) -> T:
         with self._lock:
