@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dialer.crm.base import Entry, Outcome
+from dialer.crm.base import Entry, EntryKind, Outcome
 from dialer.crm.bitrix24.access import Webhook
 from dialer.sandbox.faults import Rule
 from dialer.stages.write_back import LOOKING_LEASE
@@ -80,9 +80,14 @@ def test_a_portal_that_thinks_longer_than_a_round_lasts_before_each_answer_is_wr
             return told
 
         on.portal._answer = think  # type: ignore[method-assign]
-        # what is compared with its card first takes two answers a round
-        owed = [make(1) for make in (call, note, task, notice, item)]
+        owed = of_all_kinds()
         for _ in range(12):
+            told = office.write(*owed)
+            owed = [one for one, result in zip(owed, told, strict=True) if result.outcome is Outcome.later]
+        # what is compared with its card first takes two answers a round
+        assert {one.kind for one in owed} == {EntryKind.stage, EntryKind.field, EntryKind.item}
+        on.portal._answer = answer  # type: ignore[method-assign]
+        for _ in range(2):
             told = office.write(*owed)
             owed = [one for one, result in zip(owed, told, strict=True) if result.outcome is Outcome.later]
         assert owed == []

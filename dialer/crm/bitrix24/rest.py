@@ -73,6 +73,8 @@ class Rest:
         self._operating = Operating(clock)
         self._many, self._renewing = threading.Lock(), threading.Lock()
         self._mine = threading.local()
+        self.answered_in = timedelta(0)
+        """The last request, whole."""
 
     def __repr__(self) -> str:
         return f"Rest({self.shown})"
@@ -247,7 +249,9 @@ class Rest:
             address = self._access.now()
             body = parameters if address.token is None else {**parameters, "auth": address.token}
             url = f"{address.base}/{method}.json"
+            began = self._clock()
             answer = self._wire.post(url, body, until=self._until, take=lambda whole: turn(lambda: _parsed(whole())))
+            self.answered_in = self._clock() - began
             if answer.moved_to:
                 if said := self._access.moved(address, answer.moved_to):
                     self.say(said)

@@ -69,7 +69,8 @@ def write(desk: Desk, entries: Sequence[Entry], *, within: timedelta, now: datet
         _remember_users(desk, ours, now)
     # of one card together: what is written on it is decided by what it holds
     ours.sort(key=lambda one: (one.card_type, one.card_id, one.id))
-    requests = list(portions(ours, lasts=lambda one: lasts(desk, one)))
+    together = _in_time_together(ours, is_slow=2 * desk.rest.answered_in > within)
+    requests = [some for few in together for some in portions(few, lasts=lambda one: lasts(desk, one))]
 
     def send(some: list[Entry]) -> dict[int, Result]:
         with desk.rest.by(now + within):
@@ -127,6 +128,14 @@ def one_change_a_card(entries: Iterable[Entry], now: datetime) -> tuple[list[Ent
         changing |= {what} if one.kind in CHANGES else set()
         ours.append(one)
     return ours, waiting
+
+
+def _in_time_together(entries: list[Entry], *, is_slow: bool) -> list[list[Entry]]:
+    """What is compared with its card first takes two answers: of a slow portal the others do not wait for it."""
+    if not is_slow:
+        return [entries]
+    compared = [one for one in entries if one.kind in LOOKED_BEFORE]
+    return [[one for one in entries if one.kind not in LOOKED_BEFORE], compared]
 
 
 def _remember_users(desk: Desk, entries: Sequence[Entry], now: datetime) -> None:
