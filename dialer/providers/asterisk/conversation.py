@@ -205,7 +205,7 @@ class Conversation:
             return None
         self._played += 1
         playback = f"{self.call.channel}-p{self._played}"
-        await self._play(playback, {"media": ",".join(media)})
+        await self._begin(playback, {"media": ",".join(media)})
         while True:
             event = await self._next(LOOK_AFTER)
             if event is None:
@@ -224,7 +224,7 @@ class Conversation:
             else:
                 await self._heed(event)
 
-    async def _play(self, playback: str, media: Mapping[str, str]) -> None:
+    async def _begin(self, playback: str, media: Mapping[str, str]) -> None:
         """Once more where nobody answered: a network that blinks is no reason to hang up on a person."""
         path = f"/channels/{self.call.channel}/play/{playback}"
         try:
