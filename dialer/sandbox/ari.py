@@ -36,7 +36,7 @@ class Pbx:
     """`calls` are all channels that were ever placed; `log` every request to place one: (time, number, was it placed).
 
     `sounds` is Asterisk's folder of sounds; None: every file is there. `endpoint` is the trunk's state.
-    `version` decides what 20 and 22 do differently.
+    `version` decides what 20 and 22 do differently. `detects_at_once`: which end of a tried channel comes back.
     Faults are `originate` and `rest`, in the words of `sandbox.faults`, with `allocation` and `spurious_409` besides.
     """
 
@@ -60,7 +60,7 @@ class Pbx:
         self.calls: list[Channel] = []
         self.log: list[tuple[float, str, bool]] = []
         self.requests: Counter[str] = Counter()
-        self.refuses_sockets, self.endpoint = False, "online"
+        self.refuses_sockets, self.detects_at_once, self.endpoint = False, "", "online"
         self._channels: dict[str, Channel] = {}
         self._playbacks: dict[str, Playback] = {}
         self._bridges: dict[str, list[Channel]] = {}
@@ -387,7 +387,10 @@ class Pbx:
         """Into the dialplan, where it stays for as long as something is done with it there."""
         variables = dict(body.get("variables", {}))
         made = Channel(self, asked["channelId"], dict(asked), variables, Callee(does="silent"), 0)
-        if str(asked["endpoint"]).rpartition("@")[2] == self.amd_context:
+        if self.detects_at_once:
+            about = {**made.resource(), "id": asked[self.detects_at_once]}
+            self.tell(made.app, "StasisStart", {"args": ["amd", "NOTSURE", ""], "channel": about})
+        elif str(asked["endpoint"]).rpartition("@")[2] == self.amd_context:
             self._channels[made.id] = made
             self._run(made.wait_unanswered())
         return made.resource()

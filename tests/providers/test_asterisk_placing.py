@@ -467,6 +467,12 @@ def test_without_the_dialplan_that_tells_machines_nobody_is_rung_who_would_be_hu
     assert lab.provider.place(order(machine_detection=False))
 
 
+@pytest.mark.parametrize("end", ["channelId", "otherChannelId"])
+def test_a_dialplan_of_ones_own_that_answers_or_decides_at_once_is_there(lab: Lab, end: str) -> None:
+    lab.sandbox.pbx.detects_at_once = end
+    assert lab.provider.place(order())
+
+
 def test_trying_out_that_is_not_answered_has_placed_nothing(lab: Lab) -> None:
     lab.sandbox.pbx.faults.set(Rule("rest", "503"))
     with pytest.raises(TryLater) as later:
@@ -534,9 +540,9 @@ def test_whoever_knows_the_key_may_ask_at_once_never_to_be_called_again(lab: Lab
 
 
 def test_whoever_presses_the_key_after_the_last_question_is_not_called_again(lab: Lab) -> None:
-    lab.does(presses=("", ""))
+    lab.does(presses=())
     assert SCRIPT.ask is not None
-    long = replace(SCRIPT, ask=replace(SCRIPT.ask, silent=(Say("До свидания"),) * 20))
+    long = replace(SCRIPT, ask=replace(SCRIPT.ask, times=1, wait_seconds=1, silent=(Say("До свидания"),) * 20))
     lab.provider.place(order(script=long, machine_detection=False))
     [call] = lab.sandbox.pbx.calls
     wait(lambda: bool(call.said) and words_of(call.said, lab.folder)[-1] == "До свидания")

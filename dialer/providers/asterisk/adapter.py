@@ -51,7 +51,9 @@ class Asterisk:
         self._line, self._sounds = line, sounds
         self._rest = Rest(address, timeout=timeout.total_seconds())
         self._keeping = Keeping(self._rest, line.app)
-        self._rehearsal = Rehearsal(self._rest, line.app, line.amd_context)
+        self._rehearsal = Rehearsal(
+            self._rest, line.app, line.amd_context, lambda channel: channel in self._board.strangers
+        )  # fmt: skip
         self._board = Switchboard(
             address, line, sounds, self._keeping, say=say, warn=warn, doubt=self._rehearsal.doubt
         )  # fmt: skip

@@ -119,7 +119,7 @@ def _detection(rehearsal: Rehearsal, line: Line) -> Finding:
     except ProviderUnavailable as error:
         return Finding(subject, False, str(error), "try again later")
     return Finding(
-        subject, True, f"cannot be told: its dialplan lacks [{line.amd_context}], or AMD() is not loaded",
+        subject, True, f"cannot be told: [{line.amd_context}] is not in the dialplan, or ends at once: is AMD() there?",
         "add it from docs/asterisk/extensions.conf: without it `machine_detection: yes` rings nobody",
     )  # fmt: skip
 

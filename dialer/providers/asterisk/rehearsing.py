@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -24,8 +24,9 @@ DETECTS_FOR = 60.0
 
 
 class Rehearsal:
-    def __init__(self, rest: Rest, app: str, amd_context: str) -> None:
-        self._rest, self._app, self._amd_context = rest, app, amd_context
+    def __init__(self, rest: Rest, app: str, amd_context: str, came: Callable[[str], bool]) -> None:
+        """`came`: whether a channel of nobody's call has been given to our application."""
+        self._rest, self._app, self._amd_context, self._came = rest, app, amd_context, came
         self._guard = threading.Lock()
         self._plays_in: int | None = None
         self._detects_until = 0.0
@@ -77,7 +78,9 @@ class Rehearsal:
         until = time.monotonic() + LIVES_FOR
         while time.monotonic() < until:
             if self._rest.ask("GET", f"/channels/{channel}").status == 404:
-                return False
+                time.sleep(LOOKED_AT_EVERY)
+                # a dialplan that answers, or decides at once, has given us the one end or the other already
+                return self._came(channel) or self._came(f"{channel}-2")
             time.sleep(LOOKED_AT_EVERY)
         self._rest.ask("DELETE", f"/channels/{channel}")
         return True

@@ -11,6 +11,7 @@ import asyncio
 import json
 import threading
 from base64 import b64encode
+from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -46,6 +47,7 @@ STORED_REMEMBERED = timedelta(minutes=2).total_seconds()
 """Once the database knows how a call has ended nobody asks again."""
 UNWANTED = [{"type": "ChannelVarset"}, {"type": "ChannelDialplan"}]
 HANGS_UP_WITHIN = 1.0
+STRANGERS_MOST = 100
 LOOP_ANSWERS_WITHIN = 15.0
 IS_IT_THERE = "is Asterisk running there, and its HTTP server (http.conf)?"
 IS_IT_TRUSTED = "is it https there, with a certificate for that name, of an authority that this machine trusts?"
@@ -86,6 +88,8 @@ class Switchboard:
         self.app, self.amd_context, self.warn, self.doubt = line.app, line.amd_context, warn, doubt
         self.calls: dict[str, Call] = {}
         self._legs: dict[str, Call] = {}
+        self.strangers: deque[str] = deque(maxlen=STRANGERS_MOST)
+        """Channels that came lately, and that nobody waits for."""
         self._hear: Callable[[News], Future[None]] | None = None
         self._now: Callable[[], datetime]
         self.up, self.replaced = threading.Event(), False
@@ -210,6 +214,7 @@ class Switchboard:
         elif channel in self._legs:
             self._legs[channel].inbox.put_nowait(event)
         elif event.get("type") == "StasisStart" and not is_a_snoop(event):
+            self.strangers.append(channel)
             self._spawn(self._hang_up(channel))  # a leg that nobody waits for any more
 
     def _of_call(self, call: Call, event: Mapping[str, Any]) -> None:
