@@ -107,8 +107,8 @@ def dial(
 
 
 def prepare(url: str, calls: int) -> None:
-    from dialer.database import Database
-    from dialer.migrate import migrate
+    from dialer.memory.database import Database
+    from dialer.memory.migrate import migrate
 
     now = datetime.now(UTC)
     with Database(url) as database:
@@ -120,12 +120,12 @@ def prepare(url: str, calls: int) -> None:
 def _dial(answer: Any, url: str, port: int, rate: float, seconds: float, placements: int, together: Any) -> None:
     from dialer import log
     from dialer.app import desk
-    from dialer.campaign_files import read_campaigns
-    from dialer.campaign_store import Store, take_in
+    from dialer.checking.files import read_campaigns
     from dialer.clock import Clock
-    from dialer.database import Database
-    from dialer.group_writer import GroupWriter
-    from dialer.migrate import installation_key
+    from dialer.memory.campaign_store import Store, take_in
+    from dialer.memory.database import Database
+    from dialer.memory.group_writer import GroupWriter
+    from dialer.memory.migrate import installation_key
     from dialer.providers.base import TakenBack
     from dialer.scheduler import Ticks
     from dialer.service import BEATS
@@ -194,8 +194,8 @@ class _Watched:
 
 
 def _placed(url: str) -> int:
-    from dialer.database import Database
-    from dialer.tables import attempts
+    from dialer.memory.database import Database
+    from dialer.memory.tables import attempts
 
     with Database(url) as database:
         known = sa.select(sa.func.count()).where(attempts.c.call_id.is_not(None))

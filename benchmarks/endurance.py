@@ -20,10 +20,10 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from benchmarks.databases import fresh
-from dialer.migrate import migrate
+from dialer.memory.migrate import migrate
+from dialer.memory.tables import PAST, entries, targets, trunks
 from dialer.sandbox.callees import Callee
 from dialer.sandbox.wire import Poster
-from dialer.tables import PAST, entries, targets, trunks
 from tests.faults.referee import judge
 from tests.faults.world import World
 

@@ -87,13 +87,13 @@ def _play(
     ends: Mapping[int, date], assumed: Any, *, words: bool, last: date, lines: int, calls_per_second: float,
     touches: str = "[30, 14, 3]",
 ) -> Any:  # fmt: skip
-    from dialer.budgets import Budget
-    from dialer.campaign_files import from_version
-    from dialer.campaign_store import Running
+    from dialer.checking.files import from_version
     from dialer.commands.foreseeing import coarse_step, fine_step
     from dialer.foresight.copying import copy_known
     from dialer.foresight.people import people_of
     from dialer.foresight.playing import Play
+    from dialer.memory.budgets import Budget
+    from dialer.memory.campaign_store import Running
 
     here = Path(__file__).resolve().parent.parent
     text = (here / "campaigns" / "renewal.yaml").read_text(encoding="utf-8")

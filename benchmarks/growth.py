@@ -49,8 +49,8 @@ def _show(kind: str, by_size: dict[int, dict[str, float]]) -> None:
 
 def _measure(kind: str, size: int) -> dict[str, float]:
     from dialer import log
-    from dialer.database import Database
-    from dialer.migrate import migrate
+    from dialer.memory.database import Database
+    from dialer.memory.migrate import migrate
 
     log.set_up(level="critical")
     with fresh(kind) as url, Database(url) as database:
@@ -73,8 +73,8 @@ def _milliseconds(step: Callable[[], object]) -> float:
 
 
 def _fill(database: Any, size: int) -> None:
-    from dialer.campaign_files import read_campaigns
-    from dialer.campaign_store import take_in
+    from dialer.checking.files import read_campaigns
+    from dialer.memory.campaign_store import take_in
 
     here = Path(__file__).resolve().parent.parent
     take_in(database, read_campaigns(here / "campaigns", here / "templates"), now=NOW)
@@ -92,13 +92,13 @@ def _fill(database: Any, size: int) -> None:
 
 
 def _steps(database: Any, size: int) -> Iterator[tuple[str, Callable[[], object]]]:
-    from dialer.budgets import Budget
     from dialer.call import Hangup, Phase, Progress
-    from dialer.campaign_store import Store
-    from dialer.claiming import anything_due, claim_due
     from dialer.commands.overview import look
-    from dialer.gauges import gauges
     from dialer.intake import take_in_people
+    from dialer.memory.budgets import Budget
+    from dialer.memory.campaign_store import Store
+    from dialer.memory.claiming import anything_due, claim_due
+    from dialer.memory.gauges import gauges
     from dialer.providers.base import Heard, News
     from dialer.stages.owe import owe_entries
     from dialer.stages.plan import plan_due

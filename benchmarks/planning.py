@@ -69,9 +69,9 @@ def measure(count: int) -> list[Figure]:
 
 
 def _prepare(url: str, count: int) -> None:
-    from dialer.database import Database
-    from dialer.migrate import migrate
-    from dialer.tables import attempts, do_not_call, numbers
+    from dialer.memory.database import Database
+    from dialer.memory.migrate import migrate
+    from dialer.memory.tables import attempts, do_not_call, numbers
 
     with Database(url) as database:
         migrate(database)
@@ -114,9 +114,9 @@ def _alone(work: Any, *args: Any) -> Any:
 
 def _plan(answer: Any, url: str) -> None:
     from dialer import log
-    from dialer.campaign_files import read_campaigns
-    from dialer.campaign_store import Store, take_in
-    from dialer.database import Database
+    from dialer.checking.files import read_campaigns
+    from dialer.memory.campaign_store import Store, take_in
+    from dialer.memory.database import Database
     from dialer.stages.dial import be_punctual
     from dialer.stages.plan import plan_due
 
@@ -169,8 +169,8 @@ def _peak_memory() -> int:
 
 def _check(url: str, count: int) -> tuple[int, int]:
     """What must be in the rows afterwards, whatever it cost."""
-    from dialer.database import Database
-    from dialer.tables import attempts, targets
+    from dialer.memory.database import Database
+    from dialer.memory.tables import attempts, targets
 
     def look(c: sa.Connection) -> tuple[int, int, int]:
         planned = sa.select(sa.func.count()).where(attempts.c.phase == "planned", attempts.c.campaign == "renewal")
@@ -186,8 +186,8 @@ def _check(url: str, count: int) -> tuple[int, int]:
 
 
 def _insert_plainly(url: str, count: int) -> float:
-    from dialer.database import Database
-    from dialer.tables import attempts
+    from dialer.memory.database import Database
+    from dialer.memory.tables import attempts
 
     rows = [
         {

@@ -8,9 +8,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dialer.database import CHUNK, Database
+from dialer.memory.database import CHUNK, Database
+from dialer.memory.tables import PAST, attempts, campaigns, numbers, targets, trunks
 from dialer.phone_number import read_all
-from dialer.tables import PAST, attempts, campaigns, numbers, targets, trunks
 
 CONTACT = '{"first_name": "Иван", "last_name": "Петров", "facts": {}}'
 

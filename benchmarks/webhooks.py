@@ -110,9 +110,9 @@ def _with_server(
 
 def _prepare(url: str, calls: int) -> int:
     """Calls that are being placed. Returns the first attempt's id; the others follow."""
-    from dialer.database import Database
-    from dialer.migrate import migrate
-    from dialer.tables import targets
+    from dialer.memory.database import Database
+    from dialer.memory.migrate import migrate
+    from dialer.memory.tables import targets
 
     now = datetime.now(UTC)
     with Database(url) as database:
@@ -126,8 +126,8 @@ def _prepare(url: str, calls: int) -> int:
 
 def _lost(url: str, acknowledged: list[tuple[int, int]]) -> int:
     """Webhooks whose news is not in the database, and calls whose last word is there but did not end them."""
-    from dialer.database import Database
-    from dialer.tables import attempts, news
+    from dialer.memory.database import Database
+    from dialer.memory.tables import attempts, news
 
     with Database(url) as database:
         rows = database.read(lambda c: c.execute(sa.select(news.c.attempt_id, news.c.raw)).all())
@@ -163,8 +163,8 @@ def _serve_hooks(port: int, url: str) -> None:
     import uvicorn
 
     from dialer import log
-    from dialer.database import Database
-    from dialer.group_writer import GroupWriter
+    from dialer.memory.database import Database
+    from dialer.memory.group_writer import GroupWriter
     from dialer.providers.twilio import Twilio
     from dialer.providers.twilio.webhooks import Webhooks
     from dialer.stages.dial import be_punctual

@@ -111,14 +111,14 @@ def _work(url: str, webhook: str, outcomes: int, within: float) -> tuple[float, 
     """Seconds, of CPU, and the references of what was kept as written."""
     from dialer import log
     from dialer.app import crm as crm_of
-    from dialer.campaign_files import read_campaigns
-    from dialer.campaign_store import Store, take_in
+    from dialer.checking.files import read_campaigns
     from dialer.clock import Clock
-    from dialer.database import Database
-    from dialer.migrate import migrate
+    from dialer.memory.campaign_store import Store, take_in
+    from dialer.memory.database import Database
+    from dialer.memory.migrate import migrate
+    from dialer.memory.tables import entries
     from dialer.settings import Settings
     from dialer.stages.write_back import Manners, look_for_doubtful, write_owed
-    from dialer.tables import entries
 
     log.set_up(level="critical")
     settings = Settings(

@@ -10,15 +10,18 @@ from urllib.parse import quote
 import sqlalchemy as sa
 
 from dialer import log
-from dialer.budgets import Budget
-from dialer.campaign_store import Store
 from dialer.clock import Clock
 from dialer.crm.bitrix24 import Bitrix24
 from dialer.crm.bitrix24.access import Application, Webhook
-from dialer.database import Database
 from dialer.errors import DialerError
 from dialer.lasting import billed_at_most as billed_at_most
-from dialer.migrate import installation_key, migrate
+from dialer.memory.budgets import Budget
+from dialer.memory.campaign_store import Store
+from dialer.memory.database import Database
+from dialer.memory.migrate import installation_key, migrate
+from dialer.memory.shelf import Shelf
+from dialer.memory.tables import attempts, targets
+from dialer.memory.token_store import TokenStore
 from dialer.parts import Parts, a_node
 from dialer.providers.asterisk import Address, Asterisk, Line, Sounds, by_command
 from dialer.providers.base import Ability, Recorder
@@ -31,12 +34,9 @@ from dialer.providers.twilio.webhooks import Webhooks
 from dialer.script import Script, from_json
 from dialer.sealing import seal, unseal
 from dialer.settings import Settings, need
-from dialer.shelf import Shelf
 from dialer.stages.dial import Desk
 from dialer.stages.record import Timing
 from dialer.stages.write_back import Manners
-from dialer.tables import attempts, targets
-from dialer.token_store import TokenStore
 from dialer.web.installing import Door, doors
 
 TRUNK = "twilio"

@@ -9,7 +9,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Self
 
-from dialer.condition import Condition, Line, SkipWhen
+from dialer.campaign.condition import Condition, Line, SkipWhen
 
 
 class CardType(StrEnum):

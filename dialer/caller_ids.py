@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from dialer.campaign_values import Several, e164, each, one_value
+from dialer.campaign.values import Several, e164, each, one_value
 from dialer.phone_number import is_region, may_begin, region_of
 
 CallerIds = Mapping[str, tuple[str, ...]]

@@ -127,7 +127,7 @@ def schema() -> None:
     `init` writes it beside the campaigns, which name it in their first line: so an editor that knows YAML completes
     keys and values and marks what is wrong. After an upgrade: dialer schema > campaigns/campaign.schema.json
     """
-    from dialer.campaign_schema import schema_text
+    from dialer.campaign.schema import schema_text
 
     sys.stdout.write(schema_text())
 
@@ -391,8 +391,8 @@ def main() -> None:
 
 
 def _run() -> int:
+    from dialer.checking.quoting import shown
     from dialer.errors import CampaignError, DialerError
-    from dialer.quoting import shown
     from dialer.secrecy import without_secrets
 
     before = sys.stdout

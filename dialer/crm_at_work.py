@@ -6,11 +6,11 @@ import threading
 import time
 from collections.abc import Callable
 
-from dialer.campaign_store import Running
-from dialer.claiming import Scope
 from dialer.errors import CrmError, CrmUnavailable
+from dialer.memory.campaign_store import Running
+from dialer.memory.claiming import Scope
+from dialer.memory.schedule import claim_reading, reading_due
 from dialer.parts import Parts
-from dialer.schedule import claim_reading, reading_due
 from dialer.stages.owe import owe_entries
 from dialer.stages.read import read_again, read_campaign
 from dialer.stages.write_back import look_for_doubtful, write_owed

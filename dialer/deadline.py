@@ -6,8 +6,8 @@ import re
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from dialer import words
 from dialer.calling_window import Window, is_holiday
+from dialer.campaign import words
 
 MOST = timedelta(days=60)
 _WORKING = re.compile(r"([0-9]{1,2}) *working +days?")

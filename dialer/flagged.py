@@ -9,12 +9,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dialer.campaign import Campaign
-from dialer.cancelling import suppress
+from dialer.campaign.campaign import Campaign
 from dialer.crm.base import Contact
-from dialer.database import Database, among
+from dialer.memory.cancelling import suppress
+from dialer.memory.database import Database, among
+from dialer.memory.tables import campaigns, do_not_call
 from dialer.phone_number import read_all
-from dialer.tables import campaigns, do_not_call
 
 
 def flag_numbers(

@@ -15,15 +15,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dialer.campaign import Campaign
-from dialer.cancelling import cancel_targets
+from dialer.campaign.campaign import Campaign
 from dialer.crm.base import Contact
-from dialer.database import Database, among
 from dialer.flagged import flag_numbers
-from dialer.history import may_have_rung
 from dialer.judging import judge, talks_since
+from dialer.memory.cancelling import cancel_targets
+from dialer.memory.database import Database, among
+from dialer.memory.history import may_have_rung
+from dialer.memory.tables import ERASED, attempts, numbers, targets
 from dialer.phone_number import PhoneNumber
-from dialer.tables import ERASED, attempts, numbers, targets
 
 FACTS_MOST = 8_000
 

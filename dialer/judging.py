@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from dialer.audience import CardType
-from dialer.campaign import Campaign
-from dialer.condition import why_outside, why_skipped
+from dialer.campaign.campaign import Campaign
+from dialer.campaign.condition import why_outside, why_skipped
 from dialer.crm.base import Contact
-from dialer.history import talks_by_number
+from dialer.memory.history import talks_by_number
 from dialer.phone_number import PhoneNumber, read_all, why_not
 
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from dialer.call import Disposition
-from dialer.campaign import Campaign
+from dialer.campaign.campaign import Campaign
 
 NOT_PLACED_AT_MOST = 5
 NO_USE = (Disposition.bad_number.value, Disposition.blocked.value)

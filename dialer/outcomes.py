@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dialer.call import Disposition, Phase, Transfer
-from dialer.campaign_outcomes import TRANSFER_FAILED, Line
+from dialer.campaign.outcomes import TRANSFER_FAILED, Line
 from dialer.wording import Told, final_of
 
 BAD_NUMBER = Disposition.bad_number.value

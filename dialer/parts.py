@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-from dialer.campaign_store import Store
 from dialer.clock import Clock
 from dialer.crm.base import Crm
-from dialer.database import Database
-from dialer.shelf import Shelf
+from dialer.memory.campaign_store import Store
+from dialer.memory.database import Database
+from dialer.memory.shelf import Shelf
 from dialer.stages.dial import Desk
 from dialer.stages.record import Timing
 from dialer.stages.write_back import Manners

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from dialer import words
 from dialer.calling_window import Zones, choose_zones, next_opening
-from dialer.campaign import Campaign
+from dialer.campaign import words
+from dialer.campaign.campaign import Campaign
 from dialer.day_parts import NAMES, fresh_parts, next_in, part_of
 
 ROUNDS = 12  # each rule can push the moment into another's way; a plan that does not settle is refused

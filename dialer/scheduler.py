@@ -14,8 +14,8 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy.exc import SQLAlchemyError
 
 from dialer import log
-from dialer.database import in_one_line
 from dialer.errors import DialerError
+from dialer.memory.database import in_one_line
 
 SAY_AGAIN_AFTER = 60.0
 

@@ -10,26 +10,27 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from dialer import leases, log
-from dialer.campaign_files import read_campaigns
-from dialer.campaign_store import Look, take_in
-from dialer.cancelling import LIVE
-from dialer.claiming import EVERYTHING, Scope
+from dialer import log
+from dialer.checking.files import read_campaigns
 from dialer.crm_at_work import CrmAtWork
-from dialer.database import in_one_line
-from dialer.erasing import erase_old
-from dialer.group_writer import GroupWriter
-from dialer.left_today import left_today
+from dialer.memory import leases
+from dialer.memory.campaign_store import Look, take_in
+from dialer.memory.cancelling import LIVE
+from dialer.memory.claiming import EVERYTHING, Scope
+from dialer.memory.database import in_one_line
+from dialer.memory.erasing import erase_old
+from dialer.memory.group_writer import GroupWriter
+from dialer.memory.left_today import left_today
+from dialer.memory.pausing import Pauses, paused
+from dialer.memory.putting_off import put_off_the_rest
+from dialer.memory.recordings import end_old
+from dialer.memory.tables import attempts
 from dialer.parts import Parts
-from dialer.pausing import Pauses, paused
 from dialer.providers.base import Heard, TakenBack
-from dialer.putting_off import put_off_the_rest
-from dialer.recordings import end_old
 from dialer.scheduler import Ticks
 from dialer.stages.dial import PLACED
 from dialer.stages.plan import plan_due
 from dialer.stages.record import record
-from dialer.tables import attempts
 from dialer.trunk_at_work import TrunkAtWork
 from dialer.watched import Watched
 from dialer.web.hooks import Hooks, Scripts

@@ -10,20 +10,20 @@ from datetime import timedelta
 import sqlalchemy as sa
 
 from dialer import log
-from dialer.campaign_store import Running
-from dialer.claiming import Claim, Scope
 from dialer.clock import Clock
-from dialer.database import Database
-from dialer.group_writer import GroupWriter
+from dialer.memory.campaign_store import Running
+from dialer.memory.claiming import Claim, Scope
+from dialer.memory.database import Database
+from dialer.memory.group_writer import GroupWriter
+from dialer.memory.recordings import unfetched
+from dialer.memory.shelf import Shelf
+from dialer.memory.speaking_ahead import words_soon_spoken
+from dialer.memory.tables import PAST, attempts, trunks
 from dialer.providers.base import Heard, Listener, News, TakenBack
-from dialer.recordings import unfetched
-from dialer.shelf import Shelf
-from dialer.speaking_ahead import words_soon_spoken
 from dialer.stages.chase import Chase, ask_about_silent, ask_about_the_dead, end_unwanted
 from dialer.stages.dial import Desk, Dialer
 from dialer.stages.keep import AT_ONCE, Keeping, keep_recordings
 from dialer.stages.price import Pricing, ask_prices
-from dialer.tables import PAST, attempts, trunks
 
 CHASING_LEAST, CHASING_MOST = 4, 32
 LINES_A_CHASER = 16

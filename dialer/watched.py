@@ -14,12 +14,12 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from dialer import log
-from dialer.budgets import Budget
-from dialer.campaign_store import Store
 from dialer.clock import Clock
-from dialer.database import Database
-from dialer.gauges import Gauge, gauges
-from dialer.migrate import is_current
+from dialer.memory.budgets import Budget
+from dialer.memory.campaign_store import Store
+from dialer.memory.database import Database
+from dialer.memory.gauges import Gauge, gauges
+from dialer.memory.migrate import is_current
 from dialer.providers.base import Reply
 from dialer.scheduler import Ticks
 from dialer.web.metrics import Metrics, database_up, idle_ticks

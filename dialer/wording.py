@@ -11,10 +11,10 @@ from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from dialer.call import Disposition
-from dialer.campaign import Campaign
-from dialer.campaign_outcomes import Line
-from dialer.campaign_script import OPT_OUT
-from dialer.campaign_values import RESPONSIBLE
+from dialer.campaign.campaign import Campaign
+from dialer.campaign.outcomes import Line
+from dialer.campaign.script import OPT_OUT
+from dialer.campaign.values import RESPONSIBLE
 from dialer.phone_number import read_all, why_not
 from dialer.script import Ask, Choice, Connect, Say, Script
 from dialer.templates import WordsError, no_block

@@ -12,9 +12,9 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from dialer.campaign_schema import FILE, said_default, schema_text
-from dialer.campaign_shape import Key, keys_of
-from dialer.condition import MEANING
+from dialer.campaign.condition import MEANING
+from dialer.campaign.schema import FILE, said_default, schema_text
+from dialer.checking.shape import Key, keys_of
 
 HERE = Path(__file__).resolve().parent
 FRAME, PAGE = HERE / "campaign-file.frame.md", HERE / "campaign-file.md"

@@ -13,9 +13,9 @@ import pytest
 import sqlalchemy as sa
 
 from dialer import log
-from dialer.database import Database
-from dialer.migrate import a_key, migrate
-from dialer.tables import installation
+from dialer.memory.database import Database
+from dialer.memory.migrate import a_key, migrate
+from dialer.memory.tables import installation
 from tests.postgresql_server import postgresql_server
 
 log.set_up(level="critical")

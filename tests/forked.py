@@ -23,7 +23,7 @@ FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload([
     __name__, "tests.faults.node", "dialer.commands.running", "dialer.commands.check", "dialer.commands.plan",
     "dialer.commands.simulate", "dialer.commands.preview", "dialer.commands.calling", "dialer.commands.explain",
-    "dialer.commands.status", "dialer.commands.doctor", "dialer.commands.init", "dialer.campaign_schema",
+    "dialer.commands.status", "dialer.commands.doctor", "dialer.commands.init", "dialer.campaign.schema",
     "twilio.rest.api", "twilio.rest.voice", "uvicorn.loops.auto", "uvicorn.lifespan.off", "httpcore", "h11", "sqlite3",
     "psycopg", "apscheduler.triggers.interval", "phonenumbers.data.region_RU", "tests.warmed",
 ])  # fmt: skip

@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from dialer import log
-from dialer.budgets import Budget
 from dialer.call import Hangup, Phase, Progress
-from dialer.campaign_store import Store
 from dialer.clock import Clock
-from dialer.database import Database
-from dialer.group_writer import GroupWriter
+from dialer.memory.budgets import Budget
+from dialer.memory.campaign_store import Store
+from dialer.memory.database import Database
+from dialer.memory.group_writer import GroupWriter
 from dialer.providers.base import Asked, Heard, News, Order, Placed, TakenBack
 from dialer.stages.chase import Chase, ask_about_silent
 from dialer.stages.dial import Desk, Dialer

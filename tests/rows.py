@@ -7,8 +7,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dialer.database import Database
-from dialer.tables import PAST, attempts, campaigns, numbers, targets, trunks
+from dialer.memory.database import Database
+from dialer.memory.tables import PAST, attempts, campaigns, numbers, targets, trunks
 
 CONTRACT_END = date(2026, 12, 20)
 

@@ -13,11 +13,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlmodel import SQLModel
 
-from dialer.database import Database, sole_service
 from dialer.errors import DatabaseRefused
-from dialer.fair_lock import FairLock
-from dialer.migrate import installation_key, migrate
-from dialer.tables import trunks
+from dialer.memory.database import Database, sole_service
+from dialer.memory.fair_lock import FairLock
+from dialer.memory.migrate import installation_key, migrate
+from dialer.memory.tables import trunks
 from tests.together import together
 
 on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
@@ -206,8 +206,8 @@ def test_reading_does_not_wait_for_a_writer(database: Database) -> None:
 
 WRITER = """
 import sys, sqlalchemy as sa
-from dialer.database import Database
-from dialer.tables import trunks
+from dialer.memory.database import Database
+from dialer.memory.tables import trunks
 from tests.together import together
 with Database(sys.argv[1]) as database:
     for _ in range(30):

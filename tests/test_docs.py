@@ -11,17 +11,17 @@ from typing import Any
 import pytest
 
 from dialer.call import AnsweredBy, Disposition, Hangup, Transfer
-from dialer.campaign_attempts import RETRIED
-from dialer.campaign_files import read_campaigns
-from dialer.campaign_limits import USUAL_CAPS
-from dialer.campaign_shape import keys_of
+from dialer.campaign.attempts import RETRIED
+from dialer.campaign.limits import USUAL_CAPS
+from dialer.campaign.words import say_duration
+from dialer.checking.files import read_campaigns
+from dialer.checking.odd_words import BLOCKS
+from dialer.checking.shape import keys_of
 from dialer.cli import app
-from dialer.odd_words import BLOCKS
 from dialer.settings import Settings, read_settings
 from dialer.templates import words_of
 from dialer.templates.bounded import Bounded
 from dialer.templates.language import language_filters
-from dialer.words import say_duration
 from docs import campaign_file
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -16,15 +16,15 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from dialer.campaign_files import read_campaigns
+from dialer.checking.files import read_campaigns
 from dialer.commands.doctor import _recordings, doctor
 from dialer.commands.doctor.limited import Check, found_by
 from dialer.commands.doctor.versions import lacks
 from dialer.commands.init import init
-from dialer.database import Database
 from dialer.errors import DatabaseRefused
 from dialer.finding import Finding, clock_beside
-from dialer.migrate import migrate
+from dialer.memory.database import Database
+from dialer.memory.migrate import migrate
 from dialer.sandbox.faults import Rule
 from dialer.sandbox.people import make_people
 from dialer.sandbox.portal import Portal
@@ -400,7 +400,7 @@ def test_a_database_that_is_empty_or_older_is_left_as_it_is(
 def _oldest() -> str:
     from alembic.script import ScriptDirectory
 
-    folder = Path(__file__).resolve().parents[1] / "dialer" / "migrations"
+    folder = Path(__file__).resolve().parents[1] / "dialer" / "memory" / "migrations"
     return str(ScriptDirectory(str(folder)).get_base())
 
 

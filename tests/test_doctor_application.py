@@ -11,7 +11,7 @@ import pytest
 from dialer.app import application_of
 from dialer.clock import Clock
 from dialer.commands.doctor.application import examine_application
-from dialer.database import Database
+from dialer.memory.database import Database
 from dialer.settings import Settings
 from tests.crm.scene import people
 from tests.portal_on_loopback import OnLoopback

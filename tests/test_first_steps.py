@@ -18,13 +18,13 @@ from zoneinfo import ZoneInfo
 import pytest
 import sqlalchemy as sa
 
-from dialer.database import Database
+from dialer.memory.database import Database
+from dialer.memory.tables import attempts
 from dialer.sandbox.faults import Rule
 from dialer.sandbox.people import make_people
 from dialer.sandbox.portal import Portal
 from dialer.sandbox.server import Sandbox
 from dialer.sandbox.telephone import Telephone
-from dialer.tables import attempts
 from tests.forked import Ran, dialer
 
 OPEN = "  mon-sun: 00:00-24:00\n  holidays: none\n"

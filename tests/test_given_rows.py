@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from dialer.database import Database
-from dialer.given_rows import GivenRows
-from dialer.tables import attempts
+from dialer.memory.database import Database
+from dialer.memory.given_rows import GivenRows
+from dialer.memory.tables import attempts
 from tests.rows import add_attempt, add_target, add_trunk
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)

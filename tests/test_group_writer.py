@@ -12,8 +12,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dialer.call import Phase, Progress
-from dialer.database import Database
-from dialer.group_writer import MOST, GroupWriter
+from dialer.memory.database import Database
+from dialer.memory.group_writer import MOST, GroupWriter
 from dialer.providers.base import Heard, News, TakenBack
 from dialer.stages.record import Timing, record
 from tests.rows import add_attempt, add_target, add_trunk, attempt

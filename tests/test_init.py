@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dialer.campaign_files import read_campaigns
+from dialer.checking.files import read_campaigns
 from dialer.commands.init import init
 from dialer.errors import SettingsError
 from dialer.settings import read_settings, terminal_language

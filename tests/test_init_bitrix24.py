@@ -98,7 +98,7 @@ def test_what_is_lacking_is_shown_asked_about_and_made_once(
 
 
 def portal_audience(folder: Folder) -> Any:
-    from dialer.campaign_files import read_campaigns
+    from dialer.checking.files import read_campaigns
 
     return read_campaigns(folder.path / "campaigns", folder.path / "templates").campaigns["renewal"].campaign.audience
 

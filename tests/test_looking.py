@@ -10,11 +10,11 @@ import sqlalchemy as sa
 
 from dialer.commands import erase, explain, pausing, retry, status, suppress
 from dialer.commands.output import REASON_MOST, readable
-from dialer.database import Database
 from dialer.errors import DatabaseRefused, SettingsError
-from dialer.migrate import migrate
+from dialer.memory.database import Database
+from dialer.memory.migrate import migrate
+from dialer.memory.tables import do_not_call
 from dialer.settings import Settings, read_settings
-from dialer.tables import do_not_call
 from tests.rows import campaign_row
 
 NUMBER = "+79161234567"

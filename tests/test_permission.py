@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dialer.calling_window import choose_zones, known_zone, next_opening, zone_named
-from dialer.campaign import Campaign
+from dialer.campaign.campaign import Campaign
 from dialer.day_parts import fresh_parts, part_of
 from dialer.permission import Facts, Verdict, ask_permission, each_rule, zones_of
 from dialer.phone_number import read_all

@@ -16,12 +16,12 @@ import pytest
 import sqlalchemy as sa
 
 from dialer.call import Hangup
-from dialer.database import Database, sole_service
 from dialer.errors import DatabaseRefused
-from dialer.leases import join
-from dialer.migrate import installation_key, migrate
-from dialer.pausing import paused, resume
-from dialer.restoring import begin_anew
+from dialer.memory.database import Database, sole_service
+from dialer.memory.leases import join
+from dialer.memory.migrate import installation_key, migrate
+from dialer.memory.pausing import paused, resume
+from dialer.memory.restoring import begin_anew
 from dialer.stages.owe import owe_entries
 from dialer.stages.write_back import Manners, look_for_doubtful, write_owed
 from tests import forked

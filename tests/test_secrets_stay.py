@@ -19,9 +19,9 @@ import sqlalchemy as sa
 from sqlmodel import SQLModel
 
 from dialer.app import build
-from dialer.database import Database
 from dialer.errors import SettingsError
-from dialer.schedule import claim_reading
+from dialer.memory.database import Database
+from dialer.memory.schedule import claim_reading
 from dialer.settings import Settings, read_settings
 from tests.forked import dialer
 from tests.peer import Answer, Peer, json_answer

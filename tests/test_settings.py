@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dialer.database import Database
 from dialer.errors import DatabaseRefused, SettingsError
+from dialer.memory.database import Database
 from dialer.settings import Settings, read_settings
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dialer.shelf import Shelf
+from dialer.memory.shelf import Shelf
 
 
 def a_wav(seconds: int) -> bytes:

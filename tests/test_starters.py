@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from dialer.call import Disposition, Transfer
-from dialer.campaign_files import read_campaigns
+from dialer.checking.files import read_campaigns
 from dialer.commands.init import EXAMPLES, init, starter
 from dialer.sandbox.callees import Callee
 from dialer.sandbox.people import Person

@@ -19,7 +19,8 @@ import sqlalchemy as sa
 from dialer.app import build
 from dialer.commands.erase import erase
 from dialer.commands.explain import explain
-from dialer.database import Database
+from dialer.memory.database import Database
+from dialer.memory.tables import attempts, entries, recordings
 from dialer.sandbox.ari_channel import Channel
 from dialer.sandbox.callees import Callee
 from dialer.sandbox.people import make_people
@@ -28,7 +29,6 @@ from dialer.sandbox.server import Sandbox
 from dialer.sandbox.telephone import Telephone
 from dialer.service import Service
 from dialer.settings import Settings, read_settings
-from dialer.tables import attempts, entries, recordings
 from tests.providers.asterisk_scene import PASSWORD, TRUNK, USER, pbx, words_of
 from tests.providers.scene import SID, TOKEN
 

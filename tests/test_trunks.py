@@ -10,15 +10,15 @@ import sqlalchemy as sa
 from dialer import log
 from dialer.app import build, configured
 from dialer.call import Hangup
-from dialer.campaign_files import read_campaigns
+from dialer.checking.files import read_campaigns
 from dialer.commands.check import check
 from dialer.commands.running import refuse_what_cannot_be_done
-from dialer.database import Database
 from dialer.errors import SettingsError
-from dialer.pausing import pause
+from dialer.memory.database import Database
+from dialer.memory.pausing import pause
+from dialer.memory.tables import attempts, recordings, trunks
 from dialer.service import Service
 from dialer.settings import Settings, read_settings
-from dialer.tables import attempts, recordings, trunks
 from tests.providers.scene import SID, TOKEN
 from tests.stages.scene import NOON, Scene
 

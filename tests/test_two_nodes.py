@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from dialer.database import Database
-from dialer.tables import attempts, targets
+from dialer.memory.database import Database
+from dialer.memory.tables import attempts, targets
 from tests.one_of_two import CALLS_PER_SECOND, LINES, TALK, Call, read_books
 from tests.stages.scene import Scene
 

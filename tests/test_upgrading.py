@@ -20,11 +20,9 @@ from sqlmodel import SQLModel
 
 import dialer
 from dialer.call import Hangup
-from dialer.database import Database
-from dialer.migrate import installation_key, migrate
-from dialer.stages.owe import owe_entries
-from dialer.stages.write_back import Manners, write_owed
-from dialer.tables import (
+from dialer.memory.database import Database
+from dialer.memory.migrate import installation_key, migrate
+from dialer.memory.tables import (
     access,
     decisions,
     do_not_call,
@@ -37,13 +35,15 @@ from dialer.tables import (
     recordings,
     targets,
 )
+from dialer.stages.owe import owe_entries
+from dialer.stages.write_back import Manners, write_owed
 from tests.rows import add_attempt, add_target, add_trunk, campaign_row, everything
 from tests.stages.fakes import Portal
 from tests.stages.scene import HOUR, MINUTE, NOON, SECOND, Scene
 
 PACKAGE = Path(dialer.__file__).parent
 CONFIG = Config()
-CONFIG.set_main_option("script_location", str(PACKAGE / "migrations"))
+CONFIG.set_main_option("script_location", str(PACKAGE / "memory" / "migrations"))
 REVISIONS = [script.revision for script in ScriptDirectory.from_config(CONFIG).walk_revisions()][::-1]
 MANNERS = Manners(doubt_after=65 * SECOND, linger=0 * SECOND)
 
@@ -60,7 +60,7 @@ def old(request: pytest.FixtureRequest, database_url: str) -> Any:
 def make_tables(database: Database, revision: str) -> None:
     with database.engine.begin() as connection:
         config = Config()
-        config.set_main_option("script_location", str(PACKAGE / "migrations"))
+        config.set_main_option("script_location", str(PACKAGE / "memory" / "migrations"))
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
         connection.execute(sa.insert(installation), {"id": 1, "key": "oldkey23"})
@@ -156,7 +156,7 @@ def test_an_older_program_refuses_a_newer_database_and_leaves_it_as_it_is(
 def older_program(folder: Path, database: Database, *words: str) -> subprocess.CompletedProcess[str]:
     """This program without its last migration."""
     shutil.copytree(PACKAGE, folder / "older" / "dialer", ignore=shutil.ignore_patterns("__pycache__"))
-    (last,) = (folder / "older" / "dialer" / "migrations" / "versions").glob(f"{REVISIONS[-1]}_*.py")
+    (last,) = (folder / "older" / "dialer" / "memory" / "migrations" / "versions").glob(f"{REVISIONS[-1]}_*.py")
     last.unlink()
     environment = {
         "PATH": os.environ["PATH"],

@@ -13,7 +13,7 @@ import pytest
 from dialer.commands.check import check
 from dialer.commands.explain import explain
 from dialer.commands.plan import plan
-from dialer.database import Database
+from dialer.memory.database import Database
 from dialer.sandbox.people import make_people
 from dialer.sandbox.portal_cards import CITY, CONTACT, field
 from dialer.settings import Settings, read_settings

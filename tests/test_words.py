@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dialer import words
+from dialer.campaign import words
 
 SECOND = timedelta(seconds=1)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 
-from dialer.campaign_files import read_campaigns
+from dialer.checking.files import read_campaigns
 from tests.faults.world import ROOT
 
 assert read_campaigns(ROOT / "campaigns", ROOT / "templates").campaigns

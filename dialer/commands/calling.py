@@ -13,10 +13,8 @@ import sqlalchemy as sa
 
 from dialer import log
 from dialer.app import billed_at_most, build, open_database
-from dialer.campaign import Campaign
-from dialer.campaign_files import read_campaigns
-from dialer.campaign_store import Running, Store, take_in
-from dialer.claiming import Scope
+from dialer.campaign.campaign import Campaign
+from dialer.checking.files import read_campaigns
 from dialer.commands.output import print_json, print_table
 from dialer.commands.running import (
     Stopping,
@@ -25,14 +23,16 @@ from dialer.commands.running import (
     refuse_what_is_wrong,
     running_service,
 )
-from dialer.database import Database, sole_service
 from dialer.errors import DatabaseRefused, SettingsError
-from dialer.limits import too_dear
-from dialer.pausing import ends_it
+from dialer.memory.campaign_store import Running, Store, take_in
+from dialer.memory.claiming import Scope
+from dialer.memory.database import Database, sole_service
+from dialer.memory.limits import too_dear
+from dialer.memory.pausing import ends_it
+from dialer.memory.tables import attempts, campaigns, numbers, targets, trunks
 from dialer.phone_number import PhoneNumber, mask, read_all, why_not
 from dialer.service import Service
 from dialer.settings import Settings
-from dialer.tables import attempts, campaigns, numbers, targets, trunks
 
 WAIT_MOST = timedelta(minutes=10)
 PATIENCE = timedelta(seconds=30)
@@ -187,7 +187,7 @@ def _tell(last: Any, *, json: bool) -> None:
 
 def _close(database: Database, target: int) -> None:
     """A test call is not tried again."""
-    from dialer.cancelling import cancel_targets
+    from dialer.memory.cancelling import cancel_targets
 
     now = database.now()
     database.write(lambda c: cancel_targets(c, [target], state="done", reason="test call", now=now))

@@ -10,9 +10,11 @@ from zoneinfo import ZoneInfo
 
 from dialer.app import ABILITIES
 from dialer.calling_window import Zones, open_on
-from dialer.campaign import Campaign
-from dialer.campaign_check import Found, Texts, check_file
-from dialer.campaign_files import CampaignFile, Loaded, read_campaigns
+from dialer.campaign.campaign import Campaign
+from dialer.checking.files import CampaignFile, Loaded, read_campaigns
+from dialer.checking.one_file import Found, Texts, check_file
+from dialer.checking.quoting import excerpt, quoted, shown
+from dialer.checking.yaml_places import read_yaml
 from dialer.commands.apart import Apart, TooMuch
 from dialer.commands.check_portal import facts_on_the_portal, on_the_portal
 from dialer.commands.check_trunk import lacking, mute, speaking_another_language, too_dear, unheard_of, unkept
@@ -21,9 +23,7 @@ from dialer.commands.output import data, print_json
 from dialer.errors import Mistake
 from dialer.permission import zones_of
 from dialer.phone_number import example_mobile
-from dialer.quoting import excerpt, quoted, shown
 from dialer.settings import Settings
-from dialer.yaml_places import read_yaml
 
 
 def check(settings: Settings, *, online: bool, json: bool) -> int:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dialer.app import crm
-from dialer.campaign import Campaign
-from dialer.campaign_files import CampaignFile
-from dialer.campaign_values import RESPONSIBLE
+from dialer.campaign.campaign import Campaign
+from dialer.campaign.values import RESPONSIBLE
+from dialer.checking.files import CampaignFile
+from dialer.checking.quoting import quoted
+from dialer.checking.yaml_places import Read, read_yaml
 from dialer.clock import Clock
 from dialer.commands.looking import no_cards
 from dialer.crm.base import Wrong
 from dialer.errors import CrmUnavailable, DialerError, Mistake
-from dialer.quoting import quoted
 from dialer.settings import Settings
 from dialer.templates.facts import facts_said, why_no_fact
-from dialer.yaml_places import Read, read_yaml
 
 
 def on_the_portal(settings: Settings, file: CampaignFile) -> tuple[list[Mistake], list[Mistake]]:

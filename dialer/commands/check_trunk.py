@@ -7,15 +7,15 @@ from datetime import UTC, datetime, timedelta
 from json import dumps as json_text
 
 from dialer.app import ABILITIES, billed_at_most, doubtful_voice, unknown_voice, why_mute, wrong_voice
-from dialer.campaign_files import CampaignFile
+from dialer.campaign.words import say_money
+from dialer.checking.files import CampaignFile
+from dialer.checking.yaml_places import Read, read_yaml
 from dialer.errors import Mistake
-from dialer.limits import reserve, whole_minutes
+from dialer.memory.limits import reserve, whole_minutes
 from dialer.providers.base import Ability
 from dialer.settings import Settings
 from dialer.templates import WordsError, words_of
 from dialer.wording import TAGS, write_script
-from dialer.words import say_money
-from dialer.yaml_places import Read, read_yaml
 
 
 def lacking(file: CampaignFile, abilities: frozenset[Ability]) -> list[Mistake]:

@@ -9,22 +9,22 @@ from typing import Any
 import sqlalchemy as sa
 
 from dialer.app import crm, recorders, shelf, sounds
-from dialer.campaign_store import Store
 from dialer.clock import Clock
 from dialer.commands.last_plan import forget as forget_plans
 from dialer.commands.last_plan import plans_file
 from dialer.commands.looking import open_to_look
 from dialer.commands.output import data, readable, talk
-from dialer.database import Database
-from dialer.erasing import erase as erase_person
-from dialer.erasing import refuse_what_is_under_way
 from dialer.errors import DialerError, SettingsError
-from dialer.person import Person, read_person
+from dialer.memory.campaign_store import Store
+from dialer.memory.database import Database
+from dialer.memory.erasing import erase as erase_person
+from dialer.memory.erasing import refuse_what_is_under_way
+from dialer.memory.person import Person, read_person
+from dialer.memory.recordings import erased, take_for_erasing
+from dialer.memory.tables import targets
 from dialer.phone_number import read_all
-from dialer.recordings import erased, take_for_erasing
 from dialer.script import from_json, says_of
 from dialer.settings import Settings
-from dialer.tables import targets
 
 OWN_LEAST = 4
 """Characters of a field's value that is looked for in what was said."""

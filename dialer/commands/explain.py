@@ -9,22 +9,20 @@ from typing import Any
 import sqlalchemy as sa
 
 from dialer.app import billed_at_most, crm, shelf
-from dialer.campaign_store import Running, Store
-from dialer.cancelling import LIVE
 from dialer.clock import Clock
 from dialer.commands.explanation import tell
 from dialer.commands.looking import open_to_look
 from dialer.commands.output import print_json
-from dialer.database import Database
 from dialer.errors import DialerError
 from dialer.foresight.one import first_call
-from dialer.history import look_back
-from dialer.limits import call_limits, money_limits, too_dear
-from dialer.pausing import ends_it
-from dialer.permission import Rule, each_rule
-from dialer.person import Person, read_person
-from dialer.settings import Settings
-from dialer.tables import (
+from dialer.memory.campaign_store import Running, Store
+from dialer.memory.cancelling import LIVE
+from dialer.memory.database import Database
+from dialer.memory.history import look_back
+from dialer.memory.limits import call_limits, money_limits, too_dear
+from dialer.memory.pausing import ends_it
+from dialer.memory.person import Person, read_person
+from dialer.memory.tables import (
     attempts,
     campaigns,
     decisions,
@@ -36,6 +34,8 @@ from dialer.tables import (
     trunks,
     versions,
 )
+from dialer.permission import Rule, each_rule
+from dialer.settings import Settings
 
 A_MOMENT = timedelta(seconds=5)
 SHOWN = 20

@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from dialer.commands.output import data, print_table
-from dialer.person import Person
+from dialer.memory.person import Person
 
 WIDTH = 100
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dialer.budgets import not_before
-from dialer.cancelling import LIVE
-from dialer.database import Database
-from dialer.mending import OWED, owed_for_mending
-from dialer.tables import attempts, entries, targets
+from dialer.memory.budgets import not_before
+from dialer.memory.cancelling import LIVE
+from dialer.memory.database import Database
+from dialer.memory.mending import OWED, owed_for_mending
+from dialer.memory.tables import attempts, entries, targets
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,21 +12,21 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from dialer.app import budget, crm
-from dialer.campaign import Campaign
-from dialer.campaign_files import Loaded, from_version, read_campaigns
-from dialer.campaign_store import Running
+from dialer.campaign.campaign import Campaign
+from dialer.checking.files import Loaded, from_version, read_campaigns
 from dialer.clock import Clock
 from dialer.commands.looking import hindrances, missing_file, no_cards
 from dialer.commands.running import refuse_what_is_wrong
-from dialer.database import Database
 from dialer.errors import SettingsError
 from dialer.foresight.answers import Assumed
 from dialer.foresight.copying import copy_known
 from dialer.foresight.people import read_people
 from dialer.foresight.playing import Play
 from dialer.foresight.seen import minutes, opened
-from dialer.migrate import version_of
-from dialer.schedule import Today, todays_reading
+from dialer.memory.campaign_store import Running
+from dialer.memory.database import Database
+from dialer.memory.migrate import version_of
+from dialer.memory.schedule import Today, todays_reading
 from dialer.settings import Settings
 
 DAYS_MOST = 366

@@ -7,7 +7,7 @@ import secrets
 import shlex
 from pathlib import Path
 
-from dialer.campaign_schema import FILE, schema_text
+from dialer.campaign.schema import FILE, schema_text
 from dialer.commands.output import data
 from dialer.errors import SettingsError
 from dialer.settings import terminal_language

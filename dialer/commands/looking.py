@@ -8,14 +8,14 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from dialer.audience import Audience
-from dialer.campaign_files import Loaded
-from dialer.campaign_store import not_in_force
-from dialer.database import Database, in_one_line
+from dialer.checking.files import Loaded
 from dialer.errors import DatabaseRefused, DialerError, Mistake, SettingsError
-from dialer.migrate import version_of
-from dialer.pausing import ends_it, paused
+from dialer.memory.campaign_store import not_in_force
+from dialer.memory.database import Database, in_one_line
+from dialer.memory.migrate import version_of
+from dialer.memory.pausing import ends_it, paused
+from dialer.memory.tables import campaigns, versions
 from dialer.settings import Settings
-from dialer.tables import campaigns, versions
 
 
 def no_cards(audience: Audience) -> str:

@@ -7,10 +7,10 @@ from contextlib import nullcontext
 from dialer.app import TRUNK
 from dialer.commands.looking import missing_file
 from dialer.commands.output import data
-from dialer.database import Database, sole_service
 from dialer.errors import DatabaseRefused
-from dialer.migrate import migrate as migrate_database
-from dialer.restoring import begin_anew
+from dialer.memory.database import Database, sole_service
+from dialer.memory.migrate import migrate as migrate_database
+from dialer.memory.restoring import begin_anew
 from dialer.settings import Settings
 
 

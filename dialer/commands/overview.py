@@ -10,14 +10,14 @@ import sqlalchemy as sa
 
 from dialer.app import billed_at_most
 from dialer.call import Disposition
-from dialer.campaign_store import Running
-from dialer.cancelling import LIVE
 from dialer.crm.base import too_many_gone
-from dialer.limits import Limit, call_limits, head, lasting_longest, money_limits, too_dear
-from dialer.missing import last_missing
+from dialer.memory.campaign_store import Running
+from dialer.memory.cancelling import LIVE
+from dialer.memory.limits import Limit, call_limits, head, lasting_longest, money_limits, too_dear
+from dialer.memory.missing import last_missing
+from dialer.memory.schedule import missed_readings
+from dialer.memory.tables import attempts, campaigns, entries, nodes, readings, recordings, targets, trunks
 from dialer.phone_number import mask
-from dialer.schedule import missed_readings
-from dialer.tables import attempts, campaigns, entries, nodes, readings, recordings, targets, trunks
 
 REASONS_MOST = 3
 NOTHING_RUNS: Mapping[str, Running] = {}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import getpass
 
-from dialer import pausing
 from dialer.app import TRUNK
 from dialer.commands.looking import open_to_look, refuse_an_unknown
 from dialer.commands.output import data, readable
+from dialer.memory import pausing
 from dialer.settings import Settings
 
 

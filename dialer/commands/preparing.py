@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 
 from dialer.app import crm
-from dialer.campaign_files import read_campaigns
+from dialer.checking.files import read_campaigns
 from dialer.clock import Clock
 from dialer.commands.output import data
 from dialer.errors import CrmError, SettingsError

@@ -13,9 +13,12 @@ from zoneinfo import ZoneInfo
 
 from dialer.app import crm, voice_for
 from dialer.audience import CardType
-from dialer.campaign import Campaign
-from dialer.campaign_files import CampaignFile, from_version
-from dialer.campaign_values import RESPONSIBLE
+from dialer.campaign.campaign import Campaign
+from dialer.campaign.values import RESPONSIBLE
+from dialer.checking.files import CampaignFile, from_version
+from dialer.checking.hearing import ENDS, Page, pages
+from dialer.checking.made_up import NUMBER, usual_outcomes
+from dialer.checking.quoting import quoted
 from dialer.clock import Clock
 from dialer.commands.calling import NAMES
 from dialer.commands.check import read_with_limits
@@ -23,15 +26,12 @@ from dialer.commands.output import data, print_json, readable, talk
 from dialer.commands.running import refuse_what_is_wrong
 from dialer.crm.base import Contact
 from dialer.errors import CampaignError, Mistake, SettingsError
-from dialer.hearing import ENDS, Page, pages
 from dialer.intake import contact_json
 from dialer.judging import usable_phones
-from dialer.made_up import NUMBER, usual_outcomes
+from dialer.memory.person import read_person
 from dialer.outcomes import Due, due
 from dialer.permission import Facts, ask_permission
-from dialer.person import read_person
 from dialer.phone_number import example_mobile, read_all
-from dialer.quoting import quoted
 from dialer.script import Script
 from dialer.settings import Settings
 from dialer.templates import Words, WordsError

@@ -18,18 +18,18 @@ import sqlalchemy as sa
 
 from dialer import log
 from dialer.app import TRUNK, build, configured, open_database
-from dialer.campaign_files import Loaded, read_campaigns
-from dialer.claiming import EVERYTHING, Scope
+from dialer.checking.files import Loaded, read_campaigns
+from dialer.checking.quoting import shown
 from dialer.commands.figures import Figures, figures
 from dialer.commands.output import people, print_counts, print_json, print_table, progress, talk
-from dialer.database import Database, sole_service
 from dialer.ending import end_process
 from dialer.errors import CampaignError, DatabaseRefused, SettingsError
+from dialer.memory.claiming import EVERYTHING, Scope
+from dialer.memory.database import Database, sole_service
+from dialer.memory.tables import nodes
 from dialer.parts import Parts
-from dialer.quoting import shown
 from dialer.service import Service
 from dialer.settings import Settings
-from dialer.tables import nodes
 from dialer.web.server import WebServer
 
 LOOK_EVERY = 0.5

@@ -8,13 +8,13 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from dialer.campaign_files import read_campaigns
-from dialer.campaign_store import Store, not_in_force
+from dialer.checking.files import read_campaigns
 from dialer.commands.looking import open_to_look
 from dialer.commands.output import data, print_json, print_table, talk
 from dialer.commands.overview import look
-from dialer.missing import REMEDY
-from dialer.pausing import ends_it, paused
+from dialer.memory.campaign_store import Store, not_in_force
+from dialer.memory.missing import REMEDY
+from dialer.memory.pausing import ends_it, paused
 from dialer.settings import Settings
 
 WATCH_EVERY = 2.0

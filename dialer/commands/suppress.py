@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dialer.cancelling import suppress as suppress_number
 from dialer.commands.looking import open_to_look
 from dialer.commands.output import data, readable
 from dialer.errors import SettingsError
+from dialer.memory.cancelling import suppress as suppress_number
 from dialer.phone_number import mask, read_all
 from dialer.settings import Settings
 

@@ -9,9 +9,9 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from dialer.audience import Audience, CardType
-from dialer.campaign import Campaign
-from dialer.campaign_outcomes import Outcomes
-from dialer.condition import Value
+from dialer.campaign.campaign import Campaign
+from dialer.campaign.condition import Value
+from dialer.campaign.outcomes import Outcomes
 from dialer.finding import Finding
 
 

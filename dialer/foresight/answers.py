@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from dialer.call import AnsweredBy, Hangup, Phase, Progress
-from dialer.campaign import Campaign
+from dialer.campaign.campaign import Campaign
 
 RINGS = 10.0
 """Seconds until a person answers, in the middle."""

@@ -8,12 +8,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dialer.campaign_store import Running
-from dialer.cancelling import LIVE
-from dialer.database import CHUNK, Database, ThrowAway
-from dialer.history import REMEMBERED
-from dialer.migrate import migrate, version_of
-from dialer.tables import PAST, attempts, campaigns, do_not_call, erased, numbers, targets, trunks
+from dialer.memory.campaign_store import Running
+from dialer.memory.cancelling import LIVE
+from dialer.memory.database import CHUNK, Database, ThrowAway
+from dialer.memory.history import REMEMBERED
+from dialer.memory.migrate import migrate, version_of
+from dialer.memory.tables import PAST, attempts, campaigns, do_not_call, erased, numbers, targets, trunks
 
 A_DAY = timedelta(days=1)
 

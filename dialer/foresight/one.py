@@ -7,13 +7,13 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from dialer.campaign_store import Running
 from dialer.crm.base import Contact
-from dialer.database import Database
 from dialer.foresight.copying import copy_known
 from dialer.intake import take_in_people
+from dialer.memory.campaign_store import Running
+from dialer.memory.database import Database
+from dialer.memory.tables import attempts, targets
 from dialer.stages.plan import plan_due
-from dialer.tables import attempts, targets
 
 
 def first_call(

@@ -11,13 +11,13 @@ import sqlalchemy as sa
 
 from dialer import log
 from dialer.audience import CardType
-from dialer.campaign import Campaign
-from dialer.cancelling import cancel_targets
+from dialer.campaign.campaign import Campaign
 from dialer.crm.base import Contact, Crm, too_many_gone
-from dialer.database import Database
 from dialer.judging import usable_phones
-from dialer.missing import REMEDY
-from dialer.tables import targets
+from dialer.memory.cancelling import cancel_targets
+from dialer.memory.database import Database
+from dialer.memory.missing import REMEDY
+from dialer.memory.tables import targets
 
 
 @dataclass(frozen=True, slots=True)

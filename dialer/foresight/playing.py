@@ -16,22 +16,22 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from dialer import log
-from dialer.budgets import Budget
-from dialer.campaign_store import Running
-from dialer.cancelling import LIVE
-from dialer.claiming import Claim, claim_due
-from dialer.database import ThrowAway, among
 from dialer.foresight.answers import Assumed, Ending, ends
 from dialer.foresight.people import People, brought, brought_by_id, brought_first, cancel_gone, has_conditions
 from dialer.intake import take_in_people
+from dialer.memory.budgets import Budget
+from dialer.memory.campaign_store import Running
+from dialer.memory.cancelling import LIVE
+from dialer.memory.claiming import Claim, claim_due
+from dialer.memory.database import ThrowAway, among
+from dialer.memory.putting_off import put_off_the_rest
+from dialer.memory.schedule import Today
+from dialer.memory.tables import PAST, attempts, campaigns, targets, trunks
 from dialer.providers.base import Heard, News
-from dialer.putting_off import put_off_the_rest
-from dialer.schedule import Today
 from dialer.script import Script, to_json
 from dialer.stages.plan import plan_due
 from dialer.stages.read import PEOPLE_AT_ONCE
 from dialer.stages.record import Timing, record
-from dialer.tables import PAST, attempts, campaigns, targets, trunks
 
 SETTLED_AFTER = timedelta(seconds=20)
 """As the service's wrap-up."""

@@ -16,12 +16,12 @@ import sqlalchemy as sa
 
 from dialer.call import disposition
 from dialer.calling_window import next_opening
-from dialer.campaign import Campaign
+from dialer.campaign.campaign import Campaign
 from dialer.foresight.playing import Play, Rung
 from dialer.judging import due_touch
-from dialer.pausing import ends_it, paused
+from dialer.memory.pausing import ends_it, paused
+from dialer.memory.tables import attempts, numbers, targets
 from dialer.permission import zones_of
-from dialer.tables import attempts, numbers, targets
 
 HOUR = timedelta(hours=1)
 

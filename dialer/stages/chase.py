@@ -14,15 +14,16 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dialer import leases, log
+from dialer import log
 from dialer.call import DOUBTED, Hangup, Phase, Progress
-from dialer.database import Database
 from dialer.errors import CallForgotten, ProviderUnavailable
-from dialer.group_writer import GroupWriter
+from dialer.memory import leases
+from dialer.memory.database import Database
+from dialer.memory.group_writer import GroupWriter
+from dialer.memory.tables import attempts, nodes, targets
 from dialer.phone_number import mask
 from dialer.providers.base import Asked, Heard, News, Provider, TakenBack
 from dialer.script import from_json
-from dialer.tables import attempts, nodes, targets
 
 AT_ONCE = 100
 END_AGAIN_AFTER = timedelta(seconds=3)

@@ -16,22 +16,23 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from dialer import leases, log
+from dialer import log
 from dialer.breaker import Breaker
-from dialer.budgets import LEAD, Budget
 from dialer.call import Hangup, Phase, Progress
-from dialer.campaign_store import Running
-from dialer.cancelling import end_queued
-from dialer.claiming import EVERYTHING, Claim, Scope, anything_due, claim_due
 from dialer.clock import Clock
-from dialer.database import Database
 from dialer.errors import CallRefused, Fault, TryLater
-from dialer.group_writer import GroupWriter
+from dialer.memory import leases
+from dialer.memory.budgets import LEAD, Budget
+from dialer.memory.campaign_store import Running
+from dialer.memory.cancelling import end_queued
+from dialer.memory.claiming import EVERYTHING, Claim, Scope, anything_due, claim_due
+from dialer.memory.database import Database
+from dialer.memory.group_writer import GroupWriter
+from dialer.memory.resting import rest_campaign, rest_trunk
+from dialer.memory.slack import Slack
+from dialer.memory.tables import attempts
 from dialer.phone_number import mask
 from dialer.providers.base import Heard, Listener, News, Order, Placed, Provider, Receiver, Recorder, TakenBack
-from dialer.resting import rest_campaign, rest_trunk
-from dialer.slack import Slack
-from dialer.tables import attempts
 
 AHEAD = timedelta(milliseconds=200)
 """From the first slot that a claim may take to the last."""

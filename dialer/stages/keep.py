@@ -15,12 +15,12 @@ from typing import Any, BinaryIO
 
 from dialer import log
 from dialer.call import AnsweredBy, Disposition
-from dialer.database import Database
 from dialer.errors import DialerError, ProviderUnavailable
 from dialer.lasting import LASTS_MOST
+from dialer.memory.database import Database
+from dialer.memory.recordings import CLAIMED_FOR, claim, drop, is_known, put_off, settle
+from dialer.memory.shelf import Shelf
 from dialer.providers.base import Recorded, Recorder
-from dialer.recordings import CLAIMED_FOR, claim, drop, is_known, put_off, settle
-from dialer.shelf import Shelf
 
 AT_ONCE = 4
 BYTES_A_SECOND = 16_000

@@ -17,15 +17,15 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from dialer import log
-from dialer.campaign import Campaign
-from dialer.campaign_store import Store
+from dialer.campaign.campaign import Campaign
 from dialer.cost import A_MILLION
 from dialer.crm.base import EntryKind
-from dialer.database import Database
 from dialer.deadline import moment_within
 from dialer.errors import CampaignError
+from dialer.memory.campaign_store import Store
+from dialer.memory.database import Database
+from dialer.memory.tables import attempts, entries, targets
 from dialer.outcomes import Due, contradicted, due
-from dialer.tables import attempts, entries, targets
 from dialer.templates import Words, WordsError
 from dialer.wording import Told, write_call, write_line, write_note
 

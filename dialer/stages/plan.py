@@ -14,14 +14,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dialer.campaign import Campaign
-from dialer.campaign_store import Running
-from dialer.database import Database, among
-from dialer.history import REMEMBERED, dials_by_number, is_known, touch_of, why_not_to_call
-from dialer.missing import is_being_compared
+from dialer.campaign.campaign import Campaign
+from dialer.memory.campaign_store import Running
+from dialer.memory.database import Database, among
+from dialer.memory.history import REMEMBERED, dials_by_number, is_known, touch_of, why_not_to_call
+from dialer.memory.missing import is_being_compared
+from dialer.memory.settling import settle_ended
+from dialer.memory.tables import attempts, numbers, targets
 from dialer.permission import Facts, Verdict, ask_permission
-from dialer.settling import settle_ended
-from dialer.tables import attempts, numbers, targets
 
 PLANNED_AT_ONCE = 400
 PLANNED_A_ROUND = 10_000

@@ -16,10 +16,10 @@ import sqlalchemy as sa
 from dialer import log
 from dialer.call import Transfer
 from dialer.cost import Price
-from dialer.database import Database
 from dialer.errors import ProviderUnavailable
+from dialer.memory.database import Database
+from dialer.memory.tables import attempts
 from dialer.providers.base import Provider
-from dialer.tables import attempts
 
 AT_ONCE = 20
 LEAST_WAIT = timedelta(minutes=1)

@@ -12,17 +12,17 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from dialer import log
-from dialer.campaign import Campaign
-from dialer.campaign_store import Running
-from dialer.cancelling import cancel_targets
-from dialer.condition import NOT_IN_AUDIENCE
+from dialer.campaign.campaign import Campaign
+from dialer.campaign.condition import NOT_IN_AUDIENCE
 from dialer.crm.base import Crm, too_many_gone
-from dialer.database import Database
 from dialer.errors import CrmUnavailable
 from dialer.intake import in_portions, take_in_people
-from dialer.missing import REMEDY, known_cards, missing_cards
-from dialer.putting_off import hold_back
-from dialer.tables import attempts, readings, targets
+from dialer.memory.campaign_store import Running
+from dialer.memory.cancelling import cancel_targets
+from dialer.memory.database import Database
+from dialer.memory.missing import REMEDY, known_cards, missing_cards
+from dialer.memory.putting_off import hold_back
+from dialer.memory.tables import attempts, readings, targets
 
 PEOPLE_AT_ONCE = 100
 AGAIN_AT_ONCE = 500

@@ -17,11 +17,11 @@ from dialer import log
 from dialer.attempt_row import CHANGING, COLUMNS, still_holds, take_in
 from dialer.attempt_row import Timing as Timing
 from dialer.call import NOT_A_DIAL
-from dialer.cancelling import stop_others, suppress
-from dialer.database import Database
-from dialer.given_rows import GivenRows
+from dialer.memory.cancelling import stop_others, suppress
+from dialer.memory.database import Database
+from dialer.memory.given_rows import GivenRows
+from dialer.memory.tables import ERASED, attempts, news
 from dialer.providers.base import Heard, TakenBack
-from dialer.tables import ERASED, attempts, news
 
 RAW_MOST = 2_000
 

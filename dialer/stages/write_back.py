@@ -19,9 +19,9 @@ import sqlalchemy as sa
 from dialer import log
 from dialer.audience import CardType
 from dialer.crm.base import Crm, Entry, EntryKind, Outcome, Result
-from dialer.database import Database
-from dialer.mending import TO_MEND
-from dialer.tables import entries, nodes, targets
+from dialer.memory.database import Database
+from dialer.memory.mending import TO_MEND
+from dialer.memory.tables import entries, nodes, targets
 
 LOOKING_LEASE = timedelta(minutes=5)
 TRY_AGAIN_AFTER = (timedelta(seconds=5), timedelta(seconds=30), timedelta(minutes=2))

@@ -10,9 +10,9 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 
 from dialer import log
-from dialer.database import in_one_line
 from dialer.errors import Forged, Malformed
-from dialer.group_writer import GroupWriter
+from dialer.memory.database import in_one_line
+from dialer.memory.group_writer import GroupWriter
 from dialer.providers.base import Heard, Letter, News, Receiver, Reply, TakenBack, Webhook
 from dialer.script import Script
 from dialer.web.installing import Door

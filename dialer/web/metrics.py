@@ -17,7 +17,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
-from dialer.gauges import Gauge
+from dialer.memory.gauges import Gauge
 from dialer.providers.base import Reply
 
 disable_created_metrics()  # type: ignore[no-untyped-call]

@@ -6,7 +6,7 @@ import re
 import shutil
 from pathlib import Path
 
-from dialer.campaign_files import Loaded, read_campaigns
+from dialer.checking.files import Loaded, read_campaigns
 
 ROOT = Path(__file__).resolve().parents[2]
 STARTER = (ROOT / "campaigns" / "renewal.yaml").read_text(encoding="utf-8")

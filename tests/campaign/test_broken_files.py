@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from dialer.quoting import shown
-from dialer.yaml_places import read_yaml
+from dialer.checking.quoting import shown
+from dialer.checking.yaml_places import read_yaml
 from tests.campaign.folder import STARTER, changed, read, starter, told
 
 # (what stands in the file, line, column, what the message says)

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dialer.campaign_values import Several
-from dialer.condition import Value, plain, say, spellings, why_outside, why_skipped
-from dialer.condition_reading import read_skip_when, read_where
+from dialer.campaign.condition import Value, plain, say, spellings, why_outside, why_skipped
+from dialer.campaign.condition_reading import read_skip_when, read_where
+from dialer.campaign.values import Several
 from tests.campaign.folder import changed, read, told
 
 TODAY = date(2026, 11, 27)

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from dialer.campaign_files import from_version
-from dialer.condition_meant import meant_by, misread
-from dialer.condition_reading import read_skip_when, read_where
+from dialer.campaign.condition_meant import meant_by, misread
+from dialer.campaign.condition_reading import read_skip_when, read_where
+from dialer.checking.files import from_version
 from tests.campaign.folder import read, starter
 
 AUDIENCE = "{{card: contact, contract_end: Дата, {}}}"

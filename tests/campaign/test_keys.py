@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from dialer.campaign_files import CampaignFile
-from dialer.hearing import pages
+from dialer.checking.files import CampaignFile
+from dialer.checking.hearing import pages
 from dialer.script import Script, from_json, to_json
 from dialer.templates import words_of
 from dialer.wording import write_script

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dialer.campaign_files import Loaded, from_version, read_campaigns
+from dialer.checking.files import Loaded, from_version, read_campaigns
 from dialer.script import Script
 from dialer.wording import write_script
 from tests.campaign.folder import ROOT, STARTER, read, told

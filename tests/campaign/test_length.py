@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dialer.hearing import lasts, pages
+from dialer.checking.hearing import lasts, pages
 from dialer.script import Play, Say
 from tests.campaign.folder import STARTER, WORDS, changed, read, starter, told
 from tests.providers.scene import SCRIPT

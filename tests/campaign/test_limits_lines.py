@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from dialer.campaign.words import money, say_money
 from dialer.commands.check import check
 from dialer.settings import read_settings
-from dialer.words import money, say_money
 from tests.campaign.folder import changed, read, told
 
 

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dialer.call import Disposition
-from dialer.campaign_files import read_campaigns
-from dialer.yaml_places import read_yaml
+from dialer.checking.files import read_campaigns
+from dialer.checking.yaml_places import read_yaml
 from tests.campaign.folder import ROOT, STARTER, changed, read, starter, told
 
 # What the checker says by itself, and no marketer should have to read.

@@ -8,8 +8,8 @@ from pathlib import Path
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from dialer.campaign_files import read_campaigns
-from dialer.yaml_places import read_yaml
+from dialer.checking.files import read_campaigns
+from dialer.checking.yaml_places import read_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 STARTER = (ROOT / "campaigns" / "renewal.yaml").read_text(encoding="utf-8")

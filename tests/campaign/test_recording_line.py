@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from dialer.campaign_files import from_version
-from dialer.hearing import pages
+from dialer.checking.files import from_version
+from dialer.checking.hearing import pages
 from dialer.lasting import lasts_at_most
 from dialer.script import Script, from_json, says_of, to_json
 from dialer.wording import write_script

@@ -17,10 +17,10 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, field_validat
 from ruamel.yaml import YAML
 
 from dialer.call import Disposition
-from dialer.campaign_files import read_campaigns
-from dialer.campaign_schema import FILE, FIRST_LINE, _Yaml, campaign_schema
-from dialer.campaign_shape import keys_of
-from dialer.campaign_values import Day, Decimal, Duration, Number, PhoneText, Text, TimeOfDay, Yes
+from dialer.campaign.schema import FILE, FIRST_LINE, _Yaml, campaign_schema
+from dialer.campaign.values import Day, Decimal, Duration, Number, PhoneText, Text, TimeOfDay, Yes
+from dialer.checking.files import read_campaigns
+from dialer.checking.shape import keys_of
 from dialer.commands.init import init
 from tests.campaign.folder import ROOT, STARTER, changed, read, starter
 from tests.campaign.test_mistakes import test_one_mistake_is_told_at_its_line_and_says_what_to_do as mistakes
@@ -237,7 +237,7 @@ class Added(Part):
 
 
 def test_a_new_field_needs_no_other_code() -> None:
-    from dialer.campaign_schema import _plain
+    from dialer.campaign.schema import _plain
 
     made = Added.model_json_schema(schema_generator=_Yaml)
     schema = _plain(made, made.pop("$defs", {}), ())

@@ -12,10 +12,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dialer.campaign_files import Loaded, read_campaigns
-from dialer.campaign_store import Look, Store, not_in_force, take_in
-from dialer.database import Database
-from dialer.tables import campaigns, readings, targets, versions
+from dialer.checking.files import Loaded, read_campaigns
+from dialer.memory.campaign_store import Look, Store, not_in_force, take_in
+from dialer.memory.database import Database
+from dialer.memory.tables import campaigns, readings, targets, versions
 from tests.campaign.folder import STARTER, changed, read
 from tests.rows import add_target
 

@@ -8,8 +8,8 @@ from datetime import date
 
 import pytest
 
-from dialer.campaign_check import check_file
-from dialer.quoting import shown
+from dialer.checking.one_file import check_file
+from dialer.checking.quoting import shown
 from dialer.templates import Words, WordsError
 from dialer.templates.pieces import Role, pieces, place_of
 from tests.campaign.folder import ROOT, STARTER

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from jsonschema import Draft7Validator
 
-from dialer.campaign_check import UNREAD, Found, check_file
-from dialer.campaign_files import from_version
-from dialer.campaign_schema import campaign_schema
+from dialer.campaign.schema import campaign_schema
+from dialer.checking.files import from_version
+from dialer.checking.one_file import UNREAD, Found, check_file
+from dialer.checking.yaml_places import read_yaml
 from dialer.errors import CampaignError, Mistake
-from dialer.yaml_places import read_yaml
 from tests.campaign.folder import ROOT, STARTER, changed, starter
 from tests.campaign.test_schema import as_an_editor_reads
 

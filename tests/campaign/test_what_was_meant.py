@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dialer.campaign_check import Found, check_file
+from dialer.checking.one_file import Found, check_file
 from tests.campaign.folder import ROOT, STARTER, changed, starter
 
 TEXTS = tuple((one.name, one.read_text(encoding="utf-8")) for one in sorted((ROOT / "templates").glob("*.j2")))

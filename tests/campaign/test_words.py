@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from dialer.odd_words import names_key
+from dialer.checking.odd_words import names_key
 from dialer.templates import words_of
 from dialer.wording import Told, write_note
 from tests.campaign.folder import ROOT, STARTER, WORDS, changed, read, starter, told

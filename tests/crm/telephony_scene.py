@@ -12,11 +12,11 @@ from dialer.call import AnsweredBy, Hangup
 from dialer.crm.base import Entry, Result
 from dialer.crm.bitrix24 import Bitrix24
 from dialer.crm.bitrix24.access import Access, Address, Webhook
-from dialer.database import Database
+from dialer.memory.database import Database
+from dialer.memory.tables import targets
 from dialer.sandbox.portal_cards import DEAL
 from dialer.stages.owe import owe_entries
 from dialer.stages.write_back import Manners, look_for_doubtful, write_owed
-from dialer.tables import targets
 from tests.portal_on_loopback import OnLoopback
 from tests.rows import add_attempt
 from tests.stages.scene import Scene

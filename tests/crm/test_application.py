@@ -11,11 +11,11 @@ import sqlalchemy as sa
 
 from dialer.crm.bitrix24.access import Application
 from dialer.crm.bitrix24.errors import Doubt, Later, Refused
-from dialer.database import Database
 from dialer.errors import CrmError, CrmRefused
+from dialer.memory.database import Database
+from dialer.memory.tables import access
+from dialer.memory.token_store import RENEWED_WITHIN, TokenStore
 from dialer.sandbox.faults import Rule
-from dialer.tables import access
-from dialer.token_store import RENEWED_WITHIN, TokenStore
 from dialer.tokens import Tokens
 from tests.crm.scene import Office, call, outcomes, people
 from tests.portal_on_loopback import OnLoopback

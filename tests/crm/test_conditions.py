@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dialer.audience import Audience, CardType
-from dialer.condition import why_outside, why_skipped
-from dialer.condition_reading import read_skip_when, read_where
+from dialer.campaign.condition import why_outside, why_skipped
+from dialer.campaign.condition_reading import read_skip_when, read_where
 from dialer.crm.bitrix24.conditions import value_of
 from dialer.crm.bitrix24.fields import CardField
 from dialer.errors import CrmRefused

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from dialer.crm.bitrix24.access import Application
-from dialer.database import Database
+from dialer.memory.database import Database
+from dialer.memory.tables import targets
+from dialer.memory.token_store import TokenStore
 from dialer.sandbox.faults import Rule
 from dialer.sandbox.portal_cards import CITY, CONTACT, DEAL
 from dialer.stages.write_back import send_again
-from dialer.tables import targets
-from dialer.token_store import TokenStore
 from tests.crm.backlog import SECOND, Backlog
 from tests.crm.scene import people
 from tests.portal_on_loopback import OnLoopback

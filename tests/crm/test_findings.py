@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 from typing import Any
 
-from dialer.campaign import Campaign
+from dialer.campaign.campaign import Campaign
 from dialer.crm.bitrix24.scopes import SCOPES
 from dialer.finding import Finding
 from dialer.sandbox.faults import Rule

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from dialer.audience import Audience, CardType, SmartProcess
-from dialer.condition import SkipWhen, why_outside
-from dialer.condition_reading import read_where
+from dialer.campaign.condition import SkipWhen, why_outside
+from dialer.campaign.condition_reading import read_where
 from dialer.crm.base import Outcome
 from dialer.crm.bitrix24.types import entity_of
 from dialer.errors import CrmRefused

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from dialer.database import Database
 from dialer.errors import CrmUnavailable
+from dialer.memory.database import Database
+from dialer.memory.tables import targets
 from dialer.sandbox.portal_cards import CONTACT
 from dialer.stages.read import read_again
-from dialer.tables import targets
 from tests.crm.scene import Office, person
 from tests.portal_on_loopback import OnLoopback
 from tests.stages.scene import NOON, Scene

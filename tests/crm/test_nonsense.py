@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from dialer.audience import Audience, CardType, SmartProcess
-from dialer.campaign_outcomes import Line
-from dialer.condition import SkipWhen
-from dialer.condition_reading import read_where
+from dialer.campaign.condition import SkipWhen
+from dialer.campaign.condition_reading import read_where
+from dialer.campaign.outcomes import Line
 from dialer.crm.base import Outcome
 from dialer.errors import CrmError
 from tests.crm.scene import LAST, TODAY, Office, call, fields, item, note, notice, stage, task

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from dialer.database import Database
+from dialer.memory.database import Database
+from dialer.memory.tables import attempts, entries, targets
 from dialer.sandbox.faults import Rule
 from dialer.sandbox.portal_cards import CONTACT, DEAL
 from dialer.stages.owe import owe_entries
 from dialer.stages.write_back import Manners, look_for_doubtful, write_owed
-from dialer.tables import attempts, entries, targets
 from tests.crm.backlog import LATE, SECOND, Backlog
 from tests.crm.scene import people, written
 from tests.portal_on_loopback import OnLoopback

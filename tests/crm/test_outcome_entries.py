@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from dialer.audience import Audience, CardType
-from dialer.campaign_outcomes import Line
-from dialer.condition_reading import read_where
+from dialer.campaign.condition_reading import read_where
+from dialer.campaign.outcomes import Line
 from dialer.crm.base import Entry, Outcome
 from dialer.sandbox.faults import Rule
 from dialer.sandbox.portal_cards import CONTACT, DEAL, FLAG, field

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dialer.audience import Audience, CardType
-from dialer.condition import SkipWhen
+from dialer.campaign.condition import SkipWhen
 from dialer.errors import CrmUnavailable
 from dialer.sandbox.faults import Rule
 from dialer.sandbox.portal_cards import CONTACT, DEAL

@@ -16,11 +16,11 @@ from dialer.audience import CardType
 from dialer.call import AnsweredBy, Disposition, Phase, Progress
 from dialer.crm.base import Entry, Outcome
 from dialer.crm.bitrix24.calls import STATUS_CODES
-from dialer.database import Database
-from dialer.restoring import begin_anew
+from dialer.memory.database import Database
+from dialer.memory.restoring import begin_anew
+from dialer.memory.tables import attempts, entries
 from dialer.sandbox.faults import Rule
 from dialer.sandbox.portal_cards import CONTACT, DEAL
-from dialer.tables import attempts, entries
 from tests.crm.scene import Office, call, outcomes, people
 from tests.crm.telephony_scene import MINUTE, SECOND, Calls, Dies, Killed, opened
 from tests.portal_on_loopback import OnLoopback

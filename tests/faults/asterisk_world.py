@@ -6,12 +6,12 @@ import wave
 
 import sqlalchemy as sa
 
+from dialer.memory.shelf import Shelf
+from dialer.memory.tables import recordings
 from dialer.sandbox.ari import Pbx
 from dialer.sandbox.portal import Portal
 from dialer.sandbox.server import Sandbox
 from dialer.sandbox.telephone import Telephone
-from dialer.shelf import Shelf
-from dialer.tables import recordings
 from tests.faults.world import CALLER_ID, CAMPAIGN, Rung, World
 
 PASSWORD = "p" * 24

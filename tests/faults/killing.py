@@ -8,8 +8,8 @@ from collections import Counter
 
 import sqlalchemy as sa
 
-from dialer.cancelling import LIVE
-from dialer.tables import attempts
+from dialer.memory.cancelling import LIVE
+from dialer.memory.tables import attempts
 from tests.faults.world import SHORT, Node, World
 
 SETTLED_WITHIN = 300

@@ -26,8 +26,8 @@ from dialer import log
 from dialer.app import build
 from dialer.commands.running import Stopping, running_service
 from dialer.crm.base import Audience, Contact, Crm, Entry, Result
-from dialer.database import Database, sole_service
-from dialer.migrate import migrate
+from dialer.memory.database import Database, sole_service
+from dialer.memory.migrate import migrate
 from dialer.providers.base import Order, Placed, Provider
 from dialer.settings import read_settings
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from dialer.memory.tables import attempts, do_not_call, entries, installation
 from dialer.sandbox.portal_cards import DEAL
-from dialer.tables import attempts, do_not_call, entries, installation
 from tests.faults.world import Rung, World
 
 ANSWERS = {"1": "продлить", "2": "поговорить с менеджером"}

@@ -13,12 +13,12 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
+from dialer.memory.tables import attempts, do_not_call, targets
 from dialer.sandbox.callees import Callee
 from dialer.sandbox.faults import Rule
 from dialer.sandbox.people import Person
 from dialer.sandbox.telephone_call import Call
 from dialer.sandbox.telephone_posts import sign
-from dialer.tables import attempts, do_not_call, targets
 from tests.faults.referee import expect_a_good_end, judge
 from tests.faults.world import CAMPAIGN, World
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from dialer.migrate import migrate
+from dialer.memory.migrate import migrate
+from dialer.memory.tables import attempts
 from dialer.sandbox.telephone_posts import FAILED
 from dialer.sandbox.wire import Poster
-from dialer.tables import attempts
 from tests.faults.referee import expect_a_good_end
 from tests.faults.world import Node, World
 

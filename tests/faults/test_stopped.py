@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from dialer.cancelling import LIVE
-from dialer.migrate import migrate
+from dialer.memory.cancelling import LIVE
+from dialer.memory.migrate import migrate
+from dialer.memory.tables import attempts, nodes
 from dialer.sandbox.faults import Rule
-from dialer.tables import attempts, nodes
 from tests.faults.referee import expect_a_good_end
 from tests.faults.world import Node, World
 

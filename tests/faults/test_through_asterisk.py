@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from dialer.memory.tables import attempts
 from dialer.providers.asterisk.keeping import CLOCKS_DIFFER, SINCE
-from dialer.tables import attempts
 from tests.faults.asterisk_world import AsteriskWorld
 from tests.faults.referee import expect_a_good_end
 

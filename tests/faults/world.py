@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from dialer.database import Database
+from dialer.memory.database import Database
 from dialer.sandbox.people import Person, make_people
 from dialer.sandbox.portal import Portal
 from dialer.sandbox.portal_cards import CONTACT, END

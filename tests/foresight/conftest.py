@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dialer.database import Database
+from dialer.memory.database import Database
 from tests.stages.scene import Scene
 
 

@@ -10,21 +10,21 @@ from typing import Any
 import sqlalchemy as sa
 
 from dialer.audience import CardType
-from dialer.budgets import Budget
-from dialer.claiming import claim_due
 from dialer.crm.base import Contact
-from dialer.database import Database
 from dialer.foresight.answers import Assumed, Ending, ends
 from dialer.foresight.copying import copy_known
 from dialer.foresight.people import people_of
 from dialer.foresight.playing import Play
 from dialer.intake import take_in_people
+from dialer.memory.budgets import Budget
+from dialer.memory.claiming import claim_due
+from dialer.memory.database import Database
+from dialer.memory.putting_off import put_off_the_rest
+from dialer.memory.schedule import Today
+from dialer.memory.tables import attempts
 from dialer.providers.base import Heard, News
-from dialer.putting_off import put_off_the_rest
-from dialer.schedule import Today
 from dialer.stages.plan import plan_due
 from dialer.stages.record import record
-from dialer.tables import attempts
 from tests.stages.scene import NOON, TIMING, Scene
 
 END = date(2026, 12, 20)

@@ -8,15 +8,15 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from dialer.crm.base import Contact
-from dialer.database import Database
 from dialer.foresight.copying import copy_known
 from dialer.foresight.one import first_call
 from dialer.foresight.people import read_people
 from dialer.foresight.playing import Play
 from dialer.foresight.seen import Planned, opened, people_of_day
-from dialer.pausing import pause
-from dialer.schedule import Today
-from dialer.tables import attempts, campaigns, do_not_call, targets, trunks
+from dialer.memory.database import Database
+from dialer.memory.pausing import pause
+from dialer.memory.schedule import Today
+from dialer.memory.tables import attempts, campaigns, do_not_call, targets, trunks
 from tests.foresight.scene import END, a_budget, a_person, a_play
 from tests.rows import add_attempt, everything
 from tests.stages.fakes import Portal
@@ -219,7 +219,7 @@ def test_an_earlier_programs_database_is_read_as_it_is(database_url: str, tmp_pa
         make_tables(old, first)
         fill(old)
         before = everything(old)
-        from dialer.migrate import migrate
+        from dialer.memory.migrate import migrate
 
         migrate(own)
         scene = Scene(own, tmp_path)

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from dialer.call import Disposition
-from dialer.campaign import Campaign
+from dialer.campaign.campaign import Campaign
 from dialer.foresight.answers import Assumed, ends
 from dialer.foresight.playing import Play
 from dialer.foresight.seen import all_calls, days, ends_of_targets, hours, most_at_once

@@ -19,7 +19,7 @@ import pytest
 
 from dialer.app import ABILITIES
 from dialer.call import NOTHING, AnsweredBy, Hangup, Phase, Progress, Transfer, merge
-from dialer.campaign_files import read_campaigns
+from dialer.checking.files import read_campaigns
 from dialer.clock import Clock
 from dialer.commands.check_trunk import lacking
 from dialer.errors import CallRefused, Fault, Forged, Malformed, TryLater, WebhookError

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from dialer.breaker import IN_A_ROW
-from dialer.budgets import Budget
 from dialer.clock import Clock
 from dialer.commands.overview import look
-from dialer.database import Database
-from dialer.group_writer import GroupWriter
+from dialer.memory.budgets import Budget
+from dialer.memory.database import Database
+from dialer.memory.group_writer import GroupWriter
 from dialer.providers.base import Heard, TakenBack
 from dialer.sandbox.portal import Portal
 from dialer.sandbox.server import Sandbox

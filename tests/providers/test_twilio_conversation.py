@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import pytest
 from twilio.request_validator import RequestValidator
 
-from dialer.group_writer import GroupWriter
+from dialer.memory.group_writer import GroupWriter
 from dialer.providers.base import Heard, News, TakenBack, Webhook
 from dialer.providers.twilio import Twilio
 from dialer.providers.twilio.webhooks import Webhooks

@@ -14,8 +14,8 @@ import pytest
 
 import dialer.crm
 from dialer.audience import Audience, CardType, SmartProcess
-from dialer.campaign_outcomes import Line
-from dialer.condition import SkipWhen
+from dialer.campaign.condition import SkipWhen
+from dialer.campaign.outcomes import Line
 from dialer.crm.base import Outcome
 from dialer.sandbox.people import make_people
 from dialer.sandbox.portal_cards import COMPANY, CONTRACT, DEAL, END, FLAG, LEAD, field

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 from dialer.call import Phase, Progress
-from dialer.group_writer import GroupWriter
+from dialer.memory.group_writer import GroupWriter
 from dialer.providers.base import Heard, News, TakenBack
 from dialer.stages.chase import Chase, ask_about_silent, end_unwanted
 from tests.stages.fakes import Exchange

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dialer.database import Database
+from dialer.memory.database import Database
 from tests.stages.chaser import Chaser
 from tests.stages.fakes import Exchange
 from tests.stages.scene import Scene

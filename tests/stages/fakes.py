@@ -8,8 +8,8 @@ from datetime import date, datetime, timedelta
 
 from dialer.audience import Audience, CardType
 from dialer.call import Progress
-from dialer.campaign import Campaign
-from dialer.campaign_outcomes import Outcomes
+from dialer.campaign.campaign import Campaign
+from dialer.campaign.outcomes import Outcomes
 from dialer.cost import Price
 from dialer.crm.base import Contact, Entry, EntryKind, Outcome, Result, Wrong
 from dialer.errors import ProviderUnavailable

@@ -10,19 +10,19 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dialer.budgets import Budget
 from dialer.call import Phase, Progress
-from dialer.campaign_check import Found, Texts, check_file
-from dialer.campaign_files import read_campaigns
-from dialer.campaign_store import Running, Store, take_in
-from dialer.claiming import EVERYTHING, Claim, Scope, claim_due
-from dialer.database import Database
+from dialer.checking.files import read_campaigns
+from dialer.checking.one_file import Found, Texts, check_file
+from dialer.memory.budgets import Budget
+from dialer.memory.campaign_store import Running, Store, take_in
+from dialer.memory.claiming import EVERYTHING, Claim, Scope, claim_due
+from dialer.memory.database import Database
+from dialer.memory.slack import SLACK
+from dialer.memory.tables import attempts, campaigns, do_not_call, entries, targets, trunks
 from dialer.providers.base import Heard, News, TakenBack
 from dialer.script import Script
-from dialer.slack import SLACK
 from dialer.stages.plan import plan_due
 from dialer.stages.record import Timing, record
-from dialer.tables import attempts, campaigns, do_not_call, entries, targets, trunks
 from tests.rows import add_attempt, add_target, add_trunk
 
 NOON = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)

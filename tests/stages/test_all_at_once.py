@@ -15,15 +15,15 @@ import sqlalchemy as sa
 
 from dialer.audience import CardType
 from dialer.call import AnsweredBy, Hangup, Phase, Progress, Transfer
-from dialer.cancelling import LIVE, suppress
 from dialer.crm.base import Contact
-from dialer.database import Database
-from dialer.migrate import migrate
+from dialer.memory.cancelling import LIVE, suppress
+from dialer.memory.database import Database
+from dialer.memory.migrate import migrate
+from dialer.memory.tables import attempts, entries, targets
 from dialer.providers.base import Heard, News, TakenBack
 from dialer.stages.owe import owe_entries
 from dialer.stages.read import read_again, read_campaign
 from dialer.stages.write_back import Manners, look_for_doubtful, write_owed
-from dialer.tables import attempts, entries, targets
 from tests.stages.fakes import Portal
 from tests.stages.scene import HOUR, NOON, SECOND, Scene
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from dialer.call import Disposition, Hangup, Phase, Progress
-from dialer.condition import Value, spellings
-from dialer.tables import attempts
+from dialer.campaign.condition import Value, spellings
+from dialer.memory.tables import attempts
 from tests.stages.fakes import Portal
 from tests.stages.scene import DAY, HOUR, MINUTE, NOON, SECOND, Scene
 from tests.stages.test_read import add, again, all_targets, change, read, states

@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dialer.call import Hangup, Phase, Progress
-from dialer.cancelling import LIVE
-from dialer.claiming import Claim
+from dialer.memory.cancelling import LIVE
+from dialer.memory.claiming import Claim
+from dialer.memory.tables import PAST, attempts, campaigns, do_not_call, entries, news, numbers, targets, trunks
 from dialer.next_try import NOT_PLACED_AT_MOST
 from dialer.providers.base import Heard, News, TakenBack
-from dialer.tables import PAST, attempts, campaigns, do_not_call, entries, news, numbers, targets, trunks
 from tests.stages.scene import DAY, HOUR, MILLISECOND, MINUTE, NOON, SECOND, Scene
 
 LINES, CALLS_PER_SECOND, PEOPLE = 4, 20.0, 6

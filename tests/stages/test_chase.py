@@ -7,11 +7,11 @@ from datetime import timedelta
 import pytest
 
 from dialer.call import Hangup, Phase, Progress
-from dialer.cancelling import suppress
-from dialer.pausing import pause
+from dialer.memory.cancelling import suppress
+from dialer.memory.pausing import pause
+from dialer.memory.tables import attempts
 from dialer.providers.base import Asked, News
 from dialer.stages.chase import AT_ONCE
-from dialer.tables import attempts
 from tests.stages.chaser import ASKED, Chaser, perhaps_placed, placed
 from tests.stages.fakes import Exchange, knows
 from tests.stages.scene import HOUR, MINUTE, NOON, SECOND, TIMING, Scene

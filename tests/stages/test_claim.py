@@ -9,12 +9,12 @@ import pytest
 import sqlalchemy as sa
 
 from dialer.call import Hangup
-from dialer.cancelling import cancel_targets, suppress
-from dialer.claiming import Scope, anything_due
+from dialer.memory.cancelling import cancel_targets, suppress
+from dialer.memory.claiming import Scope, anything_due
+from dialer.memory.resting import rest_trunk
+from dialer.memory.tables import attempts, campaigns, do_not_call, targets
 from dialer.providers.base import TakenBack
-from dialer.resting import rest_trunk
 from dialer.script import from_json
-from dialer.tables import attempts, campaigns, do_not_call, targets
 from tests.rows import add_attempt
 from tests.stages.scene import DAY, HOUR, MILLISECOND, MINUTE, NOON, SECOND, TEMPLATE, Scene
 

@@ -9,9 +9,9 @@ from itertools import pairwise
 import sqlalchemy as sa
 
 from dialer.call import Hangup
-from dialer.cancelling import LIVE
-from dialer.claiming import Claim
-from dialer.tables import attempts
+from dialer.memory.cancelling import LIVE
+from dialer.memory.claiming import Claim
+from dialer.memory.tables import attempts
 from tests.stages.scene import MILLISECOND, NOON, Scene
 from tests.together import four_nodes
 

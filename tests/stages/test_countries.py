@@ -10,10 +10,10 @@ import sqlalchemy as sa
 from phonenumbers import PhoneNumberType
 
 from dialer.crm.base import CardType, Contact
+from dialer.memory.schedule import claim_reading
+from dialer.memory.tables import numbers
 from dialer.phone_number import read_all, why_not
-from dialer.schedule import claim_reading
 from dialer.stages.read import read_campaign
-from dialer.tables import numbers
 from tests.stages.fakes import Portal
 from tests.stages.scene import NOON, Scene
 

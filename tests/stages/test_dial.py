@@ -11,16 +11,16 @@ import pytest
 import sqlalchemy as sa
 
 from dialer.breaker import DOUBT_RESTS, IN_A_ROW
-from dialer.budgets import Budget
 from dialer.call import Dialed, Phase, Progress
 from dialer.clock import Clock
 from dialer.errors import CallRefused, Fault, TryLater
-from dialer.group_writer import GroupWriter
-from dialer.pausing import pause
+from dialer.memory.budgets import Budget
+from dialer.memory.group_writer import GroupWriter
+from dialer.memory.pausing import pause
+from dialer.memory.tables import attempts
 from dialer.providers.base import Heard, Order, Placed, TakenBack
 from dialer.stages.dial import Desk, Dialer
 from dialer.stages.record import record
-from dialer.tables import attempts
 from tests.stages.fakes import Exchange
 from tests.stages.scene import DAY, MINUTE, NOON, SECOND, TIMING, Scene
 

@@ -12,20 +12,20 @@ import sqlalchemy as sa
 
 from dialer.audience import CardType
 from dialer.call import Hangup, Phase, Progress
-from dialer.claiming import put_off
 from dialer.commands import explain, explanation
 from dialer.commands.erase import erase as erase_by_command
 from dialer.commands.last_plan import forget, keep
 from dialer.crm.base import Contact
-from dialer.erasing import StillBusy, erase, erase_old
 from dialer.errors import SettingsError
 from dialer.foresight.seen import Planned
 from dialer.intake import take_in_people
-from dialer.person import Person, read_person
+from dialer.memory.claiming import put_off
+from dialer.memory.erasing import StillBusy, erase, erase_old
+from dialer.memory.person import Person, read_person
+from dialer.memory.tables import attempts, decisions, do_not_call, entries, news, numbers, targets
 from dialer.script import Say, Script, to_json
 from dialer.settings import read_settings
 from dialer.stages.owe import owe_entries
-from dialer.tables import attempts, decisions, do_not_call, entries, news, numbers, targets
 from tests.rows import CONTRACT_END
 from tests.stages.scene import DAY, MINUTE, NOON, Scene
 

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from dialer.call import Hangup
 from dialer.commands.figures import figures
 from dialer.commands.overview import look
-from dialer.putting_off import put_off_the_rest
-from dialer.tables import attempts, campaigns, trunks
+from dialer.memory.putting_off import put_off_the_rest
+from dialer.memory.tables import attempts, campaigns, trunks
 from tests.stages.scene import DAY, HOUR, NOON, SECOND, Scene
 
 OPENING = datetime(2026, 11, 25, 7, 0, tzinfo=UTC)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from dialer import leases
 from dialer.call import Phase, Progress
 from dialer.errors import CallForgotten
+from dialer.memory import leases
 from dialer.providers.base import Asked, News
 from dialer.stages.chase import ask_about_the_dead
 from tests.stages.chaser import ASKED, Chaser, perhaps_placed, placed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dialer.call import Hangup
-from dialer.tables import attempts
+from dialer.memory.tables import attempts
 from tests.stages.scene import DAY, HOUR, MINUTE, NOON, SECOND, Scene
 
 OFTEN = "{per_person: {1 day: 9, 7 days: 9, 30 days: 9}}"

@@ -10,19 +10,19 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 
-from dialer import leases
-from dialer.budgets import Budget
 from dialer.call import Hangup
 from dialer.crm.base import Outcome, Result
-from dialer.database import Database
-from dialer.gauges import gauges
-from dialer.pausing import pause, resume
-from dialer.resting import rest_trunk
-from dialer.schedule import claim_reading
+from dialer.memory import leases
+from dialer.memory.budgets import Budget
+from dialer.memory.database import Database
+from dialer.memory.gauges import gauges
+from dialer.memory.pausing import pause, resume
+from dialer.memory.resting import rest_trunk
+from dialer.memory.schedule import claim_reading
+from dialer.memory.tables import campaigns
 from dialer.stages.owe import owe_entries
 from dialer.stages.read import read_campaign
 from dialer.stages.write_back import write_owed
-from dialer.tables import campaigns
 from tests.stages.fakes import Portal
 from tests.stages.scene import DAY, HOUR, MINUTE, NOON, SECOND, Scene
 from tests.stages.test_long_tables import LONG, statements

@@ -14,20 +14,20 @@ import pytest
 import sqlalchemy as sa
 
 from dialer.call import AnsweredBy, Hangup, Phase, Progress
-from dialer.claiming import Claim
 from dialer.commands import explain
 from dialer.commands.erase import erase as erase_by_command
 from dialer.commands.status import look
-from dialer.erasing import StillBusy, erase_old
-from dialer.erasing import erase as erase_rows
 from dialer.errors import DialerError, ProviderUnavailable
-from dialer.person import Person
+from dialer.memory.claiming import Claim
+from dialer.memory.erasing import StillBusy, erase_old
+from dialer.memory.erasing import erase as erase_rows
+from dialer.memory.person import Person
+from dialer.memory.recordings import CLAIMED_FOR, Busy, end_old, take_for_erasing, unfetched
+from dialer.memory.shelf import Shelf
+from dialer.memory.tables import attempts, entries, recordings, targets
 from dialer.providers.base import Recorded, TakenBack
-from dialer.recordings import CLAIMED_FOR, Busy, end_old, take_for_erasing, unfetched
 from dialer.settings import read_settings
-from dialer.shelf import Shelf
 from dialer.stages.keep import Keeping, keep_recordings
-from dialer.tables import attempts, entries, recordings, targets
 from tests.stages.scene import DAY, HOUR, MINUTE, NOON, SECOND, Scene
 
 NOTICE = "\n{% block recording_notice %}This is recorded.{% endblock %}"

@@ -9,8 +9,8 @@ import pytest
 
 from dialer.audience import CardType
 from dialer.crm.base import Contact
-from dialer.database import Database
 from dialer.intake import take_in_people
+from dialer.memory.database import Database
 from tests.stages.scene import NOON, TEMPLATE, Scene
 
 SPANISH = "{field: Language, Español: {language: es, template: plain.es.j2}}"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from dialer.cancelling import cancel_targets
-from dialer.claiming import put_off
-from dialer.tables import decisions, targets
+from dialer.memory.cancelling import cancel_targets
+from dialer.memory.claiming import put_off
+from dialer.memory.tables import decisions, targets
 from tests.stages.scene import HOUR, NOON, Scene
 
 

@@ -12,16 +12,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dialer.call import Hangup, Phase, Progress, Transfer
-from dialer.claiming import Claim
 from dialer.commands import explain
 from dialer.commands.overview import look
-from dialer.erasing import erase_old
-from dialer.limits import call_limits, money_limits
-from dialer.person import Person
+from dialer.memory.claiming import Claim
+from dialer.memory.erasing import erase_old
+from dialer.memory.limits import call_limits, money_limits
+from dialer.memory.person import Person
+from dialer.memory.putting_off import put_off_the_rest
+from dialer.memory.tables import attempts, erased
 from dialer.providers.base import Heard, News, TakenBack
-from dialer.putting_off import put_off_the_rest
 from dialer.settings import read_settings
-from dialer.tables import attempts, erased
 from tests.stages.scene import DAY, HOUR, MINUTE, NOON, SECOND, Scene, five_minutes
 from tests.stages.test_budgets_hold import begin_anew
 

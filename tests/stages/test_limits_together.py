@@ -5,9 +5,9 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from dialer.call import Hangup
-from dialer.cancelling import LIVE
-from dialer.claiming import Claim
-from dialer.tables import attempts
+from dialer.memory.cancelling import LIVE
+from dialer.memory.claiming import Claim
+from dialer.memory.tables import attempts
 from tests.stages.scene import SECOND, Scene
 from tests.stages.test_claim_together import Clock
 from tests.stages.test_limits import CENT, limited

@@ -6,8 +6,8 @@ import pytest
 import sqlalchemy as sa
 
 from dialer.call import Dialed, Hangup, Phase, Progress
+from dialer.memory.tables import attempts
 from dialer.providers.base import TakenBack
-from dialer.tables import attempts
 from tests.rows import add_attempt
 from tests.stages.scene import DAY, HOUR, MINUTE, NOON, SECOND, Scene
 

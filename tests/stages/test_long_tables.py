@@ -11,15 +11,15 @@ import pytest
 import sqlalchemy as sa
 
 from dialer.call import Hangup
-from dialer.cancelling import suppress
-from dialer.claiming import anything_due
-from dialer.database import Database
-from dialer.group_writer import GroupWriter
+from dialer.memory.cancelling import suppress
+from dialer.memory.claiming import anything_due
+from dialer.memory.database import Database
+from dialer.memory.group_writer import GroupWriter
+from dialer.memory.tables import attempts
 from dialer.stages.chase import Chase, ask_about_silent, end_unwanted
 from dialer.stages.owe import owe_entries
 from dialer.stages.read import read_again
 from dialer.stages.write_back import Manners, look_for_doubtful, write_owed
-from dialer.tables import attempts
 from tests.stages.fakes import Exchange, Portal
 from tests.stages.scene import HOUR, MINUTE, NOON, SECOND, TIMING, Scene
 

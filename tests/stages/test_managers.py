@@ -7,8 +7,8 @@ from pathlib import Path
 
 from dialer.audience import CardType
 from dialer.crm.base import Contact
-from dialer.database import Database
 from dialer.intake import take_in_people
+from dialer.memory.database import Database
 from dialer.script import from_json
 from tests.stages.scene import NOON, Scene
 

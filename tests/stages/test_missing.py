@@ -12,9 +12,9 @@ from dialer.call import Hangup
 from dialer.commands.doctor.database import _missing as doctor_says
 from dialer.commands.overview import look
 from dialer.errors import CrmUnavailable
-from dialer.missing import Missing, last_missing
+from dialer.memory.missing import Missing, last_missing
+from dialer.memory.tables import attempts, targets
 from dialer.stages.read import read_again
-from dialer.tables import attempts, targets
 from tests.stages.fakes import Portal
 from tests.stages.scene import DAY, HOUR, MINUTE, NOON, Scene
 from tests.stages.test_read import add, read, states

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dialer.call import Hangup
-from dialer.tables import attempts, do_not_call, numbers
+from dialer.memory.tables import attempts, do_not_call, numbers
 from tests.stages.scene import DAY, HOUR, MINUTE, NOON, SECOND, Scene
 from tests.stages.test_budgets_hold import begin_anew
 

@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from dialer.campaign_files import from_version
-from dialer.campaign_store import Store
+from dialer.checking.files import from_version
 from dialer.commands.explain import explain
 from dialer.commands.status import status
-from dialer.erasing import erase
 from dialer.errors import CampaignError
-from dialer.person import read_person
+from dialer.memory.campaign_store import Store
+from dialer.memory.erasing import erase
+from dialer.memory.person import read_person
+from dialer.memory.tables import campaigns, targets, versions
 from dialer.settings import read_settings
-from dialer.tables import campaigns, targets, versions
 from tests.stages.scene import CAMPAIGN, NOON, TEMPLATE, Scene
 from tests.stages.test_outcomes import answer, settle
 

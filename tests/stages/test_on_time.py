@@ -6,9 +6,9 @@ import gc
 import sys
 from typing import cast
 
-from dialer.budgets import Budget
 from dialer.clock import Clock
-from dialer.group_writer import GroupWriter
+from dialer.memory.budgets import Budget
+from dialer.memory.group_writer import GroupWriter
 from dialer.providers.base import Heard, Provider, TakenBack
 from dialer.stages.dial import Desk, Dialer
 from tests.stages.scene import DAY, SECOND, Scene

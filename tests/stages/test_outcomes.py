@@ -11,11 +11,11 @@ import pytest
 import sqlalchemy as sa
 
 from dialer.call import AnsweredBy, Hangup, Phase, Progress, Transfer
-from dialer.cancelling import cancel_targets
 from dialer.crm.base import Outcome, Result
+from dialer.memory.cancelling import cancel_targets
+from dialer.memory.tables import attempts, entries, targets
 from dialer.stages.owe import owe_entries
 from dialer.stages.write_back import PINGS_MOST, Manners, look_for_doubtful, write_owed
-from dialer.tables import attempts, entries, targets
 from tests.stages.fakes import Portal
 from tests.stages.scene import HOUR, MINUTE, NOON, SECOND, TEMPLATE, TIMING, Scene
 from tests.together import together

@@ -9,17 +9,17 @@ import sqlalchemy as sa
 
 from dialer import log
 from dialer.call import Dialed, Hangup, Phase, Progress
-from dialer.claiming import anything_due
 from dialer.commands import pausing
 from dialer.commands.check import check
 from dialer.commands.doctor import doctor
 from dialer.commands.overview import look
 from dialer.commands.status import status
 from dialer.errors import SettingsError
-from dialer.pausing import Pauses
+from dialer.memory.claiming import anything_due
+from dialer.memory.pausing import Pauses
+from dialer.memory.tables import attempts
 from dialer.providers.base import TakenBack
 from dialer.settings import Settings, read_settings
-from dialer.tables import attempts
 from tests.stages.scene import NOON, SECOND, Scene
 
 

@@ -8,10 +8,10 @@ import pytest
 import sqlalchemy as sa
 
 from dialer.call import AnsweredBy, Hangup, Phase, Progress
-from dialer.cancelling import cancel_targets, suppress
+from dialer.memory.cancelling import cancel_targets, suppress
+from dialer.memory.tables import attempts, campaigns, do_not_call, numbers, targets
 from dialer.providers.base import Heard, News, TakenBack
 from dialer.stages.plan import plan_due
-from dialer.tables import attempts, campaigns, do_not_call, numbers, targets
 from tests.stages.scene import DAY, HOUR, MINUTE, NOON, SECOND, TIMING, Scene
 
 UNCAPPED = "{per_person: {1 day: 99, 7 days: 99, 30 days: 99}}"

@@ -10,12 +10,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from dialer.call import Hangup
-from dialer.cancelling import cancel_targets
-from dialer.database import Database
-from dialer.history import dials_by_number, why_not_to_call
+from dialer.memory.cancelling import cancel_targets
+from dialer.memory.database import Database
+from dialer.memory.history import dials_by_number, why_not_to_call
+from dialer.memory.tables import do_not_call, numbers, targets
 from dialer.permission import Facts, ask_permission
 from dialer.stages.plan import plan_due
-from dialer.tables import do_not_call, numbers, targets
 from tests.rows import CONTRACT_END, add_attempt
 from tests.stages.scene import DAY, HOUR, MINUTE, NOON, SECOND, Scene
 from tests.together import together

@@ -10,8 +10,8 @@ import pytest
 
 from dialer.call import Hangup, Transfer
 from dialer.cost import Price
+from dialer.memory.tables import attempts
 from dialer.stages.price import Pricing, ask_prices
-from dialer.tables import attempts
 from tests.stages.fakes import Exchange
 from tests.stages.scene import DAY, HOUR, MINUTE, NOON, SECOND, Scene
 from tests.stages.test_limits import CENT, limited, talk

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from dialer import leases
 from dialer.audience import CardType
 from dialer.call import Dialed, Hangup, Phase, Progress
 from dialer.crm.base import Contact
 from dialer.errors import CrmUnavailable
 from dialer.judging import due_touch
-from dialer.schedule import claim_reading, reading_due
+from dialer.memory import leases
+from dialer.memory.schedule import claim_reading, reading_due
+from dialer.memory.tables import attempts, nodes, numbers, readings, targets
 from dialer.stages.read import Counted, read_again, read_campaign
-from dialer.tables import attempts, nodes, numbers, readings, targets
 from tests.stages.fakes import Portal
 from tests.stages.scene import DAY, HOUR, MINUTE, NOON, SECOND, Scene
 

@@ -10,10 +10,10 @@ import pytest
 import sqlalchemy as sa
 
 from dialer.call import AnsweredBy, Hangup, Phase, Progress, Transfer
-from dialer.database import Database
+from dialer.memory.database import Database
+from dialer.memory.tables import attempts, do_not_call, news
 from dialer.providers.base import Heard, News, TakenBack
 from dialer.stages.record import Timing, record
-from dialer.tables import attempts, do_not_call, news
 from tests.rows import add_attempt, add_target, add_trunk, attempt
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)

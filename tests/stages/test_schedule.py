@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from dialer.campaign_files import read_campaigns
-from dialer.campaign_store import take_in
+from dialer.checking.files import read_campaigns
 from dialer.commands.overview import look
-from dialer.schedule import LATE_AFTER, Today, claim_reading, missed_readings, todays_reading
+from dialer.memory.campaign_store import take_in
+from dialer.memory.schedule import LATE_AFTER, Today, claim_reading, missed_readings, todays_reading
+from dialer.memory.tables import readings, versions
 from dialer.stages.read import read_campaign
-from dialer.tables import readings, versions
 from tests.stages.fakes import Portal
 from tests.stages.scene import DAY, HOUR, NOON, SECOND, Scene
 

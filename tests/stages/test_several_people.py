@@ -11,12 +11,12 @@ import pytest
 import sqlalchemy as sa
 
 from dialer.audience import Audience, CardType
-from dialer.campaign_store import Running
 from dialer.crm.base import Contact
-from dialer.erasing import erase
 from dialer.intake import in_portions
-from dialer.person import Person, read_person
-from dialer.tables import attempts, do_not_call
+from dialer.memory.campaign_store import Running
+from dialer.memory.erasing import erase
+from dialer.memory.person import Person, read_person
+from dialer.memory.tables import attempts, do_not_call
 from tests.stages.fakes import Portal
 from tests.stages.scene import HOUR, MINUTE, NOON, Scene
 from tests.stages.test_read import add, again, all_targets, read

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from dialer.slack import MISSED_IN_A_ROW, SLACK, SLACK_MOST, Slack
+from dialer.memory.slack import MISSED_IN_A_ROW, SLACK, SLACK_MOST, Slack
 from tests.stages.scene import MILLISECOND, NOON, SECOND, Scene
 
 LATE = 3 * MILLISECOND

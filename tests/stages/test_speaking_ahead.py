@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from dialer.speaking_ahead import words_soon_spoken
+from dialer.memory.speaking_ahead import words_soon_spoken
 from tests.stages.scene import HOUR, MINUTE, NOON, TEMPLATE, Scene
 
 

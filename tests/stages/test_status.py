@@ -12,10 +12,10 @@ from dialer.commands.overview import look
 from dialer.commands.retry import retry
 from dialer.commands.status import status
 from dialer.crm.base import Outcome, Result
+from dialer.memory.tables import entries
 from dialer.settings import Settings, read_settings
 from dialer.stages.owe import owe_entries
 from dialer.stages.write_back import write_owed
-from dialer.tables import entries
 from tests.stages.fakes import Portal
 from tests.stages.scene import DAY, HOUR, NOON, Scene
 from tests.stages.test_write_back import MANNERS

@@ -9,14 +9,14 @@ import sqlalchemy as sa
 
 from dialer import log
 from dialer.call import AnsweredBy, Dialed, Hangup, Phase, Progress
-from dialer.campaign_store import Store
-from dialer.cancelling import cancel_targets, suppress
 from dialer.commands.figures import figures
 from dialer.crm.base import Entry, EntryKind, Outcome, Result
-from dialer.mending import still_owed
+from dialer.memory.campaign_store import Store
+from dialer.memory.cancelling import cancel_targets, suppress
+from dialer.memory.mending import still_owed
+from dialer.memory.tables import attempts, campaigns, entries, nodes, numbers, targets, versions
 from dialer.stages.owe import owe_entries
 from dialer.stages.write_back import Manners, look_for_doubtful, send_again, write_owed
-from dialer.tables import attempts, campaigns, entries, nodes, numbers, targets, versions
 from tests.stages.fakes import Portal
 from tests.stages.scene import DAY, HOUR, MINUTE, NOON, SECOND, TEMPLATE, TIMING, Scene
 from tests.together import four_nodes

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 
 from dialer.app import build
-from dialer.database import Database
+from dialer.memory.database import Database
 from dialer.parts import Parts
 from dialer.providers.twilio.webhooks import Webhooks
 from dialer.service import Service

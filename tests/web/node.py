@@ -13,7 +13,7 @@ import httpx
 from twilio.request_validator import RequestValidator
 
 from dialer.call import NOTHING, Progress, merge
-from dialer.group_writer import GroupWriter
+from dialer.memory.group_writer import GroupWriter
 from dialer.providers.base import Heard, TakenBack
 from dialer.providers.twilio import Twilio
 from dialer.providers.twilio.webhooks import Webhooks

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twilio.request_validator import RequestValidator
 
-from dialer.database import Database
+from dialer.memory.database import Database
 from dialer.web.bounds import BoundedProtocol
 from tests.providers.scene import KEY, TOKEN
 from tests.web.live_node import TOKEN as PASS

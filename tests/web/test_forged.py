@@ -17,9 +17,9 @@ from sqlmodel import SQLModel
 from twilio.request_validator import RequestValidator
 
 from dialer import log
-from dialer.database import Database
+from dialer.memory.database import Database
+from dialer.memory.tables import attempts, targets
 from dialer.script import to_json
-from dialer.tables import attempts, targets
 from tests.providers.scene import CALL, SCRIPT, TOKEN
 from tests.rows import add_attempt, add_target, add_trunk, attempt
 from tests.web.live_node import Live, live_node

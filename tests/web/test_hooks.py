@@ -18,12 +18,12 @@ from twilio.request_validator import RequestValidator
 
 from dialer import log
 from dialer.call import Hangup, Phase
-from dialer.database import Database
 from dialer.errors import SettingsError
+from dialer.memory.database import Database
+from dialer.memory.tables import do_not_call, news
 from dialer.providers.twilio.webhooks import Webhooks
 from dialer.script import Script
 from dialer.stages.record import Timing, record
-from dialer.tables import do_not_call, news
 from dialer.web.hooks import BODY_MOST
 from dialer.web.server import WebServer
 from tests.providers.scene import CALL, KEY, NUMBER, SCRIPT, SECRET, TOKEN
@@ -204,7 +204,7 @@ def test_a_public_address_that_twilio_refuses_is_refused_at_the_start(url: str) 
 
 
 def test_without_a_public_address_nothing_is_taken() -> None:
-    from dialer.group_writer import GroupWriter
+    from dialer.memory.group_writer import GroupWriter
     from dialer.providers.base import Heard, TakenBack
     from dialer.providers.twilio import Twilio
     from dialer.web.hooks import Hooks, Scripts

@@ -11,11 +11,11 @@ import pytest
 
 from dialer.app import authorization_address, installation
 from dialer.clock import Clock
-from dialer.database import Database
+from dialer.memory.database import Database
+from dialer.memory.token_store import TokenStore
 from dialer.sandbox.faults import Rule
 from dialer.sandbox.portal_oauth import MEMBER_ID
 from dialer.settings import Settings
-from dialer.token_store import TokenStore
 from dialer.web.installing import AUTHORIZE, INSTALL, Door
 from tests.crm.scene import people
 from tests.portal_on_loopback import OnLoopback

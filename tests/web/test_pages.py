@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from dialer.call import Phase, Progress
 from dialer.commands.token import token as print_token
-from dialer.database import Database
+from dialer.memory.database import Database
 from dialer.providers.base import Heard, News, Reply
 from dialer.web.pages import Page
 from dialer.web.token import fresh_token, hash_of

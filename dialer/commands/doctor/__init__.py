@@ -9,8 +9,8 @@ from pathlib import Path
 
 from dialer.app import TRUNK, asterisk, configured, crm, provider, shelf
 from dialer.audience import Audience
-from dialer.campaign import Campaign
-from dialer.campaign_files import Loaded, read_campaigns
+from dialer.campaign.campaign import Campaign
+from dialer.checking.files import Loaded, read_campaigns
 from dialer.clock import Clock
 from dialer.commands.doctor.application import examine_application
 from dialer.commands.doctor.database import examine_database

@@ -13,14 +13,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from dialer.clock import Clock
 from dialer.commands.looking import missing_file
 from dialer.crm.base import too_many_gone
-from dialer.database import Database, in_one_line
 from dialer.errors import DatabaseRefused
 from dialer.finding import Finding, clock_beside
-from dialer.migrate import installation_key, version_of
-from dialer.missing import REMEDY, last_missing
-from dialer.pausing import ends_it, paused
+from dialer.memory.database import Database, in_one_line
+from dialer.memory.migrate import installation_key, version_of
+from dialer.memory.missing import REMEDY, last_missing
+from dialer.memory.pausing import ends_it, paused
+from dialer.memory.tables import campaigns
 from dialer.settings import Settings
-from dialer.tables import campaigns
 
 DISK_LEAST = 500 * 2**20
 POSTGRESQL_LEAST = 15

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 
 from dialer.audience import Audience, CardType
-from dialer.campaign import Campaign
-from dialer.campaign_outcomes import Outcomes
+from dialer.campaign.campaign import Campaign
+from dialer.campaign.outcomes import Outcomes
 from dialer.crm.base import Contact, Entry, EntryKind, Result, Wrong
 from dialer.crm.bitrix24.access import Access
 from dialer.crm.bitrix24.call_findings import call_findings

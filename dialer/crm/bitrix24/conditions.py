@@ -8,7 +8,20 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dialer.audience import Audience, CardType
-from dialer.condition import BOUNDS, DAYS, ITEMS, SPELLINGS, How, Line, Path, Test, Value, amount, plain, spellings
+from dialer.campaign.condition import (
+    BOUNDS,
+    DAYS,
+    ITEMS,
+    SPELLINGS,
+    How,
+    Line,
+    Path,
+    Test,
+    Value,
+    amount,
+    plain,
+    spellings,
+)
 from dialer.crm.base import Wrong
 from dialer.crm.bitrix24.errors import Refused
 from dialer.crm.bitrix24.fields import LISTS, YES, CardField, Fields, day_of

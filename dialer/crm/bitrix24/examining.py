@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from dialer.audience import Audience, CardType
-from dialer.campaign_outcomes import Item, Line, Outcomes
+from dialer.campaign.outcomes import Item, Line, Outcomes
 from dialer.crm.base import Wrong
 from dialer.crm.bitrix24.desk import Desk
 from dialer.crm.bitrix24.errors import Doubt, Refused

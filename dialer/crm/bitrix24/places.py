@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from dialer.audience import Audience, CardType
-from dialer.condition import ITEMS, Line, Path, Value, may_belong, must_be_skipped
+from dialer.campaign.condition import ITEMS, Line, Path, Value, may_belong, must_be_skipped
 from dialer.crm.base import Wrong
 from dialer.crm.bitrix24.conditions import Asked, resolve_what_is_right, value_of
 from dialer.crm.bitrix24.fields import Fields

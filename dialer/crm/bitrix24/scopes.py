@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from dialer.campaign import Campaign
-from dialer.campaign_outcomes import Line
+from dialer.campaign.campaign import Campaign
+from dialer.campaign.outcomes import Line
 from dialer.crm.bitrix24.errors import APPLICATION
 from dialer.crm.bitrix24.rest import Rest
 from dialer.crm.bitrix24.users import SCOPES_WITH_PHONES

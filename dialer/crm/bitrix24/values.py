@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from dialer import words
 from dialer.audience import CardType
+from dialer.campaign import words
 from dialer.crm.bitrix24.errors import Refused
 from dialer.crm.bitrix24.fields import LISTS, TEXTS, CardField, Fields, day_of
 

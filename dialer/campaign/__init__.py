@@ -1,0 +1,1 @@
+"""What one campaign file may say."""

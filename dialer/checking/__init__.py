@@ -1,0 +1,1 @@
+"""Files → campaigns, or every mistake with its place; and what `check` says beyond that."""
