@@ -170,6 +170,7 @@ def test_what_was_recorded_is_in_our_folder_is_told_of_and_goes_with_the_person(
         with node(tmp_path, database, made, **lines):
             until(lambda: all_ended(database))
             until(lambda: all(row.state == "kept" and row.due_at is None for row in recorded(database)))
+            until(lambda: all(row.owes_at is None for row in rows(database)))
             until(lambda: not database.read(lambda c: c.execute(unwritten).all()))
         kept = recorded(database)
         assert len(kept) == len(rows(database)) > 0

@@ -27,6 +27,8 @@ LOOKING_LEASE = timedelta(minutes=5)
 TRY_AGAIN_AFTER = (timedelta(seconds=5), timedelta(seconds=30), timedelta(minutes=2))
 SET_ASIDE_AFTER = timedelta(days=1)
 CHANGES = (EntryKind.stage.value, EntryKind.field.value)
+BROUGHT_UP_TO_DATE = (EntryKind.call, EntryKind.note)
+"""Everything else says one thing once: to write it again would make a second one."""
 PINGS_MOST = 10
 """A notification cannot be looked for: sent again it takes its own place, and its reader hears of it again."""
 
@@ -200,8 +202,9 @@ def _after_write(row: Any, result: Result, manners: Manners, *, now: datetime) -
 
 def _written(row: Any, result: Result, sent_hash: str | None, *, now: datetime) -> dict[str, Any]:
     # its text may have changed while it was being written
+    newest = sa.case((entries.c.hash == sent_hash, "written"), else_="owed")
     return {
-        "state": sa.case((entries.c.hash == sent_hash, "written"), else_="owed"), "written_hash": sent_hash,
+        "state": newest if row.kind in BROUGHT_UP_TO_DATE else "written", "written_hash": sent_hash,
         "remote_id": result.remote_id or row.remote_id, "remote_key": _key(row, result), "why": result.why[:300],
         "tries": 0, "due_at": now,
     }  # fmt: skip

@@ -10,6 +10,7 @@ import pytest
 
 from dialer.call import Progress
 from dialer.providers.asterisk.call import Call
+from dialer.providers.asterisk.channel import Channel
 from dialer.providers.asterisk.conversation import Conversation
 from dialer.providers.asterisk.rest import Answer
 from dialer.script import Play, Say
@@ -63,7 +64,7 @@ def test_it_counts(keys: str, answer: str | None, detection: bool) -> None:
     for key in keys:
         call.inbox.put_nowait(event("ChannelDtmfReceived", digit=key))
     call.inbox.put_nowait(event("ChannelHangupRequest"))
-    asyncio.run(Conversation(board, call).lead())
+    asyncio.run(Conversation(Channel(board, call)).lead())
     wanted = "do_not_call" if detection and "9" in keys else answer  # before anything was said only that one counts
     assert [one.answer for one in board.proven] == ([] if wanted is None else [wanted])
 
@@ -74,14 +75,14 @@ def test_whoever_asks_while_machines_are_told_hears_that_it_is_done_only_when_it
     board.stores = stores
     call.inbox.put_nowait(event("ChannelDtmfReceived", digit="9"))
     call.inbox.put_nowait(event("StasisStart", args=["amd", "HUMAN", "x"]))
-    asyncio.run(Conversation(board, call).lead())
+    asyncio.run(Conversation(Channel(board, call)).lead())
     assert board.said == [Say("Больше не позвоним" if stores else "Извините")]
 
 
 def test_that_of_another_channel_does_not() -> None:
     call, board = Call(CHANNEL, order(machine_detection=False), 0), Ended()
     call.inbox.put_nowait({**event("ChannelDtmfReceived", digit="9"), "channel": {"id": f"{CHANNEL}-m2"}})
-    asyncio.run(Conversation(board, call).lead())
+    asyncio.run(Conversation(Channel(board, call)).lead())
     assert board.proven == []
 
 

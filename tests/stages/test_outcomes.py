@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from dialer.call import AnsweredBy, Hangup, Phase, Progress, Transfer
 from dialer.crm.base import Outcome, Result
 from dialer.memory.cancelling import cancel_targets
+from dialer.memory.restoring import begin_anew
 from dialer.memory.tables import attempts, entries, targets
 from dialer.stages.owe import owe_entries
 from dialer.stages.write_back import PINGS_MOST, Manners, look_for_doubtful, write_owed
@@ -281,6 +282,20 @@ def test_each_stands_once_whatever_is_doubtful(scene: Scene) -> None:
     look_for_doubtful(scene.database, portal, MANNERS, node="me", now=OWED + 71 * SECOND)
     assert {row.state for row in scene.entries()} == {"written"}
     assert all(len(texts) == 1 for texts in portal.standing.values()) and len(portal.standing) == 5
+
+
+def test_what_stands_though_this_database_has_never_sent_it_is_found_and_left(scene: Scene) -> None:
+    campaign(scene, "{renew: [{task: {}}, {item: {create: deal}}, {notify: 2}]}")
+    call, portal = scene.live(), Portal()
+    answer(scene, call, "renew")
+    settle(scene)
+    portal.standing |= {row.ref: [row.text] for row in scene.entries()}
+    begin_anew(scene.database, trunk="twilio", dead_after=30 * SECOND, now=OWED)
+    look_for_doubtful(scene.database, portal, MANNERS, node="me", now=OWED)
+    while write_owed(scene.database, portal, MANNERS, node="me", now=OWED):
+        pass
+    assert {row.state for row in scene.entries()} == {"written"}
+    assert {one.kind for some in portal.requests for one in some} == {EntryKind.call, EntryKind.note}
 
 
 def test_why_a_stage_was_left_where_it_is_stays_with_the_entry(scene: Scene) -> None:

@@ -7,21 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-from dialer.call import AnsweredBy, Phase, Progress, Transfer
+from dialer.call import AnsweredBy, Phase, Progress
 from dialer.errors import ProviderUnavailable
 from dialer.lasting import time_limit
 from dialer.providers.asterisk import words
 from dialer.providers.asterisk.call import Call
-from dialer.providers.asterisk.rest import Answer
-from dialer.script import Ask, Choice, Connect, Play, Say
+from dialer.providers.asterisk.channel import LOOK_AFTER, Board, CannotSpeak, Channel, Gone
+from dialer.providers.asterisk.transferring import Transferring
+from dialer.script import Ask, Choice, Play, Say
 
-LOOK_AFTER = 5.0
-"""Seconds without an event after which the channel is looked at: the event may have been missed."""
-TALKING_LOOK_AFTER = 30.0
 RECORDED_WITHIN = 1.0
 """How long what is said next waits for the recording to begin."""
 HANG_UP_AGAIN_AFTER = 1.0
@@ -32,51 +30,22 @@ SILENT_MS = "2000,256"
 SPEAKS_WITHIN, GREETS_MOST = 3.0, 59.0
 
 
-class Gone(Exception):
-    """The channel has hung up."""
-
-
-class CannotSpeak(Exception):
-    """A sound could not be played."""
-
-
-class Board(Protocol):
-    """What a conversation needs of the switchboard."""
-
-    async def ask(self, method: str, path: str, params: Mapping[str, str] | None = None) -> Answer:
-        """Raises ProviderUnavailable."""
-
-    async def prove(self, call: Call, what: str, progress: Progress) -> bool:
-        """Whether it is stored."""
-
-    def media(self, call: Call, parts: Sequence[Say | Play]) -> list[str]: ...
-
-    def endpoint(self, number: str) -> str: ...
-
-    def shown(self, number: str) -> str: ...
-
-    def follow_leg(self, leg: str, call: Call | None) -> None:
-        """Its events come to the call's inbox; with None no longer."""
-
-    def record(self, call: Call) -> asyncio.Task[None]:
-        """Done when it is recorded, or cannot be."""
-
-    app: str
-    amd_context: str
-    warn: Callable[[str], None]
-    doubt: Callable[[], None]
-    """A sound could not be played."""
-
-
 @dataclass(slots=True)
 class Conversation:
-    board: Board
-    call: Call
+    channel: Channel
     _played: int = 0
     _announcing: str | None = None
     """The playback of an announcement that is still being said."""
     _parting: tuple[Say | Play, ...] | None = None
     """For one who asked never to be called again where nobody had asked for a key."""
+
+    @property
+    def board(self) -> Board:
+        return self.channel.board
+
+    @property
+    def call(self) -> Call:
+        return self.channel.call
 
     async def lead(self) -> None:
         """Ends with the channel hung up. Raises nothing."""
@@ -102,7 +71,7 @@ class Conversation:
         said = False
         while not self.call.is_over:
             try:
-                await self.board.ask("DELETE", f"/channels/{self.call.channel}", {"reason": "normal"})
+                await self.board.ask("DELETE", self.channel.path, {"reason": "normal"})
             except ProviderUnavailable as error:
                 if not said:
                     self.board.warn(f"attempt={self.call.order.attempt} could not be hung up on yet: {error}")
@@ -171,11 +140,11 @@ class Conversation:
     async def _is_a_machine(self) -> bool:
         """In the dialplan, where the call is led by nobody until it comes back. No machine presses a key."""
         where = {"context": self.board.amd_context, "extension": "s", "priority": "1"}
-        await self._do("POST", f"/channels/{self.call.channel}/continue", where)
+        await self.channel.do("POST", f"{self.channel.path}/continue", where)
         until = time.monotonic() + DETECT_MOST
         verdict, pressed = None, False
         while verdict is None:
-            event = await self._next(LOOK_AFTER)
+            event = await self.channel.next(LOOK_AFTER)
             if event is not None and event.get("type") == "ChannelDtmfReceived":
                 pressed = True
                 await self._heed(event)
@@ -188,16 +157,16 @@ class Conversation:
 
     async def _came_back(self) -> Mapping[str, Any]:
         """The event that was missed, from what the channel is doing now."""
-        application, data = (await self._look()).app_and_data
+        application, data = (await self.channel.look()).app_and_data
         return {"type": "StasisStart", "args": data.split(",")[1:]} if application == "Stasis" else {}
 
     async def _until_the_greeting_is_over(self) -> None:
         set_up = {"variable": "TALK_DETECT(set)", "value": SILENT_MS}
-        await self._do("POST", f"/channels/{self.call.channel}/variable", set_up)
+        await self.channel.do("POST", f"{self.channel.path}/variable", set_up)
         started = time.monotonic()
         speaks = False
-        while (left := started + self._real(GREETS_MOST if speaks else SPEAKS_WITHIN) - time.monotonic()) > 0:
-            event = await self._next(left)
+        while (left := started + self.channel.real(GREETS_MOST if speaks else SPEAKS_WITHIN) - time.monotonic()) > 0:
+            event = await self.channel.next(left)
             kind = None if event is None else event.get("type")
             speaks = speaks or kind == "ChannelTalkingStarted"
             if kind == "ChannelTalkingFinished":
@@ -216,8 +185,9 @@ class Conversation:
                 return
             if choice is not None:
                 await self._say(choice.then)
-                if choice.connect is not None:
-                    await self._connect(choice.connect, choice.place)
+                connect = choice.connect
+                if connect is not None and not await Transferring(self.channel).put_through(connect, choice.place):
+                    await self._say(connect.nobody)
                 return
             if key in ask.repeats:
                 spoken = ask.menu
@@ -235,7 +205,7 @@ class Conversation:
             return None
         key = await self._until_played(playback, until_a_key=until_a_key)
         if key is not None:
-            await self._quietly("DELETE", f"/playbacks/{playback}")
+            await self.channel.quietly("DELETE", f"/playbacks/{playback}")
         return key
 
     async def _play(self, parts: Sequence[Say | Play]) -> str | None:
@@ -250,24 +220,24 @@ class Conversation:
 
     async def _begin(self, playback: str, media: Mapping[str, str]) -> None:
         """Once more where nobody answered: a network that blinks is no reason to hang up on a person."""
-        path = f"/channels/{self.call.channel}/play/{playback}"
+        path = f"{self.channel.path}/play/{playback}"
         try:
-            await self._do("POST", path, media)
+            await self.channel.do("POST", path, media)
         except ProviderUnavailable:
             await asyncio.sleep(AGAIN_AFTER)
             if (await self.board.ask("GET", f"/playbacks/{playback}")).status == 404:
-                await self._do("POST", path, media)
+                await self.channel.do("POST", path, media)
 
     async def _until_played(self, playback: str, *, until_a_key: bool = False) -> str | None:
         while True:
-            event = await self._next(LOOK_AFTER)
+            event = await self.channel.next(LOOK_AFTER)
             if event is None:
                 if (await self.board.ask("GET", f"/playbacks/{playback}")).status == 404:
-                    await self._look()
+                    await self.channel.look()
                     return None
             elif event.get("type") == "PlaybackFinished" and _of(event).get("id") == playback:
                 if _of(event).get("state") == "failed":
-                    await self._look()
+                    await self.channel.look()
                     self.board.doubt()
                     sound = _of(event).get("media_uri")
                     raise CannotSpeak(f"a sound could not be played: is Asterisk's folder of sounds ours? {sound}")
@@ -278,136 +248,12 @@ class Conversation:
                 await self._heed(event)
 
     async def _key(self, within: float) -> str | None:
-        until = time.monotonic() + self._real(within)
+        until = time.monotonic() + self.channel.real(within)
         while (left := until - time.monotonic()) > 0:
-            event = await self._next(left)
+            event = await self.channel.next(left)
             if event is not None and event.get("type") == "ChannelDtmfReceived":
                 return str(event.get("digit", ""))
         return None
-
-    async def _connect(self, connect: Connect, place: int) -> None:
-        leg = f"{self.call.channel}-m{place}"
-        became, talking = Transfer.failed, False
-        self.board.follow_leg(leg, self.call)
-        try:
-            await self._quietly("POST", f"/channels/{self.call.channel}/moh")
-            became = await self._ring(leg, connect)
-            if became is Transfer.connected and not await self._put_together(leg):
-                became = Transfer.failed
-            await self.board.prove(self.call, f"transfer/{place}", _transfer(became))
-            if became is Transfer.connected:
-                await self._until_somebody_hangs_up(leg)
-                return
-        except Gone:
-            if became is not Transfer.connected:
-                await self.board.prove(self.call, f"transfer/{place}", _transfer(Transfer.no_answer))
-            raise
-        except asyncio.CancelledError:
-            talking = became is Transfer.connected  # this node stops; they go on
-            raise
-        finally:
-            self.board.follow_leg(leg, None)
-            if not talking:
-                await self._quietly("DELETE", f"/channels/{leg}", {"reason": "normal"})
-                await self._quietly("DELETE", f"/bridges/{leg}")
-        await self._quietly("DELETE", f"/channels/{self.call.channel}/moh")
-        await self._say(connect.nobody)
-
-    async def _ring(self, leg: str, connect: Connect) -> Transfer:
-        order = self.call.order
-        wanted = {
-            "endpoint": self.board.endpoint(connect.number), "app": self.board.app, "appArgs": f"leg,{order.attempt}",
-            "channelId": leg, "originator": self.call.channel, "callerId": self.board.shown(order.caller_id),
-            "timeout": str(connect.ring_seconds),
-        }  # fmt: skip
-        try:
-            placed = await self.board.ask("POST", "/channels", wanted)
-        except ProviderUnavailable as error:
-            self.board.warn(f"attempt={order.attempt} the manager could not be rung: {error}")
-            return Transfer.failed
-        if placed.status >= 300:
-            return Transfer.failed
-        rang, last_dial = False, ""
-        until = time.monotonic() + self._real(connect.ring_seconds) + LOOK_AFTER
-        while time.monotonic() < until:
-            event = await self._next(LOOK_AFTER)
-            if event is None:
-                answer = await self.board.ask("GET", f"/channels/{leg}")
-                if answer.status == 404:
-                    return Transfer.no_answer
-                if answer.state == "Up":
-                    return Transfer.connected
-                continue
-            if words.about(event) != leg:
-                continue
-            rang = rang or words.proves(event).phase is Phase.ringing
-            if event.get("type") == "StasisStart":
-                return Transfer.connected
-            if event.get("type") == "Dial":
-                last_dial = str(event.get("dialstatus") or last_dial)
-            elif event.get("type") == "ChannelDestroyed":
-                cause = words.cause_of(event)
-                ended = words.ended(was_up=False, by_us=False, rang=rang, last_dial=last_dial, cause=cause)
-                return words.TRANSFERS.get(ended, Transfer.failed)
-        return Transfer.no_answer
-
-    async def _put_together(self, leg: str) -> bool:
-        made = await self.board.ask("POST", f"/bridges/{leg}", {"type": "mixing"})
-        await self._quietly("DELETE", f"/channels/{self.call.channel}/moh")
-        both = {"channel": f"{self.call.channel},{leg}"}
-        return made.status < 300 and (await self.board.ask("POST", f"/bridges/{leg}/addChannel", both)).status < 300
-
-    async def _until_somebody_hangs_up(self, leg: str) -> None:
-        while True:
-            event = await self._next(self._real(TALKING_LOOK_AFTER))
-            if event is None:
-                try:
-                    if (await self.board.ask("GET", f"/channels/{leg}")).status == 404:
-                        return
-                    await self._look()
-                except ProviderUnavailable:
-                    continue  # they go on talking, whether or not we can see it
-            elif words.about(event) == leg and event.get("type") in ("ChannelDestroyed", "ChannelLeftBridge"):
-                return
-
-    async def _next(self, within: float) -> Mapping[str, Any] | None:
-        """None after so many seconds. Raises Gone."""
-        if self.call.is_over and self.call.inbox.empty():
-            raise Gone
-        try:
-            event = await asyncio.wait_for(self.call.inbox.get(), max(within, 0.01))
-        except TimeoutError:
-            return None
-        ended = event.get("type") in ("ChannelDestroyed", "ChannelHangupRequest")
-        if ended and words.about(event) in ("", self.call.channel):
-            raise Gone
-        return event
-
-    async def _look(self) -> Answer:
-        """The channel. Raises Gone."""
-        answer = await self.board.ask("GET", f"/channels/{self.call.channel}")
-        if answer.status == 404:
-            raise Gone
-        return answer
-
-    async def _do(self, method: str, path: str, params: Mapping[str, str] | None = None) -> Answer:
-        answer = await self.board.ask(method, path, params)
-        if answer.status in (404, 409):
-            await self._look()
-            raise CannotSpeak(f"{answer.status} {answer.said}")
-        if answer.status >= 300:
-            raise CannotSpeak(f"{answer.status} {answer.said}")
-        return answer
-
-    async def _quietly(self, method: str, path: str, params: Mapping[str, str] | None = None) -> None:
-        """What is of no matter when it cannot be done: it is over already, or the channel is."""
-        try:
-            await self.board.ask(method, path, params)
-        except ProviderUnavailable as error:
-            self.board.warn(f"attempt={self.call.order.attempt} {error}")
-
-    def _real(self, seconds: float) -> float:
-        return seconds / self.call.speed
 
 
 def _of(event: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -422,7 +268,3 @@ def _heard(choice: Choice | None, step: int) -> Progress:
         phase=Phase.answered, answer=choice.answer, answer_step=step, answer_key=choice.place,
         opted_out=choice.opts_out,
     )  # fmt: skip
-
-
-def _transfer(became: Transfer) -> Progress:
-    return Progress(phase=Phase.answered, transfer=became)

@@ -27,6 +27,7 @@ from dialer.call import Phase, Progress, Transfer
 from dialer.errors import ProviderUnavailable
 from dialer.providers.asterisk import words
 from dialer.providers.asterisk.call import Call
+from dialer.providers.asterisk.channel import Channel
 from dialer.providers.asterisk.conversation import Conversation
 from dialer.providers.asterisk.keeping import CONTEXT, Keeping
 from dialer.providers.asterisk.recording import begin_to_record, is_a_snoop
@@ -231,7 +232,7 @@ class Switchboard:
             call.inbox.put_nowait(event)
 
     def _lead(self, call: Call) -> None:
-        call.conversation = self._spawn(Conversation(self, call).lead())
+        call.conversation = self._spawn(Conversation(Channel(self, call)).lead())
 
     def _count_trouble(self, call: Call) -> None:
         if call.is_the_trunks_fault:
