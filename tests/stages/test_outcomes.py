@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from dialer.call import AnsweredBy, Hangup, Phase, Progress, Transfer
-from dialer.crm.base import Outcome, Result
+from dialer.crm.base import EntryKind, Outcome, Result
 from dialer.memory.cancelling import cancel_targets
 from dialer.memory.restoring import begin_anew
 from dialer.memory.tables import attempts, entries, targets
