@@ -12,7 +12,9 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import count, pairwise
+from math import ceil
 from typing import Any, TypeVar
 
 from dialer.crm.bitrix24.errors import Doubt, Later, Refused
@@ -24,6 +26,7 @@ HELD_MOST = 32 * 1024 * 1024
 """Bytes of rows that have come and whose place has not."""
 MUCH = 4 * REQUEST
 AWAY_MOST = 2
+FIRST_LOOKS = 3
 LONG, BUSY = 5, 8
 """A range that has taken so many requests may take as many more. With fewer than so many on their way, and pages as
 slow as the vendor's, the two requests a second are not used."""
@@ -277,12 +280,15 @@ class _Crew:
         looks = count()
 
         def ask(places: Sequence[tuple[int, int]]) -> list[list[int]]:
-            """In two requests where everything else waits for it, the first time, or where it does not fit into one."""
-            if len(places) <= PLACES and (next(looks) or self._is_surveyed):
-                return self._first_ids(places)
-            half, other = len(places) // 2, Future[list[list[int]]]()
-            threading.Thread(target=_do, args=(other, lambda: self._first_ids(places[half:])), daemon=True).start()
-            return [*self._first_ids(places[:half]), *other.result()]
+            """Side by side, the first time most of all: everything else waits for it."""
+            is_first = not next(looks) and not self._is_surveyed
+            many = ceil(len(places) / FIRST_LOOKS) if is_first else max(ceil(len(places) / 2), PLACES)
+            mine, *others = [places[start : start + many] for start in range(0, len(places), many)]
+            told = [Future[list[list[int]]]() for _ in others]
+            for some, future in zip(others, told, strict=True):
+                work = partial(_do, future, partial(self._first_ids, some))
+                threading.Thread(target=work, daemon=True).start()
+            return [*self._first_ids(mine), *(page for future in told for page in future.result())]
 
         return survey(ask, after, until)
 
