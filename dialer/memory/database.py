@@ -1,7 +1,7 @@
 """Every transaction and every lock. One code path for SQLite and PostgreSQL.
 
 To work on a call, lock its row; to find work, take what nobody else has locked. The lock order everywhere is
-trunk → target → attempt → entry, rows of one kind by id.
+trunk → target → attempt → recording → entry, rows of one kind by id.
 """
 
 from __future__ import annotations

@@ -56,6 +56,11 @@ def expect(c: sa.Connection, trunk: str, claims: Sequence[tuple[Told, Campaign]]
     c.execute(sa.insert(recordings), rows)
 
 
+def expect_none(c: sa.Connection, attempt: int) -> None:
+    """Its claim was taken back: no call was placed, and the next one may go another way, or not be recorded."""
+    c.execute(sa.delete(recordings).where(recordings.c.attempt_id == attempt))
+
+
 def claim(database: Database, trunk: str, *, now: datetime, most: int) -> list[Any]:
     """Of calls that have ended: what is to be fetched, to be removed, or to be forgotten by the provider."""
 

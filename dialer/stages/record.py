@@ -20,6 +20,7 @@ from dialer.call import NOT_A_DIAL
 from dialer.memory.cancelling import stop_others, suppress
 from dialer.memory.database import Database
 from dialer.memory.given_rows import GivenRows
+from dialer.memory.recordings import expect_none
 from dialer.memory.tables import ERASED, attempts, news
 from dialer.providers.base import Heard, TakenBack
 
@@ -146,5 +147,7 @@ def _take_back(c: sa.Connection, item: TakenBack, *, now: datetime) -> None:
         if item.lasting:  # nor is it tried again before its time
             ended |= {"plan_at": item.due_at, "detail": item.why[:300]}
         done = c.execute(sa.update(attempts).where(mine).values(**unclaimed, **ended, cancel=None)).rowcount
-    if not done:
+    if done:
+        expect_none(c, item.attempt)
+    else:
         log.warn(f"attempt={item.attempt} was not taken back ({item.why}): it is no longer this node's")

@@ -392,6 +392,23 @@ def test_a_claim_that_was_taken_back_expects_a_new_name(desk: Desk) -> None:
     assert [row.name for row in desk.scene.rows(sa.select(recordings))] == [second.record_as]
 
 
+def test_a_claim_that_was_taken_back_expects_nothing_where_the_next_call_is_not_recorded(desk: Desk) -> None:
+    call = desk.scene.planned()
+    desk.scene.claim(records=True)
+    desk.scene.record([TakenBack(call, "me", NOON, NOON + MINUTE, "busy")])
+    [second] = desk.scene.claim(NOON + MINUTE)
+    assert (second.attempt, second.record_as, desk.row()) == (call, "", None)
+
+
+def test_what_was_never_placed_is_not_looked_for_at_the_provider(desk: Desk) -> None:
+    call = desk.scene.planned()
+    desk.scene.claim(records=True)
+    desk.scene.set(attempts, call, cancel="unanswered")
+    desk.scene.record([TakenBack(call, "me", NOON, NOON + MINUTE, "busy")])
+    assert desk.scene.attempt(call).phase == "ended" and desk.row() is None
+    assert desk.keep() == 0 and desk.recorder.asked == []
+
+
 def test_late_news_of_a_live_call_is_waited_for(desk: Desk) -> None:
     call = desk.scene.planned()
     [claim] = desk.scene.claim(records=True)
