@@ -20,6 +20,7 @@ from dialer.memory.cancelling import LIVE
 from dialer.memory.database import Database
 from dialer.memory.history import look_back
 from dialer.memory.limits import call_limits, money_limits, too_dear
+from dialer.memory.missing import READING_WAITED_FOR, WAITING, is_being_compared
 from dialer.memory.pausing import ends_it
 from dialer.memory.person import Person, read_person
 from dialer.memory.tables import (
@@ -136,6 +137,10 @@ def _rules(
     waiting = next((one for one in tries if one.phase == "planned" and one.due_at > now), None)
     if waiting is not None:
         yield "", Rule("planned", waiting.reason or "its time has not come", waiting.due_at)
+    if row.state == "open" and row.plan_at is not None:
+        goes_on = c.execute(sa.select(is_being_compared(sa.literal(row.campaign)))).scalar_one()
+        until = row.plan_at + READING_WAITED_FOR
+        yield "", Rule("reading", WAITING if goes_on and until > now else "", until)
     if here is None:
         yield "", Rule("campaign", "no version of it is in force that this program can read")
         return

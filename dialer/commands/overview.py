@@ -14,7 +14,7 @@ from dialer.crm.base import too_many_gone
 from dialer.memory.campaign_store import Running
 from dialer.memory.cancelling import LIVE
 from dialer.memory.limits import Limit, call_limits, head, lasting_longest, money_limits, too_dear
-from dialer.memory.missing import last_missing
+from dialer.memory.missing import READING_WAITED_FOR, WAITING, is_being_compared, last_missing
 from dialer.memory.schedule import missed_readings
 from dialer.memory.tables import attempts, campaigns, entries, nodes, readings, recordings, targets, trunks
 from dialer.phone_number import mask
@@ -121,7 +121,8 @@ def _campaign(
         or row.paused
         or _trunk_paused(c, mine)
         or "; ".join(f"{one['how_many']} of them: {one['why']}" for one in put_off)
-        or _too_dear(c, here, now=now),
+        or _too_dear(c, here, now=now)
+        or _reading(c, row.name, now=now),
         "put_off": put_off,
         "missing": _missing(c, row.name),
         "limits": [
@@ -129,6 +130,14 @@ def _campaign(
         ],
         "dispositions": became,
     }
+
+
+def _reading(c: sa.Connection, campaign: str, *, now: datetime) -> str:
+    waiting = sa.select(targets.c.id).where(
+        targets.c.campaign == campaign, targets.c.plan_at > now - READING_WAITED_FOR, targets.c.state == "open",
+        is_being_compared(sa.literal(campaign)),
+    )  # fmt: skip
+    return "" if c.execute(waiting.limit(1)).first() is None else WAITING
 
 
 def _missing(c: sa.Connection, campaign: str) -> str | None:

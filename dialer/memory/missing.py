@@ -32,6 +32,9 @@ class Missing:
         )
 
 
+READING_WAITED_FOR = timedelta(hours=1)
+"""A CRM that fails again and again in the middle of a reading does not keep those from being rung whom it has shown."""
+WAITING = "the reading has not come to its end: whom it has shown is planned when it has, or after an hour"
 REMEDY = "look at the rights of the user whom the webhook or application acts for; nobody is cancelled for it meanwhile"
 NOTHING = Missing()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,7 +18,7 @@ from dialer.campaign.campaign import Campaign
 from dialer.memory.campaign_store import Running
 from dialer.memory.database import Database, among
 from dialer.memory.history import REMEMBERED, dials_by_number, is_known, touch_of, why_not_to_call
-from dialer.memory.missing import is_being_compared
+from dialer.memory.missing import READING_WAITED_FOR, is_being_compared
 from dialer.memory.settling import settle_ended
 from dialer.memory.tables import attempts, numbers, targets
 from dialer.permission import Facts, Verdict, ask_permission
@@ -27,8 +27,6 @@ PLANNED_AT_ONCE = 400
 PLANNED_A_ROUND = 10_000
 IN_FLIGHT = 3
 """While one transaction is written by the database, the next are decided here."""
-READING_WAITED_FOR = timedelta(hours=1)
-"""A CRM that fails again and again in the middle of a reading does not keep those from being rung whom it has shown."""
 
 
 def plan_due(database: Database, running: Mapping[str, Running], *, now: datetime, only: tuple[str, ...] = ()) -> int:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from dialer import log
 from dialer.call import Hangup
+from dialer.commands import explain
 from dialer.commands.doctor.database import _missing as doctor_says
 from dialer.commands.overview import look
 from dialer.errors import CrmUnavailable
-from dialer.memory.missing import Missing, last_missing
+from dialer.memory.missing import WAITING, Missing, last_missing
+from dialer.memory.person import Person
 from dialer.memory.tables import attempts, targets
+from dialer.settings import read_settings
 from dialer.stages.read import read_again
 from tests.stages.fakes import Portal
 from tests.stages.scene import DAY, HOUR, MINUTE, NOON, Scene
@@ -218,6 +222,37 @@ def test_a_reading_that_breaks_off_again_and_again_is_waited_for_an_hour(scene: 
     add(portal, 999, "+79169999999")
     read(scene, portal, NOON + 2 * DAY)
     assert scene.plan(NOON + 2 * DAY) > 0
+
+
+def test_whoever_waits_for_the_end_of_a_reading_is_told_so(scene: Scene, tmp_path: Path) -> None:
+    portal, told = Portal(), list[tuple[str, str, str]]()
+    many(portal)
+    read(scene, portal)
+    scene.plan(NOON)
+    new_ones(portal)
+    settings, began = read_settings(tmp_path, {}), NOON + DAY
+
+    def said(now: datetime) -> tuple[str, str, str]:
+        person = Person(number="+79160000101")
+        known = scene.database.read(lambda c: explain._known(c, settings, scene.running, person, now=now))
+        rules = {one["rule"]: one["why"] for reason in known["reasons"] for one in reason["rules"]}
+        seen = scene.database.read(lambda c: look(c, now=now, running=scene.running))
+        return rules.get("reading", "nobody"), seen["campaigns"][0]["waits_for"], str(known["reasons"] != [])
+
+    def breaks_off() -> None:
+        told.append(said(began))
+        if told[-1][2] == "True":
+            raise CrmUnavailable("away")
+
+    portal.before = breaks_off
+    with pytest.raises(CrmUnavailable):
+        read(scene, portal, began)
+    assert told[0] == ("nobody", "", "False") and told[-1] == (WAITING, WAITING, "True")
+    assert said(began + 59 * MINUTE)[:2] == (WAITING, WAITING)
+    assert said(began + HOUR)[:2] == ("", ""), "they are planned now, whatever becomes of it"
+    portal.before = lambda: None
+    read(scene, portal, began)
+    assert said(began)[:2] == ("", "")
 
 
 def test_one_campaigns_reading_holds_nobody_of_another(scene: Scene) -> None:
