@@ -25,7 +25,8 @@ from dialer.memory.tables import entries, nodes, targets
 
 LOOKING_LEASE = timedelta(minutes=5)
 TRY_AGAIN_AFTER = (timedelta(seconds=5), timedelta(seconds=30), timedelta(minutes=2))
-SET_ASIDE_AFTER = timedelta(days=1)
+SET_ASIDE_AFTER, TRIED_LEAST = timedelta(days=1), 5
+"""What was owed while no service ran has not been tried for a day."""
 CHANGES = (EntryKind.stage.value, EntryKind.field.value)
 BROUGHT_UP_TO_DATE = (EntryKind.call, EntryKind.note)
 """Everything else says one thing once: to write it again would make a second one."""
@@ -222,7 +223,8 @@ def _key(row: Any, result: Result) -> str | None:
 
 
 def _later(row: Any, result: Result, state: str, *, now: datetime) -> dict[str, Any]:
-    if now - row.owed_since >= SET_ASIDE_AFTER:
+    # looks are not counted
+    if now - row.owed_since >= SET_ASIDE_AFTER and (state == "doubtful" or row.tries >= TRIED_LEAST):
         why = result.why or row.why
         log.alarm(f"entry={row.id} is set aside after a day of trying: {why}")
         return {"state": "set_aside", "why": why[:300]}
@@ -276,7 +278,7 @@ def _after_look(row: Any, result: Result, *, now: datetime) -> dict[str, Any]:
     if result.outcome is Outcome.absent and row.kind == EntryKind.notify and row.tries >= PINGS_MOST:
         log.alarm(f"entry={row.id} is set aside: it was sent {row.tries} times, and nobody knows whether it arrived")
         return {"state": "set_aside", "why": f"sent {row.tries} times, and nobody knows whether it arrived"}
-    if result.outcome is Outcome.absent and now - row.owed_since < SET_ASIDE_AFTER:
+    if result.outcome is Outcome.absent and (now - row.owed_since < SET_ASIDE_AFTER or row.tries < TRIED_LEAST):
         # at once when it was sent for the first time; what fails again and again waits between
         at = now if row.tries <= 1 else now + TRY_AGAIN_AFTER[min(row.tries - 2, len(TRY_AGAIN_AFTER) - 1)]
         return {

@@ -396,10 +396,49 @@ def test_after_a_day_of_failures_an_entry_is_set_aside(scene: Scene, portal: Por
     talked(scene)
     settle(scene)
     portal.says = lambda entry: Result(Outcome.later, why="503")
-    send(scene, portal, SENT + DAY - MINUTE)
+    for hour in (0, 6, 12, 18, 23):
+        send(scene, portal, SENT + hour * HOUR)
     assert states(scene) == ["owed", "owed"]
     send(scene, portal, SENT + DAY + HOUR)
     assert states(scene) == ["set_aside", "set_aside"]
+
+
+def test_what_was_owed_while_no_service_ran_for_days_is_not_set_aside_at_its_first_failure(
+    scene: Scene, portal: Portal
+) -> None:
+    talked(scene)
+    settle(scene)
+    portal.says = lambda entry: Result(Outcome.later, why="503")
+    send(scene, portal, SENT + 3 * DAY)
+    assert states(scene) == ["owed", "owed"]
+    portal.says = None
+    send(scene, portal, SENT + 3 * DAY + MINUTE)
+    assert states(scene) == ["written", "written"]
+
+
+def test_what_was_in_doubt_when_the_service_was_stopped_for_days_is_looked_for_and_written(
+    scene: Scene, portal: Portal
+) -> None:
+    talked(scene)
+    settle(scene)
+    portal.says = lambda entry: Result(Outcome.doubtful, why="connection reset")
+    send(scene, portal)
+    portal.says = None
+    look(scene, portal, LOOKED + 3 * DAY)
+    send(scene, portal, LOOKED + 3 * DAY + SECOND)
+    assert states(scene) == ["written", "written"]
+    assert [len(texts) for texts in portal.standing.values()] == [1, 1]
+
+
+def test_what_never_stands_however_often_it_is_sent_is_set_aside_after_a_day(scene: Scene, portal: Portal) -> None:
+    talked(scene)
+    settle(scene)
+    portal.says = lambda entry: Result(Outcome.doubtful, why="connection reset")
+    for round in range(6):
+        now = SENT + round * DAY
+        send(scene, portal, now)
+        look(scene, portal, now + (LOOKED - SENT))
+    assert states(scene) == ["set_aside", "set_aside"] and len(portal.requests) == 5
 
 
 def test_what_was_set_aside_is_looked_for_and_sent_again_when_somebody_says_so(scene: Scene, portal: Portal) -> None:
