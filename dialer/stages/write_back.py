@@ -263,7 +263,7 @@ def _claim_doubtful(
 def _keep_findings(
     c: sa.Connection, doubted: Sequence[Any], results: Mapping[int, Result], *, node: str, now: datetime
 ) -> None:
-    for row in doubted:
+    for row in sorted(doubted, key=lambda one: one.id):  # as everybody locks them
         result = results.get(row.id, Result(Outcome.later, why="no answer for this entry"))
         mine = sa.and_(entries.c.id == row.id, entries.c.state == "doubtful", entries.c.node == node,
                        entries.c.due_at == now + LOOKING_LEASE)  # fmt: skip
