@@ -28,6 +28,7 @@ from dialer.memory.campaign_store import Running, Store, take_in
 from dialer.memory.claiming import Scope
 from dialer.memory.database import Database, sole_service
 from dialer.memory.limits import too_dear
+from dialer.memory.missing import READING_WAITED_FOR
 from dialer.memory.pausing import ends_it
 from dialer.memory.tables import attempts, campaigns, numbers, targets, trunks
 from dialer.phone_number import PhoneNumber, mask, read_all, why_not
@@ -88,7 +89,8 @@ def _phone(text: str, campaign: Campaign) -> PhoneNumber:
 
 
 def _owe(database: Database, campaign: str, phone: PhoneNumber, name: str) -> int:
-    """A target without a card: a negative id, and a touch of its own so that it can be repeated."""
+    """A target without a card: a negative id, and a touch of its own so that it can be repeated. It waits for no
+    reading."""
     now = database.now()
     own = -round(now.timestamp() * 1000) % 2_000_000_000
     here = Store(database).running().get(campaign)
@@ -101,7 +103,8 @@ def _owe(database: Database, campaign: str, phone: PhoneNumber, name: str) -> in
     def work(c: sa.Connection) -> int:
         row = {
             **reason, "card_type": "test", "card_id": -own, "contact_id": 0, "state": "open", "reason": "",
-            "plan_at": now, "seen_at": now + timedelta(days=1), "position": 0, "contact": _contact(first, last),
+            "plan_at": now - READING_WAITED_FOR, "seen_at": now + timedelta(days=1), "position": 0,
+            "contact": _contact(first, last),
         }  # fmt: skip
         id = int(c.execute(sa.insert(targets).returning(targets.c.id), row).scalar_one())
         number = {"target_id": id, "position": 0, "number": phone.number, "zones": " ".join(phone.zones), **reason}

@@ -11,16 +11,18 @@ import sqlalchemy as sa
 from dialer import log
 from dialer.call import Hangup
 from dialer.commands import explain
+from dialer.commands.calling import _owe
 from dialer.commands.doctor.database import _missing as doctor_says
 from dialer.commands.overview import look
 from dialer.errors import CrmUnavailable
 from dialer.memory.missing import WAITING, Missing, last_missing
 from dialer.memory.person import Person
 from dialer.memory.tables import attempts, targets
+from dialer.phone_number import read_all
 from dialer.settings import read_settings
 from dialer.stages.read import read_again
 from tests.stages.fakes import Portal
-from tests.stages.scene import DAY, HOUR, MINUTE, NOON, Scene
+from tests.stages.scene import DAY, HOUR, MINUTE, NOON, SECOND, Scene
 from tests.stages.test_read import add, read, states
 
 TODAY = date(2026, 11, 24)
@@ -253,6 +255,24 @@ def test_whoever_waits_for_the_end_of_a_reading_is_told_so(scene: Scene, tmp_pat
     portal.before = lambda: None
     read(scene, portal, began)
     assert said(began)[:2] == ("", "")
+
+
+def test_a_test_call_waits_for_no_reading(scene: Scene) -> None:
+    portal, planned_now = Portal(), list[int]()
+    many(portal)
+    read(scene, portal)
+    scene.plan(NOON)
+    new_ones(portal)
+
+    def call() -> None:
+        if not planned_now:
+            now = scene.database.now()
+            _owe(scene.database, "renewal", read_all("+79169999999", region="RU")[0], "A B")
+            planned_now.append(scene.plan(now + SECOND))
+
+    portal.before = call
+    read(scene, portal, NOON + DAY)
+    assert planned_now == [1]
 
 
 def test_one_campaigns_reading_holds_nobody_of_another(scene: Scene) -> None:
