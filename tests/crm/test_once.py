@@ -136,7 +136,7 @@ def test_an_entry_that_is_refused_without_a_word_we_know_is_tried_for_a_day_and_
     office.go_on(4, skipping=timedelta(hours=1))
     assert office.states()["set_aside"] == 0 and office.states()["written"] == 1
     office.go_on(2, skipping=timedelta(hours=11))
-    office.go_on(2, skipping=timedelta(minutes=1))
+    office.go_on(6, skipping=timedelta(minutes=3))
     rows = office.scene.entries()
     assert [row.state for row in rows] == ["set_aside", "written"]
     assert "неизвестная ошибка" in rows[0].why
