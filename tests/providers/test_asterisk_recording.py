@@ -127,6 +127,19 @@ def test_a_key_during_the_announcement_is_stored_at_once_and_the_announcement_is
         assert said_while_recorded(lab) == ["Спасибо"]
 
 
+def test_whoever_asks_during_the_announcement_never_to_be_called_again_is_asked_nothing_more(tmp_path: Path) -> None:
+    """Though another key, of no meaning, came first."""
+    with lab_in(tmp_path, speed=5.0) as lab:
+        lab.does(presses=())
+        lab.provider.place(order(script=TOLD, record_as=NAME, machine_detection=False))
+        customer = press(lab, "5")
+        lab.sandbox.do(lambda: customer.press("9"))
+        wait(lambda: any(news.progress.opted_out for news in lab.heard))
+        assert lab.sandbox.pbx.tape.made == {}, "the announcement goes on"
+        assert until_ended(lab).answer == "do_not_call"
+        assert words_of(customer.said, lab.folder) == ["Разговор записывается", "Больше не позвоним"]
+
+
 def test_a_call_put_through_by_a_key_during_the_announcement_is_recorded(tmp_path: Path) -> None:
     """Though nothing more is said before it rings."""
     assert SCRIPT.ask is not None

@@ -177,6 +177,10 @@ class Conversation:
         script = self.call.order.script
         spoken: tuple[Say | Play, ...] = (*script.greeting, *ask.menu)
         for step in range(1, ask.times_most + 1):
+            if pressed is None:
+                await self._hear_out()
+                if self._parting is not None:
+                    return  # asked for while the announcement went on
             key = pressed or await self._say(spoken, until_a_key=True) or await self._key(ask.wait_seconds)
             pressed = None
             choice = None if key is None else ask.choice(key)
