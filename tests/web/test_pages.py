@@ -7,6 +7,7 @@ import re
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from math import inf
 from pathlib import Path
 
 import httpx
@@ -94,6 +95,9 @@ def test_webhooks_and_placed_calls_are_counted_by_the_node_that_had_them(databas
         attempt = add_attempt(database, add_target(database, now), now)
         node.service._writer.put(Heard(News(attempt, "placed", Progress(phase=Phase.dialing), call_id="CA1"))).result()
         node.client.post("/twilio/status/x", data=form())
+        until = time.monotonic() + 20
+        while node.service._ticks.idle("dial") == inf and time.monotonic() < until:
+            time.sleep(0.01)  # until it has dialed for the first time
         seen = samples(node.get("/metrics", TOKEN))
         assert seen["dialer_calls_placed_total"] == 1
         assert seen["dialer_lines_live trunk=twilio"] == 1
