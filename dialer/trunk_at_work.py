@@ -22,7 +22,7 @@ from dialer.memory.tables import PAST, attempts, trunks
 from dialer.providers.base import Heard, Listener, News, TakenBack
 from dialer.stages.chase import Chase, ask_about_silent, ask_about_the_dead, end_unwanted
 from dialer.stages.dial import Desk, Dialer
-from dialer.stages.keep import AT_ONCE, Keeping, keep_recordings
+from dialer.stages.keep import AT_ONCE, Fetching, keep_recordings
 from dialer.stages.price import Pricing, ask_prices
 
 CHASING_LEAST, CHASING_MOST = 4, 32
@@ -56,9 +56,9 @@ class TrunkAtWork:
         self._node = node
         self._pricing = Pricing(database, desk.provider, desk.budget.trunk, self._pool)
         self._fetching, self._closing = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="recordings"), threading.Event()
-        self._keeping: Keeping | None = None
+        self._keeping: Fetching | None = None
         if desk.recorder is not None and shelf is not None:
-            self._keeping = Keeping(
+            self._keeping = Fetching(
                 database, desk.recorder, desk.budget.trunk, shelf, self._fetching, self._closing.is_set
             )
         self._chase = Chase(

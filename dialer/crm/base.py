@@ -68,6 +68,12 @@ class EntryKind(StrEnum):
     item = "item"
 
 
+BROUGHT_UP_TO_DATE = (EntryKind.call, EntryKind.note)
+"""Everything else says one thing once: to write it again would make a second one."""
+CHANGES = (EntryKind.stage, EntryKind.field)
+"""Of a card that is there: compared with what it holds before they are written."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One thing owed to the CRM. `ref` is ours, unique for ever, and findable in what was written.

@@ -28,7 +28,7 @@ class Busy(DialerError):
     pass
 
 
-class Told(Protocol):
+class Expecting(Protocol):
     """A claim."""
 
     @property
@@ -43,7 +43,7 @@ def name_of(ref: str, now: datetime) -> str:
     return f"dial-{ref}-{int(now.timestamp())}"
 
 
-def expect(c: sa.Connection, trunk: str, claims: Sequence[tuple[Told, Campaign]], *, now: datetime) -> None:
+def expect(c: sa.Connection, trunk: str, claims: Sequence[tuple[Expecting, Campaign]], *, now: datetime) -> None:
     """In the transaction of the claim. What an earlier claim of the same attempt expected was never placed."""
     if not claims:
         return

@@ -37,7 +37,7 @@ class TooMuch(DialerError):
 
 
 @dataclass(frozen=True, slots=True)
-class Keeping:
+class Fetching:
     """`is_stopping`: a fetch that is under way is given up, and done again by whoever comes next."""
 
     database: Database
@@ -49,32 +49,32 @@ class Keeping:
     size_most: int = SIZE_MOST
 
 
-def keep_recordings(keeping: Keeping, *, now: datetime) -> int:
+def keep_recordings(fetching: Fetching, *, now: datetime) -> int:
     """Returns how many were looked after."""
-    rows = claim(keeping.database, keeping.trunk, now=now, most=AT_ONCE)
-    list(keeping.pool.map(lambda row: _look_after(keeping, row, now=now), rows))
+    rows = claim(fetching.database, fetching.trunk, now=now, most=AT_ONCE)
+    list(fetching.pool.map(lambda row: _look_after(fetching, row, now=now), rows))
     return len(rows)
 
 
-def _look_after(keeping: Keeping, row: Any, *, now: datetime) -> None:
+def _look_after(fetching: Fetching, row: Any, *, now: datetime) -> None:
     try:
         if row.keep_until <= now:
-            _remove(keeping, row, now=now)
-        elif row.state == "kept" and keeping.shelf.holds(row.name):
-            keeping.recorder.forget_recording(row.name)
-            settle(keeping.database, row, since=now, due_at=None)
+            _remove(fetching, row, now=now)
+        elif row.state == "kept" and fetching.shelf.holds(row.name):
+            fetching.recorder.forget_recording(row.name)
+            settle(fetching.database, row, since=now, due_at=None)
         elif _was_nobody(row):
-            drop(keeping.database, row, since=now)
+            drop(fetching.database, row, since=now)
         else:
-            _fetch(keeping, row, now=now)
+            _fetch(fetching, row, now=now)
     except (ProviderUnavailable, TooMuch) as error:
         why = str(error)
     except OSError as error:
-        why = f"{error.filename or keeping.shelf.folder}: {error.strerror or error}: see to the folder of recordings"
+        why = f"{error.filename or fetching.shelf.folder}: {error.strerror or error}: see to the folder of recordings"
     else:
         return
     log.repeatedly(f"attempt={row.attempt_id} its recording waits: {why}", about="recording")
-    put_off(keeping.database, row, since=now, why=why)
+    put_off(fetching.database, row, since=now, why=why)
 
 
 def _was_nobody(row: Any) -> bool:
@@ -83,59 +83,59 @@ def _was_nobody(row: Any) -> bool:
     return machine or (row.answered_at is None and row.disposition in UNANSWERED)
 
 
-def _fetch(keeping: Keeping, row: Any, *, now: datetime) -> None:
+def _fetch(fetching: Fetching, row: Any, *, now: datetime) -> None:
     size, became = 0, Recorded.nowhere
     until = time.monotonic() + FETCHED_WITHIN.total_seconds()
 
     def write(file: BinaryIO, piece: bytes) -> None:
         nonlocal size
         size += len(piece)
-        if size > keeping.size_most:
-            most = keeping.size_most >> 20
+        if size > fetching.size_most:
+            most = fetching.size_most >> 20
             raise TooMuch(f"its file is longer than {most} MB, as no call can be: fetch it by hand")
         if time.monotonic() > until:
             raise ProviderUnavailable(f"it took longer than {FETCHED_WITHIN.total_seconds() / 60:.0f} minutes")
-        if keeping.is_stopping():
+        if fetching.is_stopping():
             raise ProviderUnavailable("this node is stopping")
         file.write(piece)
 
     try:
-        with keeping.shelf.writing(row.name) as file:
-            became = keeping.recorder.fetch_recording(row.name, lambda piece: write(file, piece))
+        with fetching.shelf.writing(row.name) as file:
+            became = fetching.recorder.fetch_recording(row.name, lambda piece: write(file, piece))
             if became is not Recorded.whole:
                 raise _NotThere
     except _NotThere:
-        _not_there(keeping, row, became, now=now)
+        _not_there(fetching, row, became, now=now)
         return
-    if settle(keeping.database, row, since=now, still_at_it=True, state="kept", size=size):
-        keeping.recorder.forget_recording(row.name)
-        settle(keeping.database, row, since=now, due_at=None)
-    elif not is_known(keeping.database, row.name):
-        keeping.shelf.remove(row.name)  # the person was erased meanwhile
+    if settle(fetching.database, row, since=now, still_at_it=True, state="kept", size=size):
+        fetching.recorder.forget_recording(row.name)
+        settle(fetching.database, row, since=now, due_at=None)
+    elif not is_known(fetching.database, row.name):
+        fetching.shelf.remove(row.name)  # the person was erased meanwhile
 
 
 class _NotThere(Exception):
     pass
 
 
-def _not_there(keeping: Keeping, row: Any, became: Recorded, *, now: datetime) -> None:
+def _not_there(fetching: Fetching, row: Any, became: Recorded, *, now: datetime) -> None:
     if became is Recorded.unfinished:
-        put_off(keeping.database, row, since=now, why="it is still being made")
-    elif keeping.shelf.holds(row.name):
+        put_off(fetching.database, row, since=now, why="it is still being made")
+    elif fetching.shelf.holds(row.name):
         # fetched before the database went back to a backup
-        settle(keeping.database, row, since=now, state="kept", due_at=None)
+        settle(fetching.database, row, since=now, state="kept", due_at=None)
     elif now - (row.ended_at or row.made_at) < MISSING_AFTER:
-        put_off(keeping.database, row, since=now, why="there is none at the provider yet")
+        put_off(fetching.database, row, since=now, why="there is none at the provider yet")
     elif row.answered_at is None:
-        drop(keeping.database, row, since=now)
+        drop(fetching.database, row, since=now)
     else:
         why = "there is none: they hung up before the announcement was over, or recording failed, as the log then says"
         if row.state == "kept":
             why = "its file is gone from the folder, and the provider has it no more"
-        settle(keeping.database, row, since=now, state="missing", due_at=None, why=why)
+        settle(fetching.database, row, since=now, state="missing", due_at=None, why=why)
 
 
-def _remove(keeping: Keeping, row: Any, *, now: datetime) -> None:
-    keeping.shelf.remove(row.name)
-    keeping.recorder.forget_recording(row.name)
-    settle(keeping.database, row, since=now, state="removed", due_at=None, why="its days were over")
+def _remove(fetching: Fetching, row: Any, *, now: datetime) -> None:
+    fetching.shelf.remove(row.name)
+    fetching.recorder.forget_recording(row.name)
+    settle(fetching.database, row, since=now, state="removed", due_at=None, why="its days were over")

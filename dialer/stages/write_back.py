@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from dialer import log
 from dialer.audience import CardType
-from dialer.crm.base import Crm, Entry, EntryKind, Outcome, Result
+from dialer.crm.base import BROUGHT_UP_TO_DATE, CHANGES, Crm, Entry, EntryKind, Outcome, Result
 from dialer.memory.database import Database
 from dialer.memory.mending import TO_MEND
 from dialer.memory.tables import entries, nodes, targets
@@ -27,9 +27,6 @@ LOOKING_LEASE = timedelta(minutes=5)
 TRY_AGAIN_AFTER = (timedelta(seconds=5), timedelta(seconds=30), timedelta(minutes=2))
 SET_ASIDE_AFTER, TRIED_LEAST = timedelta(days=1), 5
 """What was owed while no service ran has not been tried for a day."""
-CHANGES = (EntryKind.stage.value, EntryKind.field.value)
-BROUGHT_UP_TO_DATE = (EntryKind.call, EntryKind.note)
-"""Everything else says one thing once: to write it again would make a second one."""
 PINGS_MOST = 10
 """A notification cannot be looked for: sent again it takes its own place, and its reader hears of it again."""
 
@@ -97,16 +94,20 @@ _with_card = sa.select(
 _other, _others = entries.alias("other"), targets.alias("others")
 
 
-def _is_behind_another(kind: str) -> sa.ColumnElement[bool]:
+def _is_behind_another(kind: EntryKind) -> sa.ColumnElement[bool]:
     """A change of a card on which another has not come to its end: written and looked for side by side, the older would
     take the place of the newer."""
     changed = (
         sa.select(targets.c.id)
         .join(_others, sa.and_(_others.c.card_type == targets.c.card_type, _others.c.card_id == targets.c.card_id))
         .join(_other, _other.c.target_id == _others.c.id)
-        .where(sa.text("other.state <> 'written'"), _other.c.state.in_(("writing", "doubtful")), _other.c.kind == kind)
+        .where(
+            sa.text("other.state <> 'written'"),
+            _other.c.state.in_(("writing", "doubtful")),
+            _other.c.kind == kind.value,
+        )
     )
-    return sa.and_(entries.c.kind == kind, entries.c.target_id.in_(changed))
+    return sa.and_(entries.c.kind == kind.value, entries.c.target_id.in_(changed))
 
 
 _behind_another = sa.or_(*map(_is_behind_another, CHANGES))

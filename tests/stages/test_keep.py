@@ -27,7 +27,7 @@ from dialer.memory.shelf import Shelf
 from dialer.memory.tables import attempts, entries, recordings, targets
 from dialer.providers.base import Recorded, TakenBack
 from dialer.settings import read_settings
-from dialer.stages.keep import Keeping, keep_recordings
+from dialer.stages.keep import Fetching, keep_recordings
 from tests.stages.scene import DAY, HOUR, MINUTE, NOON, SECOND, Scene
 
 NOTICE = "\n{% block recording_notice %}This is recorded.{% endblock %}"
@@ -103,7 +103,7 @@ class Desk:
         return claim
 
     def keep(self, now: datetime = NOON + SECOND, **more: Any) -> int:
-        made = Keeping(self.scene.database, self.recorder, "twilio", self.shelf, self.pool, **more)
+        made = Fetching(self.scene.database, self.recorder, "twilio", self.shelf, self.pool, **more)
         return keep_recordings(made, now=now)
 
     def row(self) -> Any:

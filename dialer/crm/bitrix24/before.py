@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from dialer.crm.base import Entry, EntryKind, Outcome, Result
-from dialer.crm.bitrix24.changes import CHANGES, Change, plan_changes
+from dialer.crm.base import CHANGES, Entry, EntryKind, Outcome, Result
+from dialer.crm.bitrix24.changes import Change, plan_changes
 from dialer.crm.bitrix24.desk import Desk
 from dialer.crm.bitrix24.items import ask_for_people, people_on
 from dialer.crm.bitrix24.rest import Batch, Command

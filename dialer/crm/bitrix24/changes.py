@@ -23,7 +23,6 @@ from dialer.crm.bitrix24.values import Value, values_of
 from dialer.crm.bitrix24.verdicts import gone
 from dialer.errors import CrmError
 
-CHANGES = (EntryKind.stage, EntryKind.field)
 AT_ONCE = 50
 
 Ask = Callable[[Mapping[str, Command]], Batch]

@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from dialer.crm.base import Entry, EntryKind, Outcome, Result, are_many
+from dialer.crm.base import CHANGES, Entry, EntryKind, Outcome, Result, are_many
 from dialer.crm.bitrix24.additions import may_hang_on_no_card, rows_of, search_by_title, search_for
 from dialer.crm.bitrix24.calls_looking import look_for_calls
-from dialer.crm.bitrix24.changes import CHANGES, Change, plan_changes
+from dialer.crm.bitrix24.changes import Change, plan_changes
 from dialer.crm.bitrix24.desk import Desk
 from dialer.crm.bitrix24.errors import Doubt, Later, Refused
 from dialer.crm.bitrix24.items import items_of, search_item

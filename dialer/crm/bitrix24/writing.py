@@ -14,11 +14,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from dialer.audience import CardType
-from dialer.crm.base import Entry, EntryKind, Outcome, Result
+from dialer.crm.base import CHANGES, Entry, EntryKind, Outcome, Result
 from dialer.crm.bitrix24.additions import ADDED, added, addition
 from dialer.crm.bitrix24.before import LISTING, LOOKED_BEFORE, look_before
 from dialer.crm.bitrix24.calls import Step, call_command, call_done, call_failed, step_of
-from dialer.crm.bitrix24.changes import CHANGES, Change, changed
+from dialer.crm.bitrix24.changes import Change, changed
 from dialer.crm.bitrix24.desk import Desk
 from dialer.crm.bitrix24.errors import Doubt, Later, Refused
 from dialer.crm.bitrix24.items import made, new_item

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import quote
 
 from dialer.errors import ProviderUnavailable
 from dialer.lasting import LASTS_MOST
 from dialer.providers.asterisk.call import Call
-from dialer.providers.asterisk.rest import Answer, Rest
+from dialer.providers.asterisk.channel import Board
+from dialer.providers.asterisk.rest import Rest
 from dialer.providers.base import Recorded
 
 BEGUN_WITHIN, TRIED_EVERY = 3.0, 0.05
@@ -23,16 +24,6 @@ BEGUN_WITHIN, TRIED_EVERY = 3.0, 0.05
 NOT_YET = (404, 409)
 SNOOP = "snoop"
 WHERE = "is there a folder `recording` in Asterisk's spool, /var/spool/asterisk, that it may write to?"
-
-
-class Board(Protocol):
-    """What recording needs of the switchboard."""
-
-    async def ask(self, method: str, path: str, params: Mapping[str, str] | None = None) -> Answer:
-        """Raises ProviderUnavailable."""
-
-    app: str
-    warn: Callable[[str], None]
 
 
 def is_a_snoop(event: Mapping[str, Any]) -> bool:
