@@ -150,7 +150,7 @@ def disposition(known: Progress, *, heard_after: timedelta) -> Disposition:
         return Disposition((known.hangup or Hangup.lost).value)
     if known.answered_by is AnsweredBy.machine:
         return Disposition.voicemail
-    if (known.keys_unheard and not known.answer_step) or (known.talked is not None and known.talked >= heard_after):
+    if known.keys_unheard or (known.talked is not None and known.talked >= heard_after):
         return Disposition.reached
     return Disposition.hung_up
 

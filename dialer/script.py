@@ -78,6 +78,10 @@ class Script:
     apology: tuple[Say | Play, ...] = ()
     announcement: tuple[Say | Play, ...] = ()
 
+    def asks_after(self, step: int) -> bool:
+        """Whether a key may still be pressed once so many steps are known to be over."""
+        return self.ask is not None and step < self.ask.times_most
+
 
 _SCRIPT: TypeAdapter[Script] = TypeAdapter(Script)
 

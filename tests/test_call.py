@@ -152,7 +152,7 @@ SECOND = timedelta(seconds=1)
         (Progress(**ENDED, talked=SECOND, answer="renew", answer_step=1, answer_key=1), Disposition.reached),
         (Progress(**ENDED, answered_by=AnsweredBy.machine, answer="renew", answer_key=1), Disposition.reached),
         (Progress(**ENDED, talked=SECOND, keys_unheard=True), Disposition.reached),
-        (Progress(**ENDED, talked=SECOND, keys_unheard=True, answer_step=1), Disposition.hung_up),
+        (Progress(**ENDED, talked=SECOND, keys_unheard=True, answer_step=1), Disposition.reached),
         (Progress(**ENDED, talked=SECOND, answer_step=1), Disposition.hung_up),
         *[
             (Progress(**ENDED, talked=SECOND, transfer=transfer), Disposition.reached)

@@ -106,8 +106,9 @@ class Asked:
 
     `claimed_at` is our clock; `sent_after` and `sent_before` leave room for the provider's to be another.
 
-    `answered`: that somebody answered is known already. `orphaned`: the node that placed it has died, so that nobody
-    leads it any more, where the adapter leads the conversation.
+    `keys_left`: a key may have been pressed of which nobody has told us. `answered`: that somebody answered is known
+    already. `orphaned`: the node that placed it has died, so that nobody leads it any more, where the adapter leads
+    the conversation.
     """
 
     attempt: int
@@ -118,7 +119,7 @@ class Asked:
     claimed_at: datetime
     sent_after: datetime
     sent_before: datetime
-    has_keys: bool
+    keys_left: bool
     known: Callable[[str], bool]
     """Does a call of this id belong to another attempt?"""
     answered: bool = False

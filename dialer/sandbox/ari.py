@@ -71,6 +71,7 @@ class Pbx:
         self.tape = Tape(self)
         self._rung: Counter[str] = Counter()
         self._started_at = time.time()
+        self._shuts_down = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -114,7 +115,8 @@ class Pbx:
             socket.is_dead = True
 
     def restart(self) -> None:
-        """All channels are gone, and so is every application."""
+        """All channels are gone, and so is every application; meanwhile none is made."""
+        self._shuts_down = True
         for channel in list(self._channels.values()):
             channel.hang_up("shutdown")
         self._started_at = time.time()
@@ -138,6 +140,7 @@ class Pbx:
             self.globals[f"DIALER_ENDED_{channel.variables.get('DIALER_SLOT', '')}"] = end
 
     def _forget(self) -> None:
+        self._shuts_down = False
         self.cut()
         self.tape.forget_channels()
         self.globals.clear()
@@ -353,7 +356,7 @@ class Pbx:
         if any(self._conflict(id, one.id) for one in self._channels.values() if not one.is_over):
             raise AriError(409, "Channel with given unique ID already exists")
         number, _, trunk = target.rpartition("@")
-        if technology != "PJSIP" or trunk != self.trunk or not re.fullmatch(r"[0-9+*#]+", number):
+        if self._shuts_down or technology != "PJSIP" or trunk != self.trunk or not re.fullmatch(r"[0-9+*#]+", number):
             raise AriError(500, "Allocation failed", word="error")
         channel = Channel(
             self, id, dict(asked), dict(body.get("variables", {})), self._callee(number, asked), len(self.calls) + 1

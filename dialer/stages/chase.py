@@ -125,7 +125,7 @@ def _ask(chase: Chase, row: Any, *, now: datetime) -> None:
         claimed_at=row.claimed_at,
         sent_after=row.claimed_at - CLOCKS_DIFFER,
         sent_before=row.send_before + CLOCKS_DIFFER,
-        has_keys=_has_keys(row.script),
+        keys_left=_keys_left(row),
         known=_known_elsewhere(chase.database, row.id),
         answered=row.phase == "answered",
         orphaned=bool(row.orphaned),
@@ -166,7 +166,7 @@ def _settle_forgotten(chase: Chase, row: Any, why: str, *, now: datetime) -> Non
     chase.forgotten.pop(row.id, None)
     if row.phase == "answered":
         log.warn(f"attempt={row.id} {mask(row.number)} has ended, and nobody heard how: {why}")
-        unheard = _has_keys(row.script) and row.answered_by != "machine"
+        unheard = _keys_left(row) and row.answered_by != "machine"
         ended = Progress(phase=Phase.ended, hangup=Hangup.completed, keys_unheard=unheard)
         chase.writer.put(Heard(News(row.id, "forgotten", ended), of_claim=row.claimed_at)).result()
         return
@@ -198,8 +198,8 @@ def _known_elsewhere(database: Database, attempt: int) -> Callable[[str], bool]:
     return known
 
 
-def _has_keys(script: str | None) -> bool:
-    return script is not None and from_json(script).ask is not None
+def _keys_left(row: Any) -> bool:
+    return row.script is not None and from_json(row.script).asks_after(row.answer_step)
 
 
 def _end(chase: Chase, row: Any, *, now: datetime) -> None:

@@ -407,7 +407,7 @@ def place(company: Company, **more: Any) -> Placed:
 def asked(company: Company, started: datetime) -> Asked:
     return Asked(
         attempt=42, ref=f"{KEY}-42", number=NUMBER, caller_id=company.caller_id, call_id=None,
-        claimed_at=started, sent_after=started - LOST_WITHIN, sent_before=started + LOST_WITHIN, has_keys=True,
+        claimed_at=started, sent_after=started - LOST_WITHIN, sent_before=started + LOST_WITHIN, keys_left=True,
         known=lambda call_id: False,
     )  # fmt: skip
 

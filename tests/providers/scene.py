@@ -59,7 +59,7 @@ def ask(call_id: str | None = None, known: Callable[[str], bool] = lambda call_i
     minute = timedelta(minutes=1)
     whole: dict[str, Any] = {
         "attempt": 42, "ref": f"{KEY}-42", "number": NUMBER, "caller_id": CALLER_ID, "call_id": call_id,
-        "claimed_at": NOW, "sent_after": NOW - minute, "sent_before": NOW + minute, "has_keys": True, "known": known,
+        "claimed_at": NOW, "sent_after": NOW - minute, "sent_before": NOW + minute, "keys_left": True, "known": known,
         **more,
     }  # fmt: skip
     return Asked(**whole)

@@ -3,58 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import pytest
 
-from dialer.call import Progress
 from dialer.providers.asterisk.call import Call
 from dialer.providers.asterisk.channel import Channel
 from dialer.providers.asterisk.conversation import Conversation
-from dialer.providers.asterisk.rest import Answer
-from dialer.script import Play, Say
+from dialer.script import Say
+from tests.providers.asterisk_board import CHANNEL, Ended, event
 from tests.providers.scene import order
-
-CHANNEL = "dial-abcdefgh-42."
-
-
-class Ended:
-    """A switchboard whose every channel has hung up meanwhile."""
-
-    app, amd_context = "dialer-test", "dialer-amd"
-
-    def __init__(self) -> None:
-        self.proven: list[Progress] = []
-        self.stores = True
-        self.said: list[Say | Play] = []
-        self.warn: Callable[[str], None] = print
-
-    async def ask(self, method: str, path: str, params: Mapping[str, str] | None = None) -> Answer:
-        if path.endswith("/continue"):
-            return Answer(204, None)
-        return Answer(404, {"message": "Channel not found"})
-
-    async def prove(self, call: Call, what: str, progress: Progress) -> bool:
-        self.proven.append(progress)
-        call.prove(what, progress)
-        return self.stores
-
-    def media(self, call: Call, parts: Sequence[Say | Play]) -> list[str]:
-        self.said += parts
-        return ["sound:dialer/x" for _ in parts]
-
-    def endpoint(self, number: str) -> str:
-        return f"PJSIP/{number}@trunk"
-
-    def shown(self, number: str) -> str:
-        return number
-
-    def follow_leg(self, leg: str, call: Call | None) -> None:
-        pass
-
-    def doubt(self) -> None:
-        pass
 
 
 @pytest.mark.parametrize("detection", [True, False])
@@ -84,7 +41,3 @@ def test_that_of_another_channel_does_not() -> None:
     call.inbox.put_nowait({**event("ChannelDtmfReceived", digit="9"), "channel": {"id": f"{CHANNEL}-m2"}})
     asyncio.run(Conversation(Channel(board, call)).lead())
     assert board.proven == []
-
-
-def event(kind: str, **more: Any) -> dict[str, Any]:
-    return {"type": kind, "channel": {"id": CHANNEL, "state": "Up"}, **more}

@@ -216,3 +216,12 @@ def test_whoever_answers_while_nobody_listens_is_dropped(lab: Lab) -> None:
     [call] = lab.sandbox.pbx.calls
     wait(lambda: call.is_over)
     assert (call.answered_at is not None, call.said) == (True, [])
+
+
+def test_while_it_shuts_down_it_makes_no_channel(lab: Lab) -> None:
+    pbx = lab.sandbox.pbx
+    lab.sandbox.do(pbx.restart)
+    refused = lab.originate()
+    assert (refused.status_code, refused.json(), pbx.calls) == (500, {"error": "Allocation failed"}, [])
+    wait(lambda: lab.originate().status_code == 200)
+    assert len(pbx.calls) == 1

@@ -76,7 +76,17 @@ def test_keys_that_nobody_can_tell_any_more_are_asked_about_only_where_there_is_
     scene.planned(campaign="talk")
     scene.claim()
     chaser.ask(NOON + 2 * MINUTE)
-    assert {asked.attempt == with_keys: asked.has_keys for asked in exchange.asked} == {True: True, False: False}
+    assert {asked.attempt == with_keys: asked.keys_left for asked in exchange.asked} == {True: True, False: False}
+
+
+@pytest.mark.parametrize(("over", "left"), [(1, True), (2, False)])
+def test_once_the_last_menu_is_over_no_key_is_left(
+    scene: Scene, chaser: Chaser, exchange: Exchange, over: int, left: bool
+) -> None:
+    call = placed(scene)
+    scene.hear(call, Progress(phase=Phase.answered, answer_step=over))
+    chaser.ask(NOON + HOUR)
+    assert [asked.keys_left for asked in exchange.asked] == [left]
 
 
 def test_an_attempt_is_asked_about_by_one_at_a_time(scene: Scene, chaser: Chaser, exchange: Exchange) -> None:

@@ -271,7 +271,7 @@ class Asterisk:
             was_up = asked.answered or state == "Up"
             ended = Progress(
                 phase=Phase.ended, hangup=Hangup.completed if was_up else Hangup.cancelled,
-                keys_unheard=was_up and asked.has_keys, detail="" if was_up else "the node that rang has died",
+                keys_unheard=was_up and asked.keys_left, detail="" if was_up else "the node that rang has died",
             )  # fmt: skip
             return News(asked.attempt, f"orphan:{state}", ended, channel)
         phase = words.STATES.get(state, Phase.planned)
@@ -284,7 +284,7 @@ def _end_of(kept: Kept, asked: Asked) -> Progress:
     hangup = words.ended(was_up=kept.was_up, by_us=False, rang=kept.rang, last_dial="", cause=kept.cause)
     return Progress(
         phase=Phase.ended, hangup=hangup, dialed=Dialed.yes, ended_at=kept.at,
-        keys_unheard=asked.answered and asked.has_keys,
+        keys_unheard=asked.answered and asked.keys_left,
         detail="" if kept.was_up else f"kept by {ASTERISK} ({kept.cause})",
     )  # fmt: skip
 

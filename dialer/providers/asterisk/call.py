@@ -80,7 +80,8 @@ class Call:
     def end_unheard(self, *, restarted: bool) -> News | None:
         """The channel is gone, and its last event was missed."""
         if self.known.phase is Phase.answered:
-            unheard = self.order.script.ask is not None and self.known.answered_by is not AnsweredBy.machine
+            asks = self.order.script.asks_after(self.known.answer_step)
+            unheard = asks and self.known.answered_by is not AnsweredBy.machine
             hangup = Progress(phase=Phase.ended, hangup=Hangup.completed, keys_unheard=unheard)
         else:
             became = Hangup.failed if restarted else Hangup.lost

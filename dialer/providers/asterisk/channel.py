@@ -47,11 +47,16 @@ class Board(Protocol):
     def record(self, call: Call) -> asyncio.Task[None]:
         """Done when it is recorded, or cannot be."""
 
+    async def heard_all(self) -> bool:
+        """Whether every event that was sent until now has been taken."""
+
     app: str
     amd_context: str
     warn: Callable[[str], None]
     doubt: Callable[[], None]
     """A sound could not be played."""
+    gap: int
+    """How often the events have been interrupted."""
 
 
 @dataclass(frozen=True, slots=True)

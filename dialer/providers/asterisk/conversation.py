@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from dialer.call import AnsweredBy, Phase, Progress
@@ -38,6 +38,12 @@ class Conversation:
     """The playback of an announcement that is still being said."""
     _parting: tuple[Say | Play, ...] | None = None
     """For one who asked never to be called again where nobody had asked for a key."""
+    _heard_to: int | None = field(init=False)
+    """How often the events had been interrupted when a person last had all their time to press a key that was heard;
+    None: nothing was heard at the end of that time."""
+
+    def __post_init__(self) -> None:
+        self._heard_to = self.board.gap
 
     @property
     def board(self) -> Board:
@@ -128,7 +134,7 @@ class Conversation:
             self._parting = choice.then if stored else self.call.order.script.apology
 
     async def _heed_what_is_left(self) -> None:
-        """Pressed in the moment in which they hung up, or in which it broke off."""
+        """Pressed in the moment in which they hung up, or in which it broke off; or pressed, and nobody heard it."""
         while not self.call.inbox.empty():
             event = self.call.inbox.get_nowait()
             choice = self._choice(event)
@@ -136,6 +142,14 @@ class Conversation:
                 await self.board.prove(self.call, "keys/last", _heard(choice, max(self.call.known.answer_step, 1)))
             else:
                 await self._heed(event)
+        if self._heard_to != self.board.gap and self._may_have_pressed:
+            await self.board.prove(self.call, "keys/unheard", Progress(phase=Phase.answered, keys_unheard=True))
+
+    @property
+    def _may_have_pressed(self) -> bool:
+        known = self.call.known
+        asked = self.call.order.script.ask is not None and self._played > 0
+        return asked and known.answer is None and known.answered_by is not AnsweredBy.machine
 
     async def _is_a_machine(self) -> bool:
         """In the dialplan, where the call is led by nobody until it comes back. No machine presses a key."""
@@ -177,12 +191,18 @@ class Conversation:
         script = self.call.order.script
         spoken: tuple[Say | Play, ...] = (*script.greeting, *ask.menu)
         for step in range(1, ask.times_most + 1):
+            gap = self.board.gap
             if pressed is None:
                 await self._hear_out()
                 if self._parting is not None:
                     return  # asked for while the announcement went on
             key = pressed or await self._say(spoken, until_a_key=True) or await self._key(ask.wait_seconds)
-            pressed = None
+            heard = key is not None or await self.board.heard_all()
+            key, pressed = key or await self._key(0), None
+            if not heard:
+                self._heard_to = None
+            elif gap == self.board.gap:
+                self._heard_to = gap
             choice = None if key is None else ask.choice(key)
             if not await self.board.prove(self.call, f"keys/{step}", _heard(choice, step)):
                 await self._say(script.apology)
@@ -252,8 +272,9 @@ class Conversation:
                 await self._heed(event)
 
     async def _key(self, within: float) -> str | None:
+        """With no time at all: what has come already."""
         until = time.monotonic() + self.channel.real(within)
-        while (left := until - time.monotonic()) > 0:
+        while (left := until - time.monotonic()) > 0 or not self.call.inbox.empty():
             event = await self.channel.next(left)
             if event is not None and event.get("type") == "ChannelDtmfReceived":
                 return str(event.get("digit", ""))

@@ -130,7 +130,7 @@ class Switchboard:
     def hears(self) -> bool:
         """From another thread: whether everything that Asterisk has told until now has been taken. A socket that is
         up may be dead, which its pings have not noticed yet."""
-        return self.up.is_set() and not self.replaced and self._of_loop(self._hears())
+        return self.up.is_set() and not self.replaced and self._of_loop(self.heard_all())
 
     def end_unheard(self, call: Call) -> None:
         """From another thread: its channel is gone. Raises ProviderUnavailable."""
@@ -144,7 +144,7 @@ class Switchboard:
             future.cancel()
             raise ProviderUnavailable("Asterisk takes too long to answer") from error
 
-    async def _hears(self) -> bool:
+    async def heard_all(self) -> bool:
         if self._socket is None:
             return False
         try:

@@ -281,7 +281,7 @@ def _news(call: Any, asked: Asked) -> News:
             ended_at=call.end_time if known.hangup is not None else None,
             # its start_time is when it was dialled
             answered_at=call.end_time - known.talked if talked else None,
-            keys_unheard=asked.has_keys
+            keys_unheard=asked.keys_left
             and known.hangup is Hangup.completed
             and known.answered_by is not AnsweredBy.machine,
             dialed=_dialed(call, known),
