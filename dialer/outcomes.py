@@ -58,6 +58,8 @@ def _true(told: Told) -> Iterator[tuple[str, Any]]:
     answer = OPTED_OUT if final.disposition == OPTED_OUT else final.answer
     if answer is not None:
         yield answer, final
+    if final.answer not in (None, answer):
+        yield final.answer, final
     if final.transfer in NOT_CONNECTED:
         yield TRANSFER_FAILED, final
     dead = next((one for one in tries if one.disposition == BAD_NUMBER), None)
@@ -68,10 +70,11 @@ def _true(told: Told) -> Iterator[tuple[str, Any]]:
 
 
 def _rivals(told: Told, outcome: str) -> set[str]:
-    """Of these only one is ever acted upon, once: a person has one answer, and a target one end."""
-    if outcome in (TRANSFER_FAILED, BAD_NUMBER):
+    """Of these only one is ever acted upon, once: a person has one answer, and a target one end. Whoever has answered
+    may ask never to be called again all the same."""
+    if outcome in (TRANSFER_FAILED, BAD_NUMBER, OPTED_OUT):
         return {outcome}
-    answers = {choice.answer for choice in told.campaign.keys.values()} | {OPTED_OUT}
+    answers = {choice.answer for choice in told.campaign.keys.values()} - {OPTED_OUT}
     return answers if outcome in answers else AT_THE_END - answers
 
 

@@ -23,7 +23,18 @@ def test_it_counts(keys: str, answer: str | None, detection: bool) -> None:
     call.inbox.put_nowait(event("ChannelHangupRequest"))
     asyncio.run(Conversation(Channel(board, call)).lead())
     wanted = "do_not_call" if detection and "9" in keys else answer  # before anything was said only that one counts
-    assert [one.answer for one in board.proven] == ([] if wanted is None else [wanted])
+    assert sorted({one.answer for one in board.proven if one.answer}) == ([] if wanted is None else [wanted])
+    assert call.known.opted_out == ("9" in keys)
+
+
+def test_whoever_has_answered_may_still_ask_never_to_be_called_again() -> None:
+    call, board = Call(CHANNEL, order(machine_detection=False), 0), Ended()
+    for key in "19":
+        call.inbox.put_nowait(event("ChannelDtmfReceived", digit=key))
+    call.inbox.put_nowait(event("ChannelHangupRequest"))
+    asyncio.run(Conversation(Channel(board, call)).lead())
+    assert [(one.answer, one.opted_out) for one in board.proven] == [("renew", False), ("renew", True)]
+    assert (call.known.answer, call.known.opted_out) == ("renew", True)
 
 
 @pytest.mark.parametrize("stores", [True, False])

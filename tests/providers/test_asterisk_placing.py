@@ -552,6 +552,18 @@ def test_whoever_presses_the_key_after_the_last_question_is_not_called_again(lab
     assert words_of(call.said, lab.folder)[-1] == "Больше не позвоним"
 
 
+def test_whoever_waits_for_the_manager_may_ask_never_to_be_called_again(lab: Lab) -> None:
+    lab.does(presses=("2",), manager="no-answer")
+    lab.provider.place(order(machine_detection=False))
+    [call] = lab.sandbox.pbx.calls
+    wait(lambda: len(lab.sandbox.pbx.calls) == 2)
+    lab.sandbox.do(lambda: call.press("9"))
+    wait(lambda: call.is_over)
+    known = lab.heard[-1].progress
+    assert (known.answer, known.opted_out, known.transfer) == ("talk", True, Transfer.no_answer)
+    assert words_of(call.said, lab.folder)[-2:] == ["Никого нет", "Больше не позвоним"]
+
+
 def test_a_campaigns_words_that_cannot_be_spoken_make_it_wait_and_say_why(lab: Lab) -> None:
     def mute(*_: object) -> None:
         raise OSError("no such program")

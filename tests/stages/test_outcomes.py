@@ -172,6 +172,19 @@ def test_an_opt_out_is_told_once_though_it_is_an_answer_and_a_disposition(scene:
     assert slots(scene) == ["do_not_call-1"]
 
 
+@pytest.mark.parametrize("late", [False, True])
+def test_whoever_answers_and_then_asks_never_to_be_called_again_gets_both(scene: Scene, late: bool) -> None:
+    campaign(scene, "{renew: [{task: {}}], do_not_call: [{field: {Не звонить: yes}}], reached: [{notify: 2}]}")
+    call = scene.live()
+    if late:
+        answer(scene, call, "renew")
+        settle(scene)
+    answer(scene, call, "renew", now=OWED if late else NOON, opted_out=True)
+    settle(scene, OWED + MINUTE)
+    assert sorted(slots(scene)) == ["do_not_call-1", *(["reached-1"] if late else []), "renew-1"]
+    assert ("not renew after all" in note(scene)) is False
+
+
 def test_what_turns_out_otherwise_is_not_undone_and_the_note_says_so(scene: Scene) -> None:
     campaign(scene, "{renew: [{task: {}}], talk: [{task: {}}, {notify: 2}]}")
     call = scene.live()

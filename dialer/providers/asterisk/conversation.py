@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dialer.call import AnsweredBy, Phase, Progress
@@ -127,11 +127,14 @@ class Conversation:
         return ask.choice(str(event.get("digit", ""))) if ask is not None and pressed else None
 
     async def _heed(self, event: Mapping[str, Any]) -> None:
-        """A key where none is asked for: whoever knows which one it is may ask at any time never to be called again."""
-        choice = self._choice(event)
-        if choice is not None and choice.opts_out and self.call.known.answer is None:
-            stored = await self.board.prove(self.call, "keys/unasked", _heard(choice, 1))
-            self._parting = choice.then if stored else self.call.order.script.apology
+        """A key where none is asked for: whoever knows which one it is may ask at any time never to be called again.
+        What they have answered before stands."""
+        choice, known = self._choice(event), self.call.known
+        if choice is None or not choice.opts_out or known.opted_out:
+            return
+        asked = _heard(choice, 1) if known.answer is None else replace(known, opted_out=True)
+        stored = await self.board.prove(self.call, "keys/unasked", asked)
+        self._parting = choice.then if stored else self.call.order.script.apology
 
     async def _heed_what_is_left(self) -> None:
         """Pressed in the moment in which they hung up, or in which it broke off; or pressed, and nobody heard it."""
@@ -210,7 +213,8 @@ class Conversation:
             if choice is not None:
                 await self._say(choice.then)
                 connect = choice.connect
-                if connect is not None and not await Transferring(self.channel).put_through(connect, choice.place):
+                transferring = Transferring(self.channel, self._heed)
+                if connect is not None and not await transferring.put_through(connect, choice.place):
                     await self._say(connect.nobody)
                 return
             if key in ask.repeats:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from dialer.call import Phase, Progress, Transfer
 from dialer.errors import ProviderUnavailable
@@ -18,6 +20,8 @@ TALKING_LOOK_AFTER = 30.0
 @dataclass(frozen=True, slots=True)
 class Transferring:
     channel: Channel
+    heed: Callable[[Mapping[str, Any]], Awaitable[None]]
+    """Told of what comes from the customer's channel while the manager is rung."""
 
     async def put_through(self, connect: Connect, place: int) -> bool:
         """Whether they have talked; returns when one of them has hung up. Raises Gone."""
@@ -75,6 +79,7 @@ class Transferring:
                     return Transfer.connected
                 continue
             if words.about(event) != leg:
+                await self.heed(event)
                 continue
             rang = rang or words.proves(event).phase is Phase.ringing
             if event.get("type") == "StasisStart":
