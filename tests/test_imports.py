@@ -60,7 +60,7 @@ ONE_DOOR = {
     "twilio": {"providers.twilio"},
     "typer": {"cli"},
     "uvicorn": {"web.bounds", "web.server"},
-    "websockets": {"providers.asterisk.switchboard"},
+    "websockets": {"providers.asterisk.events"},
 }
 
 

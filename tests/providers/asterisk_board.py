@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from dialer.call import Progress
@@ -11,6 +12,17 @@ from dialer.providers.asterisk.rest import Answer
 from dialer.script import Play, Say
 
 CHANNEL = "dial-abcdefgh-42."
+
+
+@dataclass
+class Heard:
+    """The events: how often they were interrupted, and whether they still come."""
+
+    gap: int = 0
+    comes: bool = True
+
+    async def heard_all(self) -> bool:
+        return self.comes
 
 
 class Ended:
@@ -23,7 +35,7 @@ class Ended:
         self.stores = True
         self.said: list[Say | Play] = []
         self.warn: Callable[[str], None] = print
-        self.gap = 0
+        self.events = Heard()
 
     async def ask(self, method: str, path: str, params: Mapping[str, str] | None = None) -> Answer:
         if path.endswith("/continue"):
@@ -51,16 +63,13 @@ class Ended:
     def doubt(self) -> None:
         pass
 
-    async def heard_all(self) -> bool:
-        return True
-
 
 class Talking(Ended):
     """Every prompt is over as soon as it has begun; `after` is done when so many have begun."""
 
     def __init__(self, call: Call, after: Mapping[int, Callable[[], None]]) -> None:
         super().__init__()
-        self.call, self.after, self.begun, self.hears = call, after, 0, True
+        self.call, self.after, self.begun = call, after, 0
 
     async def ask(self, method: str, path: str, params: Mapping[str, str] | None = None) -> Answer:
         if "/play/" in path:
@@ -75,9 +84,6 @@ class Talking(Ended):
     def hang_up(self) -> None:
         self.call.take(event("ChannelDestroyed", cause=16))
         self.call.inbox.put_nowait(event("ChannelDestroyed", cause=16))
-
-    async def heard_all(self) -> bool:
-        return self.hears
 
 
 def event(kind: str, **more: Any) -> dict[str, Any]:

@@ -61,7 +61,7 @@ class AsteriskCompany:
         if what == "busy":
             self.sandbox.pbx.refuses_sockets = True
             self.sandbox.do(self.sandbox.pbx.cut)
-            wait(lambda: not self.provider._board.up.is_set())
+            wait(lambda: not self.provider._board.events.up.is_set())
         else:
             self.sandbox.pbx.faults.set(Rule("originate", FATES[what], times=1))
 

@@ -30,7 +30,7 @@ def lab(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lab]:
 def cut_off(lab: Lab) -> None:
     lab.sandbox.pbx.refuses_sockets = True
     lab.sandbox.do(lab.sandbox.pbx.cut)
-    wait(lambda: not lab.provider._board.up.is_set())
+    wait(lambda: not lab.provider._board.events.up.is_set())
 
 
 def ended(lab: Lab) -> News:
@@ -142,7 +142,7 @@ def test_a_dialplan_that_keeps_no_ends_is_said_once(tmp_path: Path) -> None:
         wait(lambda: bool(said))
         lab.sandbox.pbx.globals[SINCE] = "2026-11-01T00:00:00+00:00"  # it had them once
         lab.sandbox.do(lab.sandbox.pbx.cut)
-        wait(lambda: lab.provider._board.up.is_set() and lab.provider._board.gap == 1)
+        wait(lambda: lab.provider._board.events.up.is_set() and lab.provider._board.events.gap == 1)
         wait(lambda: lab.sandbox.pbx.globals[SINCE] == "")
         assert lab.sandbox.pbx.globals[SINCE] == ""
         found = list(lab.provider.findings({CALLER_ID}, set(), lambda: datetime.now(UTC)))

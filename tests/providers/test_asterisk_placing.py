@@ -181,7 +181,7 @@ def test_nobody_is_dialed_while_no_socket_is_up(lab: Lab) -> None:
 
     def cut() -> None:
         lab.sandbox.do(lab.sandbox.pbx.cut)
-        wait(lambda: not lab.provider._board.up.is_set())
+        wait(lambda: not lab.provider._board.events.up.is_set())
 
     with pytest.raises(TryLater) as later:  # it is up when the call is claimed, and cut while it waits for its slot
         lab.provider.place(order(gate=cut))
@@ -278,7 +278,7 @@ def test_a_request_that_was_lost_before_an_interruption_is_not_called_not_placed
         lab.provider.place(order())
     assert lab.known() is None
     lab.sandbox.do(lab.sandbox.pbx.cut)
-    wait(lambda: lab.provider._board.gap == 1)
+    wait(lambda: lab.provider._board.events.gap == 1)
     with pytest.raises(CallForgotten):
         lab.known()
 
@@ -493,7 +493,7 @@ def test_a_dead_socket_that_nobody_has_noticed_does_not_make_a_call_not_placed(l
     with pytest.raises(PerhapsPlaced):
         lab.provider.place(order())
     wait(lambda: lab.sandbox.pbx.calls[-1].is_over)
-    assert lab.provider._board.up.is_set()
+    assert lab.provider._board.events.up.is_set()
     if kept:
         told = lab.known()
         assert told is not None

@@ -10,7 +10,7 @@ from dialer.call import AnsweredBy, Phase, Progress
 from dialer.providers.asterisk.call import Call
 from dialer.providers.asterisk.channel import Channel
 from dialer.providers.asterisk.conversation import Conversation
-from tests.providers.asterisk_board import CHANNEL, Talking, event
+from tests.providers.asterisk_board import CHANNEL, Heard, Talking, event
 from tests.providers.scene import order
 
 GREETING, MENU_AGAIN = 1, 2
@@ -29,7 +29,7 @@ def lead(hear: Callable[[Talking], dict[int, Callable[[], None]]]) -> Call:
 
 def interrupt(board: Talking) -> Callable[[], None]:
     def interrupt() -> None:
-        board.gap += 1
+        board.events.gap += 1
 
     return interrupt
 
@@ -57,7 +57,7 @@ def test_nobody_is_doubted_where_nothing_was_interrupted() -> None:
 
 def test_silence_on_a_dead_socket_is_no_silence() -> None:
     def goes_dead(board: Talking) -> dict[int, Callable[[], None]]:
-        board.hears = False
+        board.events.comes = False
         return {}
 
     assert lead(goes_dead).known.keys_unheard
@@ -85,12 +85,13 @@ def test_a_machine_presses_nothing() -> None:
 def test_a_key_that_is_read_late_counts_where_it_was_pressed() -> None:
     """As after a freeze: the time is over, and what came meanwhile is read only then."""
 
-    class Late(Talking):
+    class Late(Heard):
         async def heard_all(self) -> bool:
-            self.call.inbox.put_nowait(event("ChannelDtmfReceived", digit="1"))
+            call.inbox.put_nowait(event("ChannelDtmfReceived", digit="1"))
             return True
 
     call = Call(CHANNEL, order(machine_detection=False), 0, speed=500)
-    board = Late(call, {})
+    board = Talking(call, {})
+    board.events = Late()
     asyncio.run(Conversation(Channel(board, call)).lead())
     assert (call.known.answer, call.known.answer_step) == ("renew", 1)

@@ -77,8 +77,8 @@ class Asterisk:
         if not self.prepare(order.script):
             raise self._not_ready(order.script)
         said = self._sounds.media(order.script, order.script.greeting)
-        self._rehearsal.before(said, detection=order.machine_detection, gap=self._board.gap)
-        call = Call(channel_of(order.ref), order, self._board.gap, self._line.speed)
+        self._rehearsal.before(said, detection=order.machine_detection, gap=self._board.events.gap)
+        call = Call(channel_of(order.ref), order, self._board.events.gap, self._line.speed)
 
         def gate() -> None:
             order.gate()
@@ -103,7 +103,7 @@ class Asterisk:
         answer = self._rest.ask("GET", f"/channels/{channel}")
         if answer.status != 404:
             return self._living(channel, answer, asked)
-        heard_all = call is not None and self._board.hears() and call.gap == self._board.gap
+        heard_all = call is not None and self._board.hears() and call.gap == self._board.events.gap
         if call is not None and call.heard_of:
             self._board.end_unheard(call)  # does nothing where its end has come meanwhile
             return call.whole()
@@ -156,8 +156,8 @@ class Asterisk:
         if self._board.replaced:
             why = f"another program listens to {ASTERISK} under our name: stop it, and start this one again"
             raise TryLater(why, fault=Fault.account)
-        if not self._board.up.is_set():
-            raise TryLater(f"{ASTERISK} is not heard: {self._board.why}", fault=Fault.busy)
+        if not self._board.events.up.is_set():
+            raise TryLater(f"{ASTERISK} is not heard: {self._board.events.why}", fault=Fault.busy)
         if self._board.troubles >= TROUBLES_MOST:
             why = f"the trunk has failed {TROUBLES_MOST} calls in a row (congestion, or it is out of order)"
             raise TryLater(why, fault=Fault.busy, after=self._rest_of_the_trunk())

@@ -26,6 +26,14 @@ class CannotSpeak(Exception):
     """A sound could not be played."""
 
 
+class Events(Protocol):
+    gap: int
+    """How often they have been interrupted."""
+
+    async def heard_all(self) -> bool:
+        """Whether every one that was sent until now has been taken."""
+
+
 class Board(Protocol):
     """What a conversation needs of the switchboard."""
 
@@ -47,16 +55,14 @@ class Board(Protocol):
     def record(self, call: Call) -> asyncio.Task[None]:
         """Done when it is recorded, or cannot be."""
 
-    async def heard_all(self) -> bool:
-        """Whether every event that was sent until now has been taken."""
+    @property
+    def events(self) -> Events: ...
 
     app: str
     amd_context: str
     warn: Callable[[str], None]
     doubt: Callable[[], None]
     """A sound could not be played."""
-    gap: int
-    """How often the events have been interrupted."""
 
 
 @dataclass(frozen=True, slots=True)

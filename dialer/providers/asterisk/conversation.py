@@ -43,7 +43,7 @@ class Conversation:
     None: nothing was heard at the end of that time."""
 
     def __post_init__(self) -> None:
-        self._heard_to = self.board.gap
+        self._heard_to = self.board.events.gap
 
     @property
     def board(self) -> Board:
@@ -145,7 +145,7 @@ class Conversation:
                 await self.board.prove(self.call, "keys/last", _heard(choice, max(self.call.known.answer_step, 1)))
             else:
                 await self._heed(event)
-        if self._heard_to != self.board.gap and self._may_have_pressed:
+        if self._heard_to != self.board.events.gap and self._may_have_pressed:
             await self.board.prove(self.call, "keys/unheard", Progress(phase=Phase.answered, keys_unheard=True))
 
     @property
@@ -194,17 +194,17 @@ class Conversation:
         script = self.call.order.script
         spoken: tuple[Say | Play, ...] = (*script.greeting, *ask.menu)
         for step in range(1, ask.times_most + 1):
-            gap = self.board.gap
+            gap = self.board.events.gap
             if pressed is None:
                 await self._hear_out()
                 if self._parting is not None:
                     return  # asked for while the announcement went on
             key = pressed or await self._say(spoken, until_a_key=True) or await self._key(ask.wait_seconds)
-            heard = key is not None or await self.board.heard_all()
+            heard = key is not None or await self.board.events.heard_all()
             key, pressed = key or await self._key(0), None
             if not heard:
                 self._heard_to = None
-            elif gap == self.board.gap:
+            elif gap == self.board.events.gap:
                 self._heard_to = gap
             choice = None if key is None else ask.choice(key)
             if not await self.board.prove(self.call, f"keys/{step}", _heard(choice, step)):

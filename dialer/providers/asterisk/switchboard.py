@@ -1,5 +1,4 @@
-"""The events of this node's application, over one websocket, and the conversations that they lead: one event loop in a
-thread of its own. The door to websockets.
+"""The calls of this node, and the conversations that their events lead: one event loop in a thread of its own.
 
 Nothing may be dialed while no socket is up: whoever answers then is hung up on by Asterisk at once. After every
 interruption each call in flight is looked at. What has ended is remembered for a while: Asterisk forgets it at once.
@@ -10,18 +9,12 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from base64 import b64encode
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from ssl import SSLError
 from typing import Any, TypeVar
-from urllib.parse import urlencode
-
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import InvalidStatus, WebSocketException
 
 from dialer.call import Phase, Progress, Transfer
 from dialer.errors import ProviderUnavailable
@@ -29,19 +22,14 @@ from dialer.providers.asterisk import words
 from dialer.providers.asterisk.call import Call
 from dialer.providers.asterisk.channel import Channel
 from dialer.providers.asterisk.conversation import Conversation
+from dialer.providers.asterisk.events import Events
 from dialer.providers.asterisk.keeping import CONTEXT, Keeping
 from dialer.providers.asterisk.recording import begin_to_record, is_a_snoop
-from dialer.providers.asterisk.rest import Address, Answer, LoopRest, trusted
+from dialer.providers.asterisk.rest import Address, Answer, LoopRest
 from dialer.providers.asterisk.sounds import Sounds
 from dialer.providers.base import News
 from dialer.script import Play, Say
 
-AGAIN_AFTER, AGAIN_MOST = 0.1, 30.0
-"""Seconds. Whoever answers meanwhile is hung up on."""
-PING_EVERY, PONG_WITHIN = 5.0, 10.0
-"""Seconds: whoever answers while a dead socket is not yet noticed hears nothing."""
-HEARD_WITHIN, TAKEN_WITHIN, CLOSES_WITHIN = 2.0, 0.05, 1.0
-EVENT_MOST = 1 << 20
 STORED_WITHIN = 5.0
 REMEMBERED = timedelta(hours=1).total_seconds()
 STORED_REMEMBERED = timedelta(minutes=2).total_seconds()
@@ -50,14 +38,6 @@ UNWANTED = [{"type": "ChannelVarset"}, {"type": "ChannelDialplan"}]
 HANGS_UP_WITHIN = 1.0
 STRANGERS_MOST = 100
 LOOP_ANSWERS_WITHIN = 15.0
-IS_IT_THERE = "is Asterisk running there, and its HTTP server (http.conf)?"
-IS_IT_TRUSTED = "is it https there, with a certificate for that name, of an authority that this machine trusts?"
-IS_IT_ARI = "is that Asterisk's HTTP server, without /ari, and is `enabled = yes` in its ari.conf?"
-REMEDIES = {
-    401: "check DIALER_ASTERISK_USER and DIALER_ASTERISK_PASSWORD",
-    403: "check DIALER_ASTERISK_USER and DIALER_ASTERISK_PASSWORD",
-    503: "it is still starting, or has as many sessions as `sessionlimit` in http.conf allows",
-}
 T = TypeVar("T")
 
 
@@ -85,7 +65,7 @@ class Switchboard:
         warn: Callable[[str], None],
         doubt: Callable[[], None],
     ) -> None:
-        self._address, self._line, self._sounds, self._say, self._keeping = address, line, sounds, say, keeping
+        self._address, self._line, self._sounds, self._keeping = address, line, sounds, keeping
         self.app, self.amd_context, self.warn, self.doubt = line.app, line.amd_context, warn, doubt
         self.calls: dict[str, Call] = {}
         self._legs: dict[str, Call] = {}
@@ -93,11 +73,9 @@ class Switchboard:
         """Channels that came lately, and that nobody waits for."""
         self._hear: Callable[[News], Future[None]] | None = None
         self._now: Callable[[], datetime]
-        self.up, self.replaced = threading.Event(), False
-        self.why = "it has not been listened to yet"
-        """Why it is not heard."""
-        self.gap = 0
-        """How often the events have been interrupted."""
+        self.events = Events(address, line.app, take=self._take, attached=self._attached, say=say, warn=warn)
+        self.replaced = False
+        """By another program that listens under our name."""
         self.troubles = self.rests = 0
         """How many calls in a row the trunk itself has failed, and how often it has rested since it was well."""
         self._startup = ""
@@ -106,14 +84,13 @@ class Switchboard:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._thread = threading.Thread(target=self._run, name="asterisk", daemon=True)
         self._rest: LoopRest | None = None
-        self._socket: ClientConnection | None = None
 
     def listen(self, hear: Callable[[News], Future[None]], *, within: float, now: Callable[[], datetime]) -> bool:
         """Returns whether it is up by then; where not, it goes on trying."""
         self._hear, self._now = hear, now
         if not self._thread.is_alive():
             self._thread.start()
-        return self.up.wait(within)
+        return self.events.up.wait(within)
 
     def close(self) -> None:
         """Hangs up those that nobody would lead any more; who talks to a manager goes on talking."""
@@ -128,9 +105,8 @@ class Switchboard:
             self._loop.call_soon_threadsafe(self.forget_old, self._loop.time())
 
     def hears(self) -> bool:
-        """From another thread: whether everything that Asterisk has told until now has been taken. A socket that is
-        up may be dead, which its pings have not noticed yet."""
-        return self.up.is_set() and not self.replaced and self._of_loop(self.heard_all())
+        """From another thread: whether everything that Asterisk has told us until now has been taken."""
+        return self.events.up.is_set() and not self.replaced and self._of_loop(self.events.heard_all())
 
     def end_unheard(self, call: Call) -> None:
         """From another thread: its channel is gone. Raises ProviderUnavailable."""
@@ -143,17 +119,6 @@ class Switchboard:
         except TimeoutError as error:
             future.cancel()
             raise ProviderUnavailable("Asterisk takes too long to answer") from error
-
-    async def heard_all(self) -> bool:
-        if self._socket is None:
-            return False
-        try:
-            # it comes after all events that were sent before it
-            await asyncio.wait_for(await self._socket.ping(), HEARD_WITHIN)
-        except (TimeoutError, OSError, WebSocketException):
-            return False
-        await asyncio.sleep(TAKEN_WITHIN)
-        return True
 
     async def ask(self, method: str, path: str, params: Mapping[str, str] | None = None) -> Answer:
         assert self._rest is not None
@@ -263,53 +228,14 @@ class Switchboard:
 
     async def _serve(self) -> None:
         self._rest = LoopRest(self._address)
-        listening = asyncio.create_task(self._stay_attached())
+        listening = asyncio.create_task(self.events.listen())
         await self._closing.wait()
         await self._hang_up_all()
-        self.up.clear()
+        self.events.up.clear()
         for task in (listening, *self._tasks):
             task.cancel()
         await asyncio.gather(listening, *self._tasks, return_exceptions=True)
         await self._rest.close()
-
-    async def _stay_attached(self) -> None:
-        pause, said = AGAIN_AFTER, ""
-        while True:
-            try:
-                async with connect(
-                    f"{self._address.events}?{urlencode({'app': self.app})}",
-                    additional_headers={"Authorization": self._basic()}, open_timeout=10, ping_interval=PING_EVERY,
-                    ping_timeout=PONG_WITHIN, close_timeout=CLOSES_WITHIN, max_size=EVENT_MOST, proxy=None,
-                    compression=None, ssl=trusted() if self._address.events.startswith("wss:") else None,
-                ) as socket:  # fmt: skip
-                    await self._attached()
-                    if said:
-                        self._say("Asterisk is heard again")
-                    pause, said = AGAIN_AFTER, ""
-                    self._socket = socket
-                    async for text in socket:
-                        self._take(text)
-                why = "it closed the connection"
-            except InvalidStatus as error:
-                status = error.response.status_code
-                why = f"{self._address.url} answers {status} for /ari/events; {REMEDIES.get(status, IS_IT_ARI)}"
-            except ProviderUnavailable as error:
-                why = str(error)
-            except SSLError as error:
-                why = f"{self._address.url}: {error.reason}; {IS_IT_TRUSTED}"
-            except (OSError, WebSocketException, TimeoutError) as error:
-                why = f"{self._address.url}: {type(error).__name__}; {IS_IT_THERE}"
-            except Exception as error:  # nobody would be rung any more until somebody starts it again
-                why = f"{error!r}"[:200]
-            self._socket, self.why = None, why
-            if self.up.is_set():
-                self.up.clear()
-                self.gap += 1
-            if why != said:
-                self.warn(f"Asterisk is not heard, and nobody is rung meanwhile: {why}")
-                said = why
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, AGAIN_MOST)
 
     async def _attached(self) -> None:
         assert self._rest is not None
@@ -319,13 +245,12 @@ class Switchboard:
         status = told.words.get("status")
         started = str(status.get("startup_time", "")) if isinstance(status, dict) else ""
         restarted, self._startup = self._startup not in ("", started), started
-        if self.gap:
+        if self.events.gap:
             self._spawn(self._reconcile(restarted=restarted))
         self._spawn(self._see_whether_ends_are_kept())
-        self.up.set()
 
     async def _reconcile(self, *, restarted: bool) -> None:
-        for call in [call for call in self.calls.values() if not call.is_over and call.gap < self.gap]:
+        for call in [call for call in self.calls.values() if not call.is_over and call.gap < self.events.gap]:
             try:
                 await self._look_at(call, restarted=restarted)
             except ProviderUnavailable as error:
@@ -372,7 +297,7 @@ class Switchboard:
         live = [
             call for call in self.calls.values() if not call.is_over and call.known.transfer is not Transfer.connected
         ]
-        if live and self.up.is_set():
+        if live and self.events.up.is_set():
             await asyncio.wait([asyncio.create_task(self._hang_up(call.channel)) for call in live], timeout=1)
             leading = [call.conversation for call in live if call.conversation is not None]
             if leading:  # they end when their channels have, whose news is then on its way
@@ -402,6 +327,3 @@ class Switchboard:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self.warn(f"a conversation broke off: {type(error).__name__}: {error}"[:300])
-
-    def _basic(self) -> str:
-        return "Basic " + b64encode(f"{self._address.user}:{self._address.password}".encode()).decode()
