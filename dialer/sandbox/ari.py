@@ -9,14 +9,16 @@ import re
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
+from dialer.sandbox.ari_bridges import Bridges
 from dialer.sandbox.ari_channel import Channel, stamp
-from dialer.sandbox.ari_playback import Announcer, Playback
-from dialer.sandbox.ari_recording import Refused, Tape
+from dialer.sandbox.ari_error import AriError
+from dialer.sandbox.ari_playback import Playbacks
+from dialer.sandbox.ari_recording import Tape
 from dialer.sandbox.ari_sockets import Socket, switch
 from dialer.sandbox.callees import Callee, Callees
 from dialer.sandbox.faults import Faults
@@ -24,12 +26,6 @@ from dialer.sandbox.wire import Request, Response
 
 ASTERISK_ID = "02:fc:00:00:00:01"
 ID_MOST = 149
-
-
-class AriError(Exception):
-    def __init__(self, code: int, text: str, *, word: str = "message") -> None:
-        super().__init__(text)
-        self.code, self.text, self.word = code, text, word
 
 
 class Pbx:
@@ -62,9 +58,8 @@ class Pbx:
         self.requests: Counter[str] = Counter()
         self.refuses_sockets, self.detects_at_once, self.endpoint = False, "", "online"
         self._channels: dict[str, Channel] = {}
-        self._playbacks: dict[str, Playback] = {}
-        self._bridges: dict[str, list[Channel]] = {}
-        self._announcers: dict[str, Announcer] = {}
+        self.playbacks = Playbacks()
+        self.bridges = Bridges(self)
         self._sockets: dict[str, Socket] = {}
         self._unwanted: dict[str, set[str]] = {}
         self.globals: dict[str, str] = {}
@@ -92,8 +87,6 @@ class Pbx:
             return await self._route(request)
         except AriError as error:
             return _json({error.word: error.text}, error.code)
-        except Refused as error:
-            return _json({"message": error.text}, error.code)
 
     def tell(self, app: str, type: str, more: Mapping[str, Any]) -> None:
         """Whoever is not attached has lost it."""
@@ -122,12 +115,6 @@ class Pbx:
         self._started_at = time.time()
         asyncio.get_running_loop().call_later(0.05, self._forget)
 
-    def left_bridge(self, channel: Channel) -> None:
-        if channel.bridge is not None:
-            id, channel.bridge = channel.bridge, None
-            self._bridges[id].remove(channel)
-            channel.tell("ChannelLeftBridge", bridge=self._bridge(id))
-
     def destroyed(self, channel: Channel) -> None:
         self.keep_the_end(channel)
         self.tape.ended(channel)
@@ -145,7 +132,7 @@ class Pbx:
         self.tape.forget_channels()
         self.globals.clear()
         self._channels.clear()
-        self._bridges.clear()
+        self.bridges.forget()
         self._sockets.clear()
         self._unwanted.clear()
 
@@ -211,7 +198,7 @@ class Pbx:
             case "GET", ["channels"]:
                 return [channel.resource() for channel in self._channels.values() if not channel.is_over]
             case "GET", ["bridges"]:
-                return [self._bridge(id) for id in self._bridges]
+                return self.bridges.resources()
             case _, ["recordings", *rest]:
                 return self.tape.ask(method, rest)
             case _, ["channels", id, *rest] if self.tape.is_snoop(id):
@@ -219,14 +206,18 @@ class Pbx:
             case _, ["channels", id, *rest]:
                 return self._ask_channel(method, self._channel(id), rest, known)
             case "GET" | "DELETE", ["playbacks", id]:
-                return self._ask_playback(method, id)
+                return self.playbacks.ask(method, id)
             case _, ["bridges", id, *rest]:
-                return self._ask_bridge(method, id, rest, known)
+                return self.bridges.ask(method, id, rest, known)
         raise AriError(404, "Resource not found")
 
-    def _channel(self, id: str) -> Channel:
+    def living(self, id: str) -> Channel | None:
         channel = self._channels.get(id)
-        if channel is None or channel.is_over:
+        return None if channel is None or channel.is_over else channel
+
+    def _channel(self, id: str) -> Channel:
+        channel = self.living(id)
+        if channel is None:
             raise AriError(404, "Channel not found")
         return channel
 
@@ -252,7 +243,7 @@ class Pbx:
             case "POST", ["snoop", id]:
                 return self.tape.snoop(channel, id, known)
             case "POST", ["play", *name]:
-                return self._play(channel, name[0] if name else str(uuid.uuid4()), known)
+                return self.playbacks.play(channel, name[0] if name else str(uuid.uuid4()), known)
             case "POST", ["continue"]:
                 channel.continue_in(known.get("context", ""))
                 return None
@@ -260,68 +251,6 @@ class Pbx:
                 channel.moh = method == "POST"
                 return None
         raise AriError(404, "Resource not found")
-
-    def _play(self, on: Channel | Announcer, id: str, known: Mapping[str, str]) -> Any:
-        playback = self._playbacks[id] = Playback(id, on, known["media"].split(","))
-        on.deck.play(playback)
-        return playback.resource()
-
-    def _ask_playback(self, method: str, id: str) -> Any:
-        playback = self._playbacks.get(id)
-        if playback is None or playback.state in ("done", "failed"):
-            raise AriError(404, "Playback not found")
-        if method == "GET":
-            return playback.resource()
-        playback.stopped.set()
-        return None
-
-    def _ask_bridge(self, method: str, id: str, rest: list[str], known: Mapping[str, str]) -> Any:
-        if (method, rest) == ("POST", []):
-            self._bridges.setdefault(id, [])
-            return self._bridge(id)
-        if id not in self._bridges:
-            raise AriError(404, "Bridge not found")
-        if (method, rest) == ("DELETE", []):
-            for channel in list(self._bridges[id]):
-                self.left_bridge(channel)
-            del self._bridges[id]
-            if (announcer := self._announcers.pop(id, None)) is not None:
-                announcer.deck.end()
-            return None
-        if (method, rest[:1]) == ("POST", ["play"]):
-            announcer = self._announcers.setdefault(id, Announcer(self, id))
-            return self._play(announcer, rest[1], known)
-        if (method, rest) == ("POST", ["addChannel"]):
-            joining = [self._channels.get(one) for one in known["channel"].split(",")]
-            if any(one is None or one.is_over for one in joining):
-                raise AriError(400, "Channel not found")
-            return self._join(id, [one for one in joining if one is not None])
-        raise AriError(404, "Resource not found")
-
-    def _join(self, id: str, joining: list[Channel]) -> Callable[[], Any] | None:
-        """Commands of one channel wait for each other: a playback that runs is waited for."""
-        if any(not one.deck.is_idle and not one.is_over for one in joining):
-            return lambda: self._join(id, joining)
-        for one in joining:
-            if not one.is_over and id in self._bridges:
-                one.bridge = id
-                self._bridges[id].append(one)
-                one.tell("ChannelEnteredBridge", bridge=self._bridge(id))
-                self.tape.bridged(one)
-        if len(joining) > 1:
-            self._run(self._talk(joining[0], joining[-1]))
-        return None
-
-    async def _talk(self, customer: Channel, manager: Channel) -> None:
-        await asyncio.sleep(customer.callee.talks / self.speed)
-        manager.hang_up("bye")
-
-    def _bridge(self, id: str) -> dict[str, Any]:
-        return {
-            "id": id, "technology": "simple_bridge", "bridge_type": "mixing", "bridge_class": "stasis",
-            "creator": "Stasis", "name": "", "channels": [channel.id for channel in self._bridges.get(id, [])],
-            "creationtime": stamp(time.time()), "video_mode": "talker",
-        }  # fmt: skip
 
     async def _originate(self, asked: Mapping[str, Any], body: Mapping[str, Any]) -> Response | None:
         if str(asked.get("endpoint", "")).startswith("Local/"):
@@ -364,14 +293,14 @@ class Pbx:
         self.calls.append(channel)
         self._channels[id] = channel
         shown = channel.resource()
-        self._run(channel.live())
+        self.run(channel.live())
         return shown
 
     def _conflict(self, new: str, living: str) -> bool:
         """22 looks for a channel whose id begins with the new one."""
         return living == new or (not self.is_20 and living.startswith(new))
 
-    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+    def run(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -383,7 +312,7 @@ class Pbx:
         variables = dict(body.get("variables", {}))
         made = Channel(self, asked["channelId"], dict(asked), variables, Callee(does="silent"), 0)
         self._channels[made.id] = made
-        self._run(made.wait_undialed())
+        self.run(made.wait_undialed())
         return made.resource()
 
     def _go_nowhere(self, asked: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, Any]:
@@ -395,7 +324,7 @@ class Pbx:
             self.tell(made.app, "StasisStart", {"args": ["amd", "NOTSURE", ""], "channel": about})
         elif str(asked["endpoint"]).rpartition("@")[2] == self.amd_context:
             self._channels[made.id] = made
-            self._run(made.wait_unanswered())
+            self.run(made.wait_unanswered())
         return made.resource()
 
     def _callee(self, number: str, asked: Mapping[str, Any]) -> Callee:

@@ -262,7 +262,7 @@ class Channel:
         if self.state != "Up":
             self._dial("NOANSWER")
         self.deck.end()
-        self.pbx.left_bridge(self)
+        self.pbx.bridges.left_by(self)
         self._leave_stasis()
         if self._how == "bye":
             self._destroy(*((16, "Normal Clearing") if self.pbx.is_20 else (0, "Unknown")))

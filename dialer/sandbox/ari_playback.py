@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import wave
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from dialer.sandbox.ari_error import AriError
 
 if TYPE_CHECKING:
     from dialer.sandbox.ari import Pbx
@@ -108,6 +111,27 @@ class Deck:
 
     def _tell(self, type: str, playback: Playback) -> None:
         self.on.pbx.tell(self.on.app, type, {"playback": playback.resource()})
+
+
+class Playbacks:
+    """All that ever were, by id."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, Playback] = {}
+
+    def play(self, on: Channel | Announcer, id: str, known: Mapping[str, str]) -> dict[str, Any]:
+        playback = self._made[id] = Playback(id, on, known["media"].split(","))
+        on.deck.play(playback)
+        return playback.resource()
+
+    def ask(self, method: str, id: str) -> dict[str, Any] | None:
+        playback = self._made.get(id)
+        if playback is None or playback.state in ("done", "failed"):
+            raise AriError(404, "Playback not found")
+        if method == "GET":
+            return playback.resource()
+        playback.stopped.set()
+        return None
 
 
 class Announcer:

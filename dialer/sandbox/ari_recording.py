@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from dialer.sandbox.ari_error import AriError
 from dialer.sandbox.wire import Response
 
 if TYPE_CHECKING:
@@ -17,12 +18,6 @@ if TYPE_CHECKING:
 
 LONGEST = 600
 """Seconds of a file."""
-
-
-class Refused(Exception):
-    def __init__(self, code: int, text: str) -> None:
-        super().__init__(text)
-        self.code, self.text = code, text
 
 
 @dataclass(slots=True)
@@ -78,9 +73,9 @@ class Tape:
 
     def snoop(self, channel: Channel, id: str, known: Mapping[str, str]) -> dict[str, Any]:
         if id in self._snoops:
-            raise Refused(409, "Channel with given unique ID already exists")
+            raise AriError(409, "Channel with given unique ID already exists")
         if known.get("spy") not in ("in", "out", "both") or not known.get("app"):
-            raise Refused(400, "Invalid direction specified for spy")
+            raise AriError(400, "Invalid direction specified for spy")
         self._snoops[id] = channel
         self._tell(id, "StasisStart", args=known.get("appArgs", "").split(","))
         return self._resource(id)
@@ -97,14 +92,14 @@ class Tape:
                 return None
             case "POST", ["record"]:
                 return self._record(id, known)
-        raise Refused(404, "Resource not found")
+        raise AriError(404, "Resource not found")
 
     def ask(self, method: str, rest: list[str]) -> Any:
         match method, rest:
             case "GET" | "DELETE", ["live", name]:
                 recording = self.made.get(name)
                 if recording is None or not recording.is_live:
-                    raise Refused(404, "Recording not found")
+                    raise AriError(404, "Recording not found")
                 if method == "GET":
                     return recording.resource()
                 self._finish(recording)
@@ -112,7 +107,7 @@ class Tape:
                 return None
             case "GET", ["stored"]:
                 if not self.works:
-                    raise Refused(500, "Allocation failed")
+                    raise AriError(500, "Allocation failed")
                 return [{"name": name, "format": "wav"} for name in self.stored]
             case "GET", ["stored", name, "file"]:
                 return Response(200, self._stored(name).file(), "audio/wav")
@@ -122,7 +117,7 @@ class Tape:
                 self._stored(name)
                 del self.stored[name]
                 return None
-        raise Refused(404, "Resource not found")
+        raise AriError(404, "Resource not found")
 
     def bridged(self, channel: Channel) -> None:
         for recording in self.made.values():
@@ -143,11 +138,11 @@ class Tape:
         name = known["name"]
         rule = self.pbx.faults.met("record")
         if not self.works or (rule is not None and rule.do == "500"):
-            raise Refused(500, "Internal Server Error")
+            raise AriError(500, "Internal Server Error")
         if rule is not None and rule.do == "not_yet":
-            raise Refused(409, "Channel not in Stasis application")
+            raise AriError(409, "Channel not in Stasis application")
         if name in self.stored and known.get("ifExists", "fail") == "fail":
-            raise Refused(409, f"Recording '{name}' already exists and can not be overwritten")
+            raise AriError(409, f"Recording '{name}' already exists and can not be overwritten")
         recording = Recording(name, self._snoops[id], id)
         self.made[name] = self.stored[name] = recording
         self._tell_recording("RecordingStarted", recording)
@@ -166,7 +161,7 @@ class Tape:
 
     def _stored(self, name: str) -> Recording:
         if name not in self.stored:
-            raise Refused(404, "Recording not found")
+            raise AriError(404, "Recording not found")
         return self.stored[name]
 
     def _tell_recording(self, type: str, recording: Recording) -> None:
