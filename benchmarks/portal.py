@@ -21,7 +21,8 @@ from urllib.parse import parse_qsl
 
 from benchmarks.layouts import LAYOUTS
 from dialer.sandbox.people import make_people
-from dialer.sandbox.portal import Portal, nested
+from dialer.sandbox.portal import Portal
+from dialer.sandbox.portal_parameters import nested
 from dialer.sandbox.portal_cards import BOUNDS, CONTACT, PAGE, RestError, as_int, as_list, mapping
 from dialer.sandbox.portal_limits import BUDGET
 from dialer.sandbox.wire import Request, Response, listen

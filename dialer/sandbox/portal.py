@@ -21,13 +21,22 @@ from dialer.sandbox.portal_limits import BUDGET, Limits
 from dialer.sandbox.portal_lists import Lists
 from dialer.sandbox.portal_oauth import OAuth
 from dialer.sandbox.portal_own_fields import OwnFields
+from dialer.sandbox.portal_parameters import nested, parameters_of
+from dialer.sandbox.portal_refusals import (
+    REFUSALS,
+    REFUSALS_AFTER,
+    befallen_after,
+    befallen_before,
+    html,
+    refusal,
+    refused,
+)
 from dialer.sandbox.portal_telephony import Telephony
 from dialer.sandbox.portal_timeline import Timeline
 from dialer.sandbox.portal_work import Work
 from dialer.sandbox.wire import Request, Response
 
 COMMANDS_MOST = 50
-UNKNOWN = "Произошла неизвестная ошибка. Обратитесь к администратору портала."
 BY_APPLICATION: ContextVar[bool] = ContextVar("by_application", default=False)
 """Which way in the request that is being answered has come."""
 NOT_IN_BATCH = ("batch", "telephony.externalcall.attachrecord", "disk.folder.uploadfile", "disk.storage.uploadfile")
@@ -81,22 +90,22 @@ class Portal:
         method = match[3].lower()
         BY_APPLICATION.set(match[2] is None)
         if match[2] is None:
-            refusal = self.oauth.refusal(str(_parameters(request).get("auth", "")))
-            if refusal is not None:
-                return self._told(method, refusal)
+            no = self.oauth.refusal(str(parameters_of(request).get("auth", "")))
+            if no is not None:
+                return self._told(method, no)
         elif match[2] != self.secret or match[1] != str(self.user):
             return self._told(method, RestError(401, "NO_AUTH_FOUND", "Wrong authorization data"))
         if self.limits.too_fast():
             return self._told(method, RestError(503, "QUERY_LIMIT_EXCEEDED", "Too many requests"))
         try:
-            return await self._answer(method, _parameters(request))
+            return await self._answer(method, parameters_of(request))
         except _Dropped:
             return None
 
     def _told(self, method: str, error: RestError) -> Response:
         """Refused before it was executed."""
         self.log.append((time.time(), method, False))
-        return _error(error)
+        return refused(error)
 
     async def _answer(self, method: str, parameters: dict[str, Any]) -> Response | None:
         rule = self.faults.met(method)
@@ -108,14 +117,14 @@ class Portal:
             if rule is not None and do == "late":
                 self._run_later(rule.seconds, method, parameters)
             return None
-        if before := _befallen_before(do):
+        if before := befallen_before(do):
             self.log.append((time.time(), method, False))
             return before
         self.log.append((time.time(), method, True))
         try:
             answer = await self._execute(method, parameters)
         except RestError as error:
-            return _error(error)
+            return refused(error)
         if rule is not None and do == "hang":
             await asyncio.sleep(rule.seconds)
         if do in ("drop_after", "hang"):
@@ -123,7 +132,7 @@ class Portal:
         body = json.dumps(answer, ensure_ascii=False).encode()
         if do == "garbage":
             return Response(body=body[: len(body) // 2])
-        return _befallen_after(do) or Response(body=body)
+        return befallen_after(do) or Response(body=body)
 
     def _run_later(self, seconds: float, method: str, parameters: dict[str, Any]) -> None:
         """The connection is gone, the portal goes on."""
@@ -207,13 +216,13 @@ class Portal:
         do = "" if rule is None else rule.do
         if do == "drop_before":
             raise _Dropped
-        if do in _REFUSALS or do.startswith("refuse:"):
-            raise _refusal(do)
+        if do in REFUSALS or do.startswith("refuse:"):
+            raise refusal(do)
         one = self._run(method, parameters)
         if do == "drop_after":
             raise _Dropped
-        if do in _REFUSALS_AFTER:
-            raise _REFUSALS_AFTER[do]
+        if do in REFUSALS_AFTER:
+            raise REFUSALS_AFTER[do]
         return None if do == "leave_out" else one
 
     def _method(self, method: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
@@ -307,47 +316,6 @@ class Portal:
         return Response(body=json.dumps(told, ensure_ascii=False).encode())
 
 
-def html(code: int) -> Response:
-    text = f"<!DOCTYPE html><html><head><title>{code}</title></head><body>nginx</body></html>"
-    return Response(code, text.encode(), "text/html")
-
-
-_REFUSALS = {
-    "503": RestError(503, "QUERY_LIMIT_EXCEEDED", "Too many requests"),
-    "429": RestError(429, "OPERATION_TIME_LIMIT", "Method is blocked due to operation time limit."),
-    "500_before": RestError(500, "INTERNAL_SERVER_ERROR", "Internal server error"),
-    "401": RestError(401, "NO_AUTH_FOUND", "Wrong authorization data"),
-    "overload": RestError(503, "OVERLOAD_LIMIT", "REST API is blocked due to overload"),
-}
-_REFUSALS_AFTER = {
-    "500_after": RestError(500, "INTERNAL_SERVER_ERROR", "Internal server error"),
-    "refuse_after": RestError(400, "", UNKNOWN),
-}
-
-
-def _refusal(do: str) -> RestError:
-    return _REFUSALS.get(do) or RestError(400, do.removeprefix("refuse:"), UNKNOWN)
-
-
-def _befallen_before(do: str) -> Response | None:
-    if do in ("html", "html_404"):
-        return html(404 if do == "html_404" else 502)
-    if do == "error_200":
-        return _error(RestError(200, "", UNKNOWN))
-    return _error(_refusal(do)) if do in _REFUSALS or do.startswith("refuse:") else None
-
-
-def _befallen_after(do: str) -> Response | None:
-    if do == "html_after":
-        return html(502)
-    return _error(_REFUSALS_AFTER[do]) if do in _REFUSALS_AFTER else None
-
-
-def _error(error: RestError) -> Response:
-    body = {"error": error.code, "error_description": error.text}
-    return Response(error.status, json.dumps(body, ensure_ascii=False).encode())
-
-
 def _time(started: float, took: float) -> dict[str, Any]:
     begun, ended = (
         datetime.fromtimestamp(at, MOSCOW).isoformat(timespec="seconds") for at in (started, started + took)
@@ -356,39 +324,3 @@ def _time(started: float, took: float) -> dict[str, Any]:
         "start": started, "finish": started + took, "duration": took, "processing": took, "date_start": begun,
         "date_finish": ended,
     }  # fmt: skip
-
-
-def _parameters(request: Request) -> dict[str, Any]:
-    """JSON, or a form, or the query; a batch in a form is encoded twice."""
-    if "json" in request.headers.get("content-type", ""):
-        try:
-            found = json.loads(request.body or b"{}")
-        except ValueError:
-            found = {}
-        return found if isinstance(found, dict) else {}
-    return nested(parse_qsl(request.body.decode() or request.query, keep_blank_values=True), {})
-
-
-def nested(pairs: Sequence[tuple[str, str]], results: Mapping[str, Any]) -> dict[str, Any]:
-    """`a[b][0]=c` → {"a": {"b": {"0": "c"}}}, with `$result[…]` put in; what cannot be put in stays as text."""
-    found: dict[str, Any] = {}
-    for name, value in pairs:
-        path = [part for part in re.split(r"\[|\]\[|\]", name) if part != ""] or [name]
-        place = found
-        for part in path[:-1]:
-            inner = place.setdefault(part, {})
-            place = inner if isinstance(inner, dict) else {}
-        place[path[-1]] = _put_in(value, results)
-    return found
-
-
-def _put_in(value: str, results: Mapping[str, Any]) -> Any:
-    if not value.startswith("$result["):
-        return value
-    found: Any = results
-    for part in re.findall(r"\[([^\]]+)\]", value):
-        try:
-            found = found[int(part)] if isinstance(found, list) else found[part]
-        except (KeyError, IndexError, ValueError, TypeError):
-            return value
-    return found
