@@ -22,9 +22,9 @@ from urllib.parse import parse_qsl
 from benchmarks.layouts import LAYOUTS
 from dialer.sandbox.people import make_people
 from dialer.sandbox.portal import Portal
-from dialer.sandbox.portal_parameters import nested
 from dialer.sandbox.portal_cards import BOUNDS, CONTACT, PAGE, RestError, as_int, as_list, mapping
 from dialer.sandbox.portal_limits import BUDGET
+from dialer.sandbox.portal_parameters import nested
 from dialer.sandbox.wire import Request, Response, listen
 
 SECRET = "a1b2c3d4e5f6g7h8"
