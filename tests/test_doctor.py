@@ -7,10 +7,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -124,7 +125,9 @@ class Installation:
 @contextmanager
 def installed(folder: Path, database_url: str, **node: Any) -> Iterator[Installation]:
     init(folder, "ru")
-    portal = Portal(make_people(30, today=date.today()), secret="s3cr3t-of-the-portal")
+    portal = Portal(
+        make_people(30, today=datetime.now(ZoneInfo("Europe/Moscow")).date()), secret="s3cr3t-of-the-portal"
+    )
     portal.limits.rate = portal.limits.burst = 1_000
     telephone = Telephone(account_sid=SID, auth_token=TOKEN, caller_ids=["+74950000000"])
     proxy = Proxy()

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -71,7 +71,9 @@ def desk(tmp_path: Path) -> Desk:
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    portal = Portal(make_people(30, today=date.today()), secret="s3cr3t-of-the-portal")
+    portal = Portal(
+        make_people(30, today=datetime.now(ZoneInfo("Europe/Moscow")).date()), secret="s3cr3t-of-the-portal"
+    )
     telephone = Telephone(account_sid="AC" + "0" * 32, auth_token="t0k3n", caller_ids=["+74950000000"], speed=20.0)
     with Sandbox(portal, telephone) as made:
         yield made
