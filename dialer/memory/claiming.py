@@ -18,7 +18,7 @@ from dialer.memory.budgets import LEAD, Budget, Share, live_by_campaign, shares,
 from dialer.memory.campaign_store import Running
 from dialer.memory.cancelling import LIVE, end_planned
 from dialer.memory.database import Database
-from dialer.memory.history import look_back
+from dialer.memory.history import look_back, numbers_by_target
 from dialer.memory.limits import reserve
 from dialer.memory.pinning import numbers_shown, pin_words
 from dialer.memory.recordings import expect, name_of
@@ -160,14 +160,15 @@ _busy = attempts.alias("busy")
 def _permitted(
     c: sa.Connection, due: Sequence[Any], running: Mapping[str, Running], budget: Budget, *, now: datetime
 ) -> list[Any]:
-    """Those who may be rung now, one a number; the others are put off or ended here and now."""
+    """Those who may be rung now, one a person; the others are put off or ended here and now, or wait for the next."""
     if not due:
         return []
+    theirs = numbers_by_target(c, {row.target_id for row in due})
     past = look_back(c, {row.target_id for row in due}, {row.number for row in due}, now=now)
     allowed: list[Any] = []
     taken: set[str] = set()
     for row in due:
-        if row.number in taken:
+        if not taken.isdisjoint((row.number, *theirs.get(row.target_id, ()))):
             continue
         facts = past.facts(row.target_id, row, row.number, row.zones, only=budget.only)
         # a window may close, or a last day end, between the claim and the call

@@ -89,6 +89,15 @@ def dials_by_number(c: sa.Connection, numbers: Collection[str], *, now: datetime
     return {number: tuple(moments) for number, moments in found.items()}
 
 
+def numbers_by_target(c: sa.Connection, ids: Collection[int]) -> dict[int, set[str]]:
+    """All telephones of each person."""
+    found: dict[int, set[str]] = defaultdict(set)
+    listed = sa.select(target_numbers.c.target_id, target_numbers.c.number)
+    for target, number in c.execute(listed.where(among(target_numbers.c.target_id, "ids")), {"ids": sorted(ids)}):
+        found[target].add(number)
+    return found
+
+
 def talks_by_number(c: sa.Connection, numbers: Collection[str], *, since: datetime) -> dict[str, datetime]:
     """When each was last reached, by any campaign."""
     rows = c.execute(
