@@ -147,7 +147,9 @@ def _lock_due(
         )
         .join(targets, targets.c.id == attempts.c.target_id)
         .outerjoin(numbers, sa.and_(numbers.c.target_id == targets.c.id, numbers.c.number == attempts.c.number))
+        # another node may have moved them to the trunk that a new file names
         .where(attempts.c.id.in_(order), attempts.c.phase == "planned", attempts.c.due_at <= now)
+        .where(attempts.c.trunk == budget.trunk)
         .order_by(attempts.c.id)
         .with_for_update(skip_locked=True, of=attempts)
     ).all()  # fmt: skip

@@ -246,6 +246,15 @@ def test_a_stopped_campaign_rings_nobody_and_goes_on_where_it_was(scene: Scene) 
     assert [claim.attempt for claim in scene.claim()] == [call]
 
 
+def test_a_node_that_was_frozen_rings_nobody_in_the_hours_of_a_file_that_has_changed_meanwhile(scene: Scene) -> None:
+    call, before = scene.planned(), scene.running
+    scene.campaign(window="{mon-sun: 15:00-19:00, holidays: none}")
+    assert scene.claim(running=before) == []
+    assert scene.attempt(call).due_at == NOON
+    assert scene.claim() == []
+    assert scene.attempt(call).due_at == NOON + 3 * HOUR
+
+
 def test_a_campaign_that_this_node_does_not_know_yet_is_left_to_others(scene: Scene) -> None:
     scene.planned(campaign="new")
     scene.database.write(lambda c: c.execute(sa.insert(campaigns), {"name": "new", "next_slot_at": NOON - DAY}))
