@@ -318,6 +318,14 @@ def test_a_flag_is_lifted_by_any_campaign_that_reads_the_same_field(scene: Scene
     assert flagged(scene, portal, "other", False) == {"+79161234568"}, "the flag of another card stands"
 
 
+def test_a_node_that_was_frozen_while_it_read_lifts_no_flag_that_another_has_seen_since(
+    scene: Scene, portal: Portal
+) -> None:
+    assert flagged(scene, portal, "renewal", True, NOON + HOUR) == {"+79161234567"}
+    assert flagged(scene, portal, "renewal", False, NOON) == {"+79161234567"}
+    assert flagged(scene, portal, "renewal", False, NOON + 2 * HOUR) == set()
+
+
 @pytest.mark.parametrize("flag", [False, True])
 def test_a_campaign_that_names_another_field_forgets_what_the_first_one_said(
     scene: Scene, portal: Portal, flag: bool
