@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -11,7 +11,7 @@ from dialer.memory.cancelling import suppress
 from dialer.memory.pausing import pause
 from dialer.memory.tables import attempts
 from dialer.providers.base import Asked, News
-from dialer.stages.chase import AT_ONCE
+from dialer.stages.chase import ASKED_LEAST, AT_ONCE
 from tests.stages.chaser import ASKED, Chaser, perhaps_placed, placed
 from tests.stages.fakes import Exchange, knows
 from tests.stages.scene import HOUR, MINUTE, NOON, SECOND, TIMING, Scene
@@ -121,6 +121,23 @@ def test_a_call_of_another_attempt_is_known_to_be_anothers(scene: Scene, chaser:
 # Not being told
 
 
+def ask_in_vain(chaser: Chaser, now: datetime, times: int = ASKED_LEAST) -> None:
+    for n in range(times):
+        chaser.ask(now + n * MINUTE)
+
+
+def test_what_became_of_a_call_while_no_service_ran_is_asked_for_again_where_nobody_answers_at_first(
+    scene: Scene, chaser: Chaser, exchange: Exchange
+) -> None:
+    call, morning = placed(scene), NOON + 18 * HOUR
+    exchange.down = True
+    ask_in_vain(chaser, morning, ASKED_LEAST - 1)
+    assert scene.attempt(call).phase == "dialing"
+    exchange.down, exchange.knows = False, knows(Progress(phase=Phase.ended, hangup=Hangup.completed, talked=MINUTE))
+    chaser.ask(morning + HOUR)
+    assert scene.attempt(call).disposition == "reached"
+
+
 def test_a_provider_that_cannot_be_asked_is_asked_again_and_again(
     scene: Scene, chaser: Chaser, exchange: Exchange
 ) -> None:
@@ -144,7 +161,7 @@ def test_a_call_with_an_id_that_the_provider_does_not_know_any_more_is_never_sai
     call = placed(scene)
     chaser.ask(NOON + 10 * MINUTE)
     assert scene.attempt(call).phase == "dialing"
-    chaser.ask(NOON + 3 * HOUR)
+    ask_in_vain(chaser, NOON + 3 * HOUR)
     assert scene.attempt(call).disposition == "lost"
 
 
@@ -153,7 +170,7 @@ def test_a_call_that_rang_without_an_id_is_given_up_in_the_end(scene: Scene, cha
     scene.hear(call, RINGING, call_id=None)
     chaser.ask(NOON + 10 * MINUTE)
     assert scene.attempt(call).phase == "ringing"
-    chaser.ask(NOON + 3 * HOUR)
+    ask_in_vain(chaser, NOON + 3 * HOUR)
     assert scene.attempt(call).disposition == "lost"
 
 
@@ -177,7 +194,7 @@ def test_a_provider_that_says_nothing_that_is_understood_is_given_up_in_the_end(
     )
     chaser.ask(ASKED)
     assert scene.attempt(call).phase == "dialing"
-    chaser.ask(NOON + 2 * HOUR)
+    ask_in_vain(chaser, NOON + 2 * HOUR)
     assert scene.attempt(call).disposition == "lost"
 
 
