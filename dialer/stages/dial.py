@@ -172,6 +172,9 @@ class Dialer:
         now, seconds = self._clock.now(), placed.queued.total_seconds()
         self._may_be_queued(claim, until=now + placed.queued)
         self._tell(heard)
+        if claim.closes is not None and now + placed.queued >= claim.closes:
+            why = "the provider holds it back until the calling window has closed"
+            self._database.write(lambda c: end_queued(c, attempts.c.id == claim.attempt, reason=why, now=now))
         self._rest(
             placed.queued, f"the provider holds calls back for {seconds:.0f} s: our pace is above its own", now=now
         )

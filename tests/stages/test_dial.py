@@ -149,6 +149,16 @@ def test_a_provider_that_holds_calls_back_is_given_time(scene: Scene, node: Node
     assert scene.trunk().paused_until >= NOON + 9 * SECOND
 
 
+@pytest.mark.parametrize(("closes", "cancel"), [("12:01", "unanswered"), ("12:30", None)])
+def test_a_call_that_would_leave_the_providers_queue_when_the_window_has_closed_is_ended_there(
+    scene: Scene, node: NodeMaker, closes: str, cancel: str | None
+) -> None:
+    scene.campaign(window=f"{{mon-sun: '10:00-{closes}', holidays: none}}")
+    call = scene.planned()
+    node(Exchange([Placed("CA1", queued=5 * MINUTE)])).dial()
+    assert (scene.attempt(call).call_id, scene.attempt(call).cancel) == ("CA1", cancel)
+
+
 QUEUED, DIALED = Progress(phase=Phase.dialing), Progress(phase=Phase.dialing, dialed=Dialed.yes)
 
 
