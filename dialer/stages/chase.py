@@ -132,6 +132,7 @@ def _ask(chase: Chase, row: Any, *, now: datetime) -> None:
         keys_left=_keys_left(row),
         known=_known_elsewhere(chase.database, row.id),
         answered=row.phase == "answered",
+        connects=_connects(row),
         orphaned=bool(row.orphaned),
     )
     try:
@@ -208,6 +209,10 @@ def _known_elsewhere(database: Database, attempt: int) -> Callable[[str], bool]:
 
 def _keys_left(row: Any) -> bool:
     return row.script is not None and from_json(row.script).asks_after(row.answer_step)
+
+
+def _connects(row: Any) -> bool:
+    return row.script is not None and row.transfer == "none" and from_json(row.script).connects(row.answer)
 
 
 def _end(chase: Chase, row: Any, *, now: datetime) -> None:

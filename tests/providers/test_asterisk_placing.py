@@ -304,7 +304,7 @@ def test_an_orphan_that_talks_to_a_manager_goes_on_talking(lab: Lab) -> None:
     other = asterisk(lab.sandbox.ari_url, lab.folder, app="dialer-other")
     told = other.look_up(ask(orphaned=True))
     assert told is not None
-    assert told.progress.phase is Phase.answered
+    assert (told.progress.phase, told.progress.transfer) == (Phase.answered, Transfer.connected)
     time.sleep(0.2)
     assert not any(call.is_over for call in lab.sandbox.pbx.calls)
 
@@ -324,7 +324,22 @@ def test_whom_a_dead_node_has_left_alone_with_nobody_to_talk_to_is_hung_up_on(la
     wait(lambda: customer.is_over and manager.is_over)
     assert (customer.is_over, manager.is_over) == (True, True)
     assert told is not None
-    assert told.progress.hangup is Hangup.completed
+    assert (told.progress.hangup, told.progress.transfer) == (Hangup.completed, Transfer.connected)
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+def test_who_waits_for_the_manager_when_the_node_dies_was_not_put_through(lab: Lab, leaves: bool) -> None:
+    lab.does(presses=("2",), manager="no-answer")
+    lab.provider.place(order())
+    wait(lambda: len(lab.sandbox.pbx.calls) == 2)
+    customer = lab.sandbox.pbx.calls[0]
+    if leaves:
+        lab.sandbox.do(lambda: customer.hang_up("bye"))
+        wait(lambda: customer.is_over)
+    other = asterisk(lab.sandbox.ari_url, lab.folder, app="dialer-other")
+    told = other.look_up(ask("dial-abcdefgh-42.", orphaned=True, answered=True, connects=True))
+    assert told is not None
+    assert (told.progress.hangup, told.progress.transfer) == (Hangup.completed, Transfer.failed)
 
 
 def test_whom_nobody_could_hang_up_on_is_hung_up_on_later(lab: Lab) -> None:

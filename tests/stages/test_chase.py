@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from dialer.call import Hangup, Phase, Progress
+from dialer.call import Hangup, Phase, Progress, Transfer
 from dialer.memory.cancelling import suppress
 from dialer.memory.pausing import pause
 from dialer.memory.tables import attempts
@@ -87,6 +87,19 @@ def test_once_the_last_menu_is_over_no_key_is_left(
     scene.hear(call, Progress(phase=Phase.answered, answer_step=over))
     chaser.ask(NOON + HOUR)
     assert [asked.keys_left for asked in exchange.asked] == [left]
+
+
+def test_who_has_chosen_to_be_put_through_connects_until_it_is_told_whether_they_were(
+    scene: Scene, chaser: Chaser, exchange: Exchange
+) -> None:
+    scene.campaign(script="{keys: {1: {answer: renew}, 2: {answer: talk, connect: '+74950000001'}}}")
+    call = placed(scene)
+    for hour, known in enumerate(
+        (Progress(phase=Phase.answered), Progress(answer="talk", answer_step=1), Progress(transfer=Transfer.failed))
+    ):
+        scene.hear(call, known)
+        chaser.ask(NOON + (hour + 1) * 10 * MINUTE)
+    assert [asked.connects for asked in exchange.asked] == [False, True, False]
 
 
 def test_an_attempt_is_asked_about_by_one_at_a_time(scene: Scene, chaser: Chaser, exchange: Exchange) -> None:
