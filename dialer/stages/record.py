@@ -16,7 +16,6 @@ import sqlalchemy as sa
 from dialer import log
 from dialer.attempt_row import CHANGING, COLUMNS, still_holds, take_in
 from dialer.attempt_row import Timing as Timing
-from dialer.call import NOT_A_DIAL
 from dialer.memory.cancelling import stop_others, suppress
 from dialer.memory.database import Database
 from dialer.memory.given_rows import GivenRows
@@ -119,7 +118,7 @@ def _merge_news(
         )
     for id in sorted(changed):
         # what took its place was planned because nobody knew of it
-        was_none = before[id]["disposition"] in NOT_A_DIAL and not before[id]["counts"]
+        was_none = before[id]["disposition"] is not None and not before[id]["counts"]
         if rows[id]["cancel"] == "any" or (was_none and rows[id]["counts"]):
             stop_others(c, rows[id]["target_id"], but=id, reason=f"attempt {id} was placed after all", now=now)
     opted_out = {n.attempt for n in kept if n.progress.opted_out}
