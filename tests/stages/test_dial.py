@@ -41,9 +41,12 @@ class Node:
             fresh_for=99 * DAY, key="key",
         )  # fmt: skip
         self.remembered: list[int] = []
+        self.forgotten: list[tuple[int, str]] = []
+        """Attempts, and their phase then."""
         self.dialer = Dialer(
             scene.database, Desk(exchange, budget, 4), node="me", clock=self.clock, writer=self.writer,
             remember=lambda claim: self.remembered.append(claim.attempt),
+            forget=lambda claim: self.forgotten.append((claim.attempt, scene.attempt(claim.attempt).phase)),
         )  # fmt: skip
 
     def dial(self) -> int:
@@ -140,6 +143,16 @@ def test_whatever_else_happens_means_perhaps_and_is_never_redialed(
     assert row.ask_at == row.send_before + 85 * SECOND
     assert one.dial() == 0
     assert len(exchange.placed) == 1
+
+
+def test_what_was_to_be_said_is_forgotten_before_another_may_claim_the_call_with_other_words(
+    scene: Scene, node: NodeMaker
+) -> None:
+    call = scene.planned()
+    one = node(Exchange([TryLater("no money", fault=Fault.account)]))
+    one.dial()
+    assert one.forgotten == [(call, "dialing")]
+    assert scene.attempt(call).phase == "planned"
 
 
 def test_a_provider_that_holds_calls_back_is_given_time(scene: Scene, node: NodeMaker) -> None:
