@@ -68,6 +68,8 @@ def take_in(row: dict[str, Any], item: Heard, *, now: datetime, timing: Timing) 
         whole = merge(whole, Progress(phase=Phase.ended, hangup=Hangup.lost))
     if row["claimed_at"] is None:
         row["claimed_at"] = row["send_before"] = now
+    if whole.phase is Phase.answered and whole.answered_at is None:
+        whole = merge(whole, Progress(answered_at=now))
     if whole.phase is Phase.ended and whole.ended_at is None:
         whole = merge(whole, Progress(ended_at=now))
     _put_progress(row, whole)

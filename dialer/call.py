@@ -150,9 +150,16 @@ def disposition(known: Progress, *, heard_after: timedelta) -> Disposition:
         return Disposition((known.hangup or Hangup.lost).value)
     if known.answered_by is AnsweredBy.machine:
         return Disposition.voicemail
-    if known.keys_unheard or (known.talked is not None and known.talked >= heard_after):
+    if known.keys_unheard or _lasted(known) >= heard_after:
         return Disposition.reached
     return Disposition.hung_up
+
+
+def _lasted(known: Progress) -> timedelta:
+    """As the provider says; else what it can have been, so that nobody who may have heard all of it is rung again."""
+    if known.talked is None and known.answered_at is not None and known.ended_at is not None:
+        return known.ended_at - known.answered_at
+    return known.talked or timedelta(0)
 
 
 def was_only_queued(known: Progress) -> bool:

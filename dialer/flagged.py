@@ -31,12 +31,15 @@ def flag_numbers(
     said = _flags_of(c, people, campaign.name)
     for person in people:
         own = _flag_name(person, campaign.name)
-        # the campaign's file may have named another field before
+        # the campaign's file may have named another field before; who has read later than this node knows better
         over = [
             row.id
             for row in said[own]
-            if (row.card == own and row.reason != why)
-            or (not person.do_not_call and (row.card == own or row.reason == why))
+            if row.since <= now
+            and (
+                (row.card == own and row.reason != why)
+                or (not person.do_not_call and (row.card == own or row.reason == why))
+            )
         ]
         if over:
             c.execute(sa.delete(do_not_call).where(do_not_call.c.id.in_(over)))

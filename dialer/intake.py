@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from itertools import groupby
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
@@ -21,7 +22,7 @@ from dialer.flagged import flag_numbers
 from dialer.judging import judge, talks_since
 from dialer.memory.cancelling import cancel_targets
 from dialer.memory.database import Database, among
-from dialer.memory.history import may_have_rung
+from dialer.memory.history import dials_of_old_touches, may_have_rung
 from dialer.memory.tables import ERASED, attempts, numbers, targets
 from dialer.phone_number import PhoneNumber
 
@@ -96,9 +97,40 @@ def _take_in(
                 outside[one.outside] += 1
     if others:
         c.execute(_seen, {"ids": others, "now": now})
+    owed = _without_the_rung(c, campaign, owed, standing)
     # who has given a number up first, or its new card would not have it
     known = _refresh(database, c, campaign, [one for one in owed if one.known is not None], now=now)
     return outside + known + _owe_new(database, c, campaign, [one for one in owed if one.known is None], now=now)
+
+
+def _without_the_rung(
+    c: sa.Connection, campaign: Campaign, owed: list[_Owed], standing: Mapping[Key, list[Any]]
+) -> list[_Owed]:
+    """A number of days that somebody has changed in the file is no new reason: whoever was rung for the old number,
+    when the day of the new one had come, was rung for it."""
+    of_old = {
+        one.key: [row.id for row in standing[one.key] if row.touch not in campaign.touches]
+        for one in owed
+        if one.phones
+    }
+    some = [one for one in owed if of_old.get(one.key)]
+    if not some:
+        return owed
+    ids = {id for one in some for id in of_old[one.key]}
+    dials = dials_of_old_touches(c, campaign, ids, {phone.number for one in some for phone in one.phones})
+    why = {one.key: _why_rung(campaign, one, of_old[one.key], dials) for one in some}
+    return [replace(one, phones=[], why=why[one.key]) if why.get(one.key) else one for one in owed]
+
+
+def _why_rung(campaign: Campaign, one: _Owed, ids: Collection[int], dials: Sequence[Any]) -> str:
+    assert one.person.contract_end is not None
+    due, phones = one.person.contract_end - timedelta(days=one.touch), {phone.number for phone in one.phones}
+    for dial in dials:
+        day = dial.claimed_at.astimezone(ZoneInfo(campaign.time_zone)).date()
+        theirs = dial.target_id in ids or dial.number in phones
+        if theirs and dial.contract_end == one.person.contract_end and day >= due:
+            return f"rung on {day}, {dial.touch} days before: the campaign's file now says {one.touch}, no new reason"
+    return ""
 
 
 def in_portions(people: Sequence[Contact], most: int) -> Iterator[list[Contact]]:

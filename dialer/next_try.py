@@ -5,7 +5,7 @@ Of attempts `tries`, in their order, and of numbers `phones`, in the card's.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,11 +16,17 @@ NOT_PLACED_AT_MOST = 5
 NO_USE = (Disposition.bad_number.value, Disposition.blocked.value)
 
 
-def the_last_needed(tries: Iterable[Any]) -> Any | None:
-    """The attempt after which no other call is needed, whatever else was tried."""
-    became = {one.disposition: one for one in tries}
-    finals = (Disposition.do_not_call, Disposition.reached, Disposition.lost)
-    return next((became[final.value] for final in finals if final.value in became), None)
+FINAL = (Disposition.do_not_call, Disposition.reached, Disposition.lost)
+"""After one of these no other call is needed; the first of them says what became of the person."""
+
+
+def the_last_needed(tries: Sequence[Any]) -> Any | None:
+    """The attempt after which no other call is needed, whatever else was tried; of several one with an answer."""
+    for final in FINAL:
+        these = [one for one in tries if one.disposition == final.value]
+        if these:
+            return next((one for one in these if one.answer is not None), these[0])
+    return None
 
 
 def try_again(

@@ -11,7 +11,7 @@ from typing import Any
 
 from dialer.call import Disposition, Phase, Transfer
 from dialer.campaign.outcomes import TRANSFER_FAILED, Line
-from dialer.wording import Told, final_of
+from dialer.wording import Told, chosen_in, final_of
 
 BAD_NUMBER = Disposition.bad_number.value
 OPTED_OUT = Disposition.do_not_call.value
@@ -54,14 +54,14 @@ def _true(told: Told) -> Iterator[tuple[str, Any]]:
     tries = told.outcomes
     if not tries:
         return
-    final = final_of(tries)
-    answer = OPTED_OUT if final.disposition == OPTED_OUT else final.answer
+    final, chosen = final_of(tries), chosen_in(tries)
+    answer = None if chosen is None else chosen.answer
+    if final.disposition == OPTED_OUT:
+        yield OPTED_OUT, final
     if answer is not None:
-        yield answer, final
-    if final.answer not in (None, answer):
-        yield final.answer, final
-    if final.transfer in NOT_CONNECTED:
-        yield TRANSFER_FAILED, final
+        yield answer, chosen
+    if (chosen or final).transfer in NOT_CONNECTED:
+        yield TRANSFER_FAILED, chosen or final
     dead = next((one for one in tries if one.disposition == BAD_NUMBER), None)
     if dead is not None:
         yield BAD_NUMBER, dead

@@ -82,6 +82,11 @@ class Script:
         """Whether a key may still be pressed once so many steps are known to be over."""
         return self.ask is not None and step < self.ask.times_most
 
+    def connects(self, answer: str | None) -> bool:
+        """Whether whoever answers so is put through."""
+        choices = () if self.ask is None else self.ask.choices
+        return any(choice.connect is not None for choice in choices if choice.answer == answer)
+
 
 _SCRIPT: TypeAdapter[Script] = TypeAdapter(Script)
 

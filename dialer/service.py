@@ -73,6 +73,7 @@ class Service:
             TrunkAtWork(
                 parts.database, desk, node=parts.node, clock=parts.clock, key=parts.key, writer=self._writer,
                 remember=lambda claim: self._scripts.keep(claim.attempt, claim.script),
+                forget=lambda claim: self._scripts.forget(claim.attempt),
                 silent_after=parts.timing.silent_after, give_up_after=parts.give_up_after, shelf=parts.shelf,
             )
             for desk in parts.desks

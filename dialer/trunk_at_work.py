@@ -43,13 +43,16 @@ class TrunkAtWork:
         key: str,
         writer: GroupWriter[Heard | TakenBack],
         remember: Callable[[Claim], None],
+        forget: Callable[[Claim], None],
         silent_after: timedelta,
         give_up_after: timedelta,
         shelf: Shelf | None = None,
     ) -> None:
         self._database, self.desk, self._clock, self._writer = database, desk, clock, writer
         self._listener = desk.listener
-        self.dialer = Dialer(database, desk, node=node, clock=clock, writer=writer, remember=remember)
+        self.dialer = Dialer(
+            database, desk, node=node, clock=clock, writer=writer, remember=remember, forget=forget
+        )  # fmt: skip
         chasing = min(max(desk.budget.lines // LINES_A_CHASER, CHASING_LEAST), CHASING_MOST)
         self._pool = ThreadPoolExecutor(chasing, thread_name_prefix="chase")
         self._ending = ThreadPoolExecutor(chasing, thread_name_prefix="end")

@@ -15,6 +15,7 @@ from dialer.campaign.campaign import Campaign
 from dialer.campaign.outcomes import Line
 from dialer.campaign.script import OPT_OUT
 from dialer.campaign.values import RESPONSIBLE
+from dialer.next_try import the_last_needed
 from dialer.phone_number import read_all, why_not
 from dialer.script import Ask, Choice, Connect, Say, Script
 from dialer.templates import WordsError, no_block
@@ -133,9 +134,13 @@ def write_line(told: Told, outcome: str, line: Line, one: Any) -> tuple[str, str
 
 def final_of(tries: Sequence[Any]) -> Any:
     """The furthest that anybody has proved, over all tries."""
-    final = next((one for one in tries if one.disposition == Disposition.do_not_call), None)
-    final = final or next((one for one in tries if one.answer is not None), None)
-    return final or next((one for one in tries if one.disposition == Disposition.reached), None) or tries[-1]
+    return the_last_needed(tries) or tries[-1]
+
+
+def chosen_in(tries: Sequence[Any]) -> Any | None:
+    """The try with the person's answer, which stands though they have asked, in any of them, never to be called
+    again."""
+    return next((one for one in tries if one.answer not in (None, OPT_OUT)), None)
 
 
 def _words(told: Told, said: str | None, block: str, known: Mapping[str, Any]) -> str:
@@ -234,14 +239,15 @@ def _context(told: Told) -> dict[str, Any]:
     """The furthest that anybody has proved of the target, over all its attempts."""
     outcomes = told.outcomes
     final = final_of(outcomes)
+    chosen = chosen_in(outcomes) or final
     waiting = next((one for one in told.tries if one.phase == "planned"), None)
     person = _person(told.campaign, told.target.contact, told.target.contract_end)
     return {
         **person,
         **{what: {name: _plain(text) for name, text in person[what].items()} for what in ("contact", "facts")},
         "disposition": final.disposition,
-        "answer": final.answer,
-        "transfer": final.transfer,
+        "answer": chosen.answer,
+        "transfer": chosen.transfer,
         "keys_unheard": final.keys_unheard,
         "attempts": [_attempt(told.campaign, one) for one in outcomes],
         "next_at": None if waiting is None else _local(told.campaign, waiting.due_at),

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from dialer.call import Hangup
+from dialer.call import Hangup, Phase, Progress
 from dialer.errors import DatabaseRefused
 from dialer.memory.database import Database, sole_service
 from dialer.memory.leases import join
@@ -226,6 +226,20 @@ def test_an_entry_that_was_owed_and_stands_already_is_found_and_not_written_twic
         pass
     assert [len(texts) for texts in portal.standing.values()] == [1, 1]
     assert {row.state for row in scene.entries()} == {"written"}
+
+
+def test_a_call_of_which_only_the_old_reference_is_known_is_lost_and_never_rung_again(
+    database: Database, tmp_path: Path
+) -> None:
+    scene = Scene(database, tmp_path)
+    sent, known = scene.live(), scene.live()
+    scene.hear(known, Progress(phase=Phase.ringing), call_id="CA1")
+    begin_anew(database, trunk="twilio", dead_after=30 * SECOND, now=NOON + MINUTE)
+    resume(database)
+    scene.plan(NOON + MINUTE)
+    assert [(one.phase, one.disposition) for one in scene.tries(scene.attempt(sent).target_id)] == [("ended", "lost")]
+    assert scene.of_attempt(sent).reason == "lost"
+    assert scene.attempt(known).phase == "ringing"
 
 
 def test_it_is_refused_while_a_node_lives(database: Database, tmp_path: Path) -> None:

@@ -30,6 +30,9 @@ def all_outcomes(campaign: Campaign, now: datetime) -> Iterator[tuple[str, Tries
         yield f"transfer {transfer.value}", (attempt(Disposition.reached, now, transfer=transfer, keys_unheard=True),)
     for choice in campaign.keys.values():
         yield f"answer {choice.answer}", (attempt(Disposition.reached, now, answer=choice.answer),)
+    for choice in list(campaign.keys.values())[:1]:
+        both = {"answer": choice.answer, "transfer": Transfer.no_answer}
+        yield f"answer {choice.answer}, then do_not_call", (attempt(Disposition.do_not_call, now, **both),)
 
 
 def usual_outcomes(

@@ -27,7 +27,10 @@ def copy_known(
 
     def begin(c: sa.Connection) -> None:
         c.execute(sa.insert(trunks), [{"name": name, "next_slot_at": PAST, "reason": ""} for name in through])
-        c.execute(sa.insert(campaigns), [{"name": name, "next_slot_at": PAST} for name in sorted(running)])
+        of_each = [
+            {"name": name, "version_id": one.version_id, "next_slot_at": PAST} for name, one in sorted(running.items())
+        ]
+        c.execute(sa.insert(campaigns), of_each)
 
     copy.write(begin)
     if known is not None and version_of(known)[0] is not None:

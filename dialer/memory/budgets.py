@@ -93,6 +93,8 @@ def shares(
         here = running.get(row.name)
         if here is None or here.stopped or row.stopped or row.paused or only not in (None, row.name):
             continue
+        if row.version_id != here.version_id:
+            continue  # changed since this node has looked: by the rules of the old file nobody is rung any more
         pacing = here.campaign.pacing
         rate = None if pacing is None else pacing.calls_per_second
         spacing = timedelta(0) if rate is None else timedelta(seconds=MARGIN / rate)

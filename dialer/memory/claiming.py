@@ -18,7 +18,7 @@ from dialer.memory.budgets import LEAD, Budget, Share, live_by_campaign, shares,
 from dialer.memory.campaign_store import Running
 from dialer.memory.cancelling import LIVE, end_planned
 from dialer.memory.database import Database
-from dialer.memory.history import look_back
+from dialer.memory.history import look_back, numbers_by_target
 from dialer.memory.limits import reserve
 from dialer.memory.pinning import numbers_shown, pin_words
 from dialer.memory.recordings import expect, name_of
@@ -54,6 +54,8 @@ class Claim:
     slot: datetime
     slack: timedelta
     send_before: datetime
+    closes: datetime | None = None
+    """The calling window of this person."""
     record_as: str = ""
 
 
@@ -93,9 +95,9 @@ def claim_due(
             return []
         open_to = shares(c, running, live, slots, only=scope.campaign, billed_at_most=budget.billed_at_most, now=now)
         due = _lock_due(c, budget, open_to, scope, now=now, most=len(slots))
-        allowed = _permitted(c, due, running, budget, now=now)
+        allowed, closes = _permitted(c, due, running, budget, now=now)
         taken = list(_deal(allowed, slots, open_to))
-        return _take(c, taken, running, budget, open_to, slack, node=node, now=now)
+        return _take(c, taken, closes, running, budget, open_to, slack, node=node, now=now)
 
     return database.write(work)
 
@@ -147,7 +149,9 @@ def _lock_due(
         )
         .join(targets, targets.c.id == attempts.c.target_id)
         .outerjoin(numbers, sa.and_(numbers.c.target_id == targets.c.id, numbers.c.number == attempts.c.number))
+        # another node may have moved them to the trunk that a new file names
         .where(attempts.c.id.in_(order), attempts.c.phase == "planned", attempts.c.due_at <= now)
+        .where(attempts.c.trunk == budget.trunk)
         .order_by(attempts.c.id)
         .with_for_update(skip_locked=True, of=attempts)
     ).all()  # fmt: skip
@@ -159,15 +163,18 @@ _busy = attempts.alias("busy")
 
 def _permitted(
     c: sa.Connection, due: Sequence[Any], running: Mapping[str, Running], budget: Budget, *, now: datetime
-) -> list[Any]:
-    """Those who may be rung now, one a number; the others are put off or ended here and now."""
+) -> tuple[list[Any], dict[int, datetime | None]]:
+    """Those who may be rung now, one a person, and until when by attempt; the others are put off or ended here and now,
+    or wait for the next claim."""
     if not due:
-        return []
+        return [], {}
+    theirs = numbers_by_target(c, {row.target_id for row in due})
     past = look_back(c, {row.target_id for row in due}, {row.number for row in due}, now=now)
     allowed: list[Any] = []
+    closes: dict[int, datetime | None] = {}
     taken: set[str] = set()
     for row in due:
-        if row.number in taken:
+        if not taken.isdisjoint((row.number, *theirs.get(row.target_id, ()))):
             continue
         facts = past.facts(row.target_id, row, row.number, row.zones, only=budget.only)
         # a window may close, or a last day end, between the claim and the call
@@ -177,12 +184,13 @@ def _permitted(
                 break
         if verdict.is_now(moment):
             allowed.append(row)
+            closes[row.id] = verdict.closes
             taken.add(row.number)
         elif verdict.at is not None:
             put_off(c, row.id, verdict.at, verdict.reasons)
         else:
             end_planned(c, attempts.c.id == row.id, reason="; ".join(verdict.reasons)[:300], now=now)
-    return allowed
+    return allowed, closes
 
 
 def _deal(
@@ -205,6 +213,7 @@ def _deal(
 def _take(
     c: sa.Connection,
     taken: Sequence[tuple[Any, datetime]],
+    closes: Mapping[int, datetime | None],
     running: Mapping[str, Running],
     budget: Budget,
     open_to: Mapping[str, Share],
@@ -233,7 +242,7 @@ def _take(
             Claim(
                 attempt=row.id, ref=f"{budget.key}-{row.id}", number=row.number, caller_id=shown[row.id],
                 script=script, ring_for=here.campaign.ring_for, machine_detection=here.campaign.machine_detection,
-                claimed_at=now, slot=slot, slack=slack, send_before=send_before,
+                claimed_at=now, slot=slot, slack=slack, send_before=send_before, closes=closes[row.id],
                 record_as=name_of(f"{budget.key}-{row.id}", now) if records else "",
             )
         )  # fmt: skip

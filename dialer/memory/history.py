@@ -6,13 +6,14 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 
 from dialer.call import Disposition
+from dialer.campaign.campaign import Campaign
 from dialer.memory.database import among
-from dialer.memory.tables import attempts, do_not_call
+from dialer.memory.tables import ERASED, attempts, do_not_call, targets
 from dialer.memory.tables import numbers as target_numbers
 from dialer.permission import Facts
 
@@ -89,6 +90,15 @@ def dials_by_number(c: sa.Connection, numbers: Collection[str], *, now: datetime
     return {number: tuple(moments) for number, moments in found.items()}
 
 
+def numbers_by_target(c: sa.Connection, ids: Collection[int]) -> dict[int, set[str]]:
+    """All telephones of each person."""
+    found: dict[int, set[str]] = defaultdict(set)
+    listed = sa.select(target_numbers.c.target_id, target_numbers.c.number)
+    for target, number in c.execute(listed.where(among(target_numbers.c.target_id, "ids")), {"ids": sorted(ids)}):
+        found[target].add(number)
+    return found
+
+
 def talks_by_number(c: sa.Connection, numbers: Collection[str], *, since: datetime) -> dict[str, datetime]:
     """When each was last reached, by any campaign."""
     rows = c.execute(
@@ -119,6 +129,24 @@ _heard = (
         sa.func.coalesce(attempts.c.disposition, "").not_in(NOBODY_HEARD),
     )
 )  # fmt: skip
+
+
+def dials_of_old_touches(
+    c: sa.Connection, campaign: Campaign, ids: Collection[int], numbers: Collection[str]
+) -> list[Any]:
+    """Of touches that the campaign's file does not name any more, and that were rung to the end: dials of these
+    targets, and of these numbers for whichever card."""
+    theirs = sa.or_(among(attempts.c.target_id, "ids"), among(attempts.c.number, "numbers"))
+    rows = (
+        sa.select(
+            attempts.c.target_id, attempts.c.number, attempts.c.claimed_at, targets.c.contract_end, targets.c.touch
+        )
+        .join(targets, targets.c.id == attempts.c.target_id)
+        .where(theirs, may_have_rung(), targets.c.campaign == campaign.name, targets.c.state.in_(("done", ERASED)))
+        .where(targets.c.touch.not_in(campaign.touches), targets.c.card_type != "test")
+        .order_by(attempts.c.claimed_at)
+    )
+    return list(c.execute(rows, {"ids": sorted(ids), "numbers": sorted(numbers)}))
 
 
 def shown_before(

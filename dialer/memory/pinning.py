@@ -41,6 +41,14 @@ def pin_words(c: sa.Connection, row: Any, here: Running, *, now: datetime) -> Sc
     return script
 
 
+def unpin_words(c: sa.Connection, attempt: int) -> None:
+    """Its claim was taken back. Where nobody was rung yet the words are written anew: they may have been mended, and
+    days go by. The target is locked."""
+    mine = sa.select(attempts.c.target_id).where(attempts.c.id == attempt).scalar_subquery()
+    claimed = sa.exists().where(attempts.c.target_id == targets.c.id, attempts.c.claimed_at.is_not(None))
+    c.execute(sa.update(targets).where(targets.c.id == mine, ~claimed).values(script=None, version_id=None))
+
+
 def script_of(here: Running, row: Any, *, now: datetime) -> Script:
     """The words that a target's call has, or would have now. Raises WordsError."""
     if row.script is not None:

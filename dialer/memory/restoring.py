@@ -13,7 +13,7 @@ from dialer.errors import DatabaseRefused
 from dialer.memory import pausing
 from dialer.memory.database import Database
 from dialer.memory.migrate import a_key
-from dialer.memory.tables import entries, installation, nodes
+from dialer.memory.tables import attempts, entries, installation, nodes
 
 WHY = "restored from a backup, which does not know whom the service has rung since"
 
@@ -27,6 +27,11 @@ def begin_anew(database: Database, *, trunk: str, dead_after: timedelta, now: da
 
     def work(c: sa.Connection) -> int:
         c.execute(sa.update(installation).values(key=key))
+        # whoever is asked by the new reference knows of no such call, and would be believed
+        nameless = sa.and_(attempts.c.phase == "dialing", attempts.c.call_id.is_(None))
+        lost = {"phase": "ended", "hangup": "lost", "disposition": "lost", "detail": WHY, "ended_at": now}
+        lost |= {"cancel": None, "ask_at": None, "plan_at": now, "owes_at": now}
+        c.execute(sa.update(attempts).where(nameless).values(**lost))
         # what was owed may stand already
         owed = sa.update(entries).where(entries.c.state.in_(("owed", "writing", "doubtful")))
         looked_for = {"state": "doubtful", "due_at": now, "owed_since": now, "tries": 0, "node": None}

@@ -79,6 +79,7 @@ _tried = (
     sa.select(
         attempts.c.id, attempts.c.target_id, attempts.c.number, attempts.c.phase, attempts.c.disposition,
         attempts.c.counts, attempts.c.claimed_at, attempts.c.ended_at, attempts.c.reason, attempts.c.detail,
+        attempts.c.answer,
     )
     .where(among(attempts.c.target_id, "ids"))
     .order_by(attempts.c.id)
@@ -133,7 +134,7 @@ def _settle(
     now: datetime,
 ) -> None:
     def finish(state: str, reason: str) -> None:
-        if target.state == "open" or (state == "done" and reason == Disposition.reached.value):
+        if target.state == "open" or reason in (Disposition.reached.value, Disposition.do_not_call.value):
             decided.finished.append({"target": target.id, "became": state, "because": reason[:300]})
 
     over = the_last_needed(tries)

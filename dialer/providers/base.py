@@ -107,8 +107,8 @@ class Asked:
     `claimed_at` is our clock; `sent_after` and `sent_before` leave room for the provider's to be another.
 
     `keys_left`: a key may have been pressed of which nobody has told us. `answered`: that somebody answered is known
-    already. `orphaned`: the node that placed it has died, so that nobody leads it any more, where the adapter leads
-    the conversation.
+    already. `connects`: they have chosen to be put through, and nobody has told whether they were. `orphaned`: the
+    node that placed it has died, so that nobody leads it any more, where the adapter leads the conversation.
     """
 
     attempt: int
@@ -123,6 +123,7 @@ class Asked:
     known: Callable[[str], bool]
     """Does a call of this id belong to another attempt?"""
     answered: bool = False
+    connects: bool = False
     orphaned: bool = False
 
 

@@ -27,6 +27,8 @@ from dialer.script import from_json
 
 AT_ONCE = 100
 END_AGAIN_AFTER = timedelta(seconds=3)
+ASKED_LEAST = 5
+"""Times in vain. What was live while no service ran for hours has not been asked about in them."""
 CLOCKS_DIFFER = timedelta(minutes=15)
 """Between ours and the provider's: a call that our clock misses would be taken for not placed, and rung again."""
 
@@ -47,6 +49,8 @@ class Chase:
     """When an attempt may be ended that could not be: this node's own patience."""
     forgotten: dict[int, datetime] = field(default_factory=dict)
     """Calls that the provider knew nothing of, and the claim that this was said of."""
+    in_vain: dict[int, int] = field(default_factory=dict)
+    """How often this node has asked about a call since anybody could tell."""
 
 
 def ask_about_silent(chase: Chase, *, now: datetime) -> int:
@@ -128,6 +132,7 @@ def _ask(chase: Chase, row: Any, *, now: datetime) -> None:
         keys_left=_keys_left(row),
         known=_known_elsewhere(chase.database, row.id),
         answered=row.phase == "answered",
+        connects=_connects(row),
         orphaned=bool(row.orphaned),
     )
     try:
@@ -144,6 +149,8 @@ def _ask(chase: Chase, row: Any, *, now: datetime) -> None:
         chase.writer.put(Heard(news)).result()
         if news.progress.phase is Phase.planned:
             _give_up(chase, row, f"the provider says what proves nothing: {news.unknown}", now=now)
+        else:
+            chase.in_vain.pop(row.id, None)
     elif row.call_id is None and row.phase == "dialing" and now < row.send_before + _lists_are_certain(chase):
         pass  # asked early, because it is to be ended
     elif row.call_id is None and row.phase == "dialing":
@@ -179,7 +186,9 @@ def _lists_are_certain(chase: Chase) -> timedelta:
 
 
 def _give_up(chase: Chase, row: Any, why: str, *, now: datetime) -> None:
-    if now - row.claimed_at >= chase.give_up_after:
+    asked = chase.in_vain[row.id] = chase.in_vain.get(row.id, 0) + 1
+    if asked >= ASKED_LEAST and now - row.claimed_at >= chase.give_up_after:
+        del chase.in_vain[row.id]
         log.alarm(f"attempt={row.id} {mask(row.number)} is lost ({why}): nobody rings again; a person must look")
         chase.writer.put(Heard(_ended(row.id, Hangup.lost, why), of_claim=row.claimed_at))
 
@@ -200,6 +209,10 @@ def _known_elsewhere(database: Database, attempt: int) -> Callable[[str], bool]:
 
 def _keys_left(row: Any) -> bool:
     return row.script is not None and from_json(row.script).asks_after(row.answer_step)
+
+
+def _connects(row: Any) -> bool:
+    return row.script is not None and row.transfer == "none" and from_json(row.script).connects(row.answer)
 
 
 def _end(chase: Chase, row: Any, *, now: datetime) -> None:

@@ -69,9 +69,11 @@ class Dialer:
         clock: Clock,
         writer: GroupWriter[Heard | TakenBack],
         remember: Callable[[Claim], None] = lambda claim: None,
+        forget: Callable[[Claim], None] = lambda claim: None,
     ) -> None:
+        """`remember` is told of each claim, `forget` of those that are taken back, whose words may be others next."""
         self._database, self._desk, self._node, self._clock = database, desk, node, clock
-        self._writer, self._remember = writer, remember
+        self._writer, self._remember, self._forget = writer, remember, forget
         self._stopping = threading.Event()
         self._in_flight, self._lead = 0, LEAD
         self._guard = threading.Lock()
@@ -129,6 +131,8 @@ class Dialer:
     def _place(self, claim: Claim) -> None:
         try:
             became = self._ask_provider(claim)
+            if isinstance(became, TakenBack):
+                self._forget(claim)
             self._tell(became)
             if isinstance(became, TakenBack):
                 # its connection is closed, or older than the provider likes, and a new one may take longer than a slot
@@ -172,6 +176,9 @@ class Dialer:
         now, seconds = self._clock.now(), placed.queued.total_seconds()
         self._may_be_queued(claim, until=now + placed.queued)
         self._tell(heard)
+        if claim.closes is not None and now + placed.queued >= claim.closes:
+            why = "the provider holds it back until the calling window has closed"
+            self._database.write(lambda c: end_queued(c, attempts.c.id == claim.attempt, reason=why, now=now))
         self._rest(
             placed.queued, f"the provider holds calls back for {seconds:.0f} s: our pace is above its own", now=now
         )

@@ -16,12 +16,12 @@ import sqlalchemy as sa
 from dialer import log
 from dialer.attempt_row import CHANGING, COLUMNS, still_holds, take_in
 from dialer.attempt_row import Timing as Timing
-from dialer.call import NOT_A_DIAL
 from dialer.memory.cancelling import stop_others, suppress
 from dialer.memory.database import Database
 from dialer.memory.given_rows import GivenRows
+from dialer.memory.pinning import unpin_words
 from dialer.memory.recordings import expect_none
-from dialer.memory.tables import ERASED, attempts, news
+from dialer.memory.tables import ERASED, attempts, news, targets
 from dialer.providers.base import Heard, TakenBack
 
 RAW_MOST = 2_000
@@ -45,6 +45,14 @@ _select = (
     sa.select(*(attempts.c[name] for name in COLUMNS))
     .where(attempts.c.id.in_(sa.bindparam("ids", expanding=True)), attempts.c.phase != ERASED)
     .order_by(attempts.c.id)
+    .with_for_update()
+)
+_targets_of = (
+    sa.select(targets.c.id)
+    .where(
+        targets.c.id.in_(sa.select(attempts.c.target_id).where(attempts.c.id.in_(sa.bindparam("ids", expanding=True))))
+    )
+    .order_by(targets.c.id)
     .with_for_update()
 )
 _of_the_same_number = sa.select(attempts.c.id).where(
@@ -73,6 +81,8 @@ def _insert(database: Database) -> tuple[GivenRows, Any]:
 
 def _lock(c: sa.Connection, heard: Sequence[Heard], taken_back: Sequence[TakenBack]) -> dict[int, dict[str, Any]]:
     """Everything this group may change, in one order."""
+    if taken_back:
+        c.execute(_targets_of, {"ids": sorted({item.attempt for item in taken_back})}).all()
     ids = {item.news.attempt for item in heard} | {item.attempt for item in taken_back}
     opted_out = [item.news.attempt for item in heard if item.news.progress.opted_out]
     if opted_out:
@@ -119,7 +129,7 @@ def _merge_news(
         )
     for id in sorted(changed):
         # what took its place was planned because nobody knew of it
-        was_none = before[id]["disposition"] in NOT_A_DIAL and not before[id]["counts"]
+        was_none = before[id]["disposition"] is not None and not before[id]["counts"]
         if rows[id]["cancel"] == "any" or (was_none and rows[id]["counts"]):
             stop_others(c, rows[id]["target_id"], but=id, reason=f"attempt {id} was placed after all", now=now)
     opted_out = {n.attempt for n in kept if n.progress.opted_out}
@@ -149,5 +159,6 @@ def _take_back(c: sa.Connection, item: TakenBack, *, now: datetime) -> None:
         done = c.execute(sa.update(attempts).where(mine).values(**unclaimed, **ended, cancel=None)).rowcount
     if done:
         expect_none(c, item.attempt)
+        unpin_words(c, item.attempt)
     else:
         log.warn(f"attempt={item.attempt} was not taken back ({item.why}): it is no longer this node's")

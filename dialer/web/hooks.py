@@ -34,6 +34,9 @@ class Scripts:
         while len(self._kept) > self._most:
             self._kept.popitem(last=False)
 
+    def forget(self, attempt: int) -> None:
+        self._kept.pop(attempt, None)
+
     async def get(self, attempt: int) -> Script | None:
         script = self._kept.get(attempt)
         if script is None and attempt:

@@ -121,7 +121,7 @@ def test_what_a_manager_reads_is_in_the_campaigns_language(language: str, outcom
     words = words_of(tuple(texts.items()), f"renewal.{language}.j2", language)
     known = {
         "contact": {"name": "Анна Ким"}, "attempt": {"number": "+79161234567"}, "contract_end": date(2026, 12, 20),
-        "campaign": "renewal", "transfer": "busy", "outcome": outcome,
+        "campaign": "renewal", "disposition": "reached", "transfer": "busy", "outcome": outcome,
     }  # fmt: skip
     blocks = ("task_title", "task_text", "notification", "item_title", "contradiction")
     said = [words.note(block, known) for block in blocks]

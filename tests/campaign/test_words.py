@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from dialer.campaign.outcomes import Line, Task
 from dialer.checking.odd_words import names_key
 from dialer.templates import words_of
-from dialer.wording import Told, write_note
+from dialer.wording import Told, write_line, write_note
 from tests.campaign.folder import ROOT, STARTER, WORDS, changed, read, starter, told
 
 BASE = (ROOT / "templates" / "base.ru.j2").read_text(encoding="utf-8")
@@ -94,22 +96,25 @@ def test_words_for_a_number_that_is_refused_are_proofread(tmp_path: Path) -> Non
     assert "the block 'timeline': there is no 'typo'" in line
 
 
-def note_of(tmp_path: Path, disposition: str, **more: object) -> list[str]:
-    """The starter's note about one attempt to a person to whom nothing else is planned."""
+def told_of(tmp_path: Path, disposition: str, *, language: str = "ru", state: str = "done", **more: object) -> Told:
+    """The starter's words about one attempt to a person to whom nothing else is planned."""
     campaign = read(tmp_path, STARTER).campaigns["renewal"].campaign
     texts = tuple((name, (ROOT / "templates" / name).read_text(encoding="utf-8"))
-                  for name in ("base.ru.j2", "renewal.ru.j2", "words.ru.j2"))  # fmt: skip
+                  for name in (f"{one}.{language}.j2" for one in ("base", "renewal", "words")))  # fmt: skip
     now = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
     contact = '{"first_name": "Иван", "last_name": "Петров", "facts": {}}'
-    target = SimpleNamespace(contact=contact, contract_end=date(2026, 12, 24), state="done")
+    target = SimpleNamespace(contact=contact, contract_end=date(2026, 12, 24), state=state)
     one = {
         "id": 1,
         "number": "+79161234567", "claimed_at": now, "disposition": disposition, "answer": None, "transfer": "none",
         "talked": None, "answered_by": "unknown", "detail": "", "keys_unheard": False, "counts": True, "phase": "ended",
     }  # fmt: skip
     tried = SimpleNamespace(**{**one, **more})
-    note = write_note(Told(campaign, words_of(texts, "renewal.ru.j2", "ru"), target, (tried,), now))
-    return [line for line in note.splitlines() if line]
+    return Told(campaign, words_of(texts, f"renewal.{language}.j2", language), target, (tried,), now)
+
+
+def note_of(tmp_path: Path, disposition: str, **more: Any) -> list[str]:
+    return [line for line in write_note(told_of(tmp_path, disposition, **more)).splitlines() if line]
 
 
 def test_the_note_about_a_refused_number_names_it_and_says_why_nobody_was_rung(tmp_path: Path) -> None:
@@ -120,6 +125,20 @@ def test_the_note_about_a_refused_number_names_it_and_says_why_nobody_was_rung(t
         "Договор до 24 декабря 2026 года",
         f"1. 24.11.2026 12:00 (UTC+3), +79161234567: такого номера нет (звонка не было: {why})",
     ]
+
+
+@pytest.mark.parametrize("language", ["en", "es", "ru"])
+def test_that_nobody_rings_again_is_not_said_while_the_next_number_is_rung(tmp_path: Path, language: str) -> None:
+    said = [note_of(tmp_path, "bad_number", language=language, state=state) for state in ("open", "done")]
+    assert [sum(line.startswith("⚠") for line in note) for note in said] == [0, 1]
+
+
+@pytest.mark.parametrize("language", ["en", "es", "ru"])
+def test_nobody_is_told_to_call_back_who_has_asked_never_to_be_called_again(tmp_path: Path, language: str) -> None:
+    for disposition, warned in (("reached", True), ("do_not_call", False)):
+        told = told_of(tmp_path, disposition, language=language, answer="talk", transfer="no_answer")
+        _, text = write_line(told, "talk", Line(task=Task()), told.tries[0])
+        assert ["⚠" in words for words in (write_note(told), text)] == [warned, warned]
 
 
 def test_the_note_about_a_call_says_nothing_of_a_refusal(tmp_path: Path) -> None:

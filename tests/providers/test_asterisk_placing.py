@@ -304,7 +304,7 @@ def test_an_orphan_that_talks_to_a_manager_goes_on_talking(lab: Lab) -> None:
     other = asterisk(lab.sandbox.ari_url, lab.folder, app="dialer-other")
     told = other.look_up(ask(orphaned=True))
     assert told is not None
-    assert told.progress.phase is Phase.answered
+    assert (told.progress.phase, told.progress.transfer) == (Phase.answered, Transfer.connected)
     time.sleep(0.2)
     assert not any(call.is_over for call in lab.sandbox.pbx.calls)
 
@@ -324,7 +324,22 @@ def test_whom_a_dead_node_has_left_alone_with_nobody_to_talk_to_is_hung_up_on(la
     wait(lambda: customer.is_over and manager.is_over)
     assert (customer.is_over, manager.is_over) == (True, True)
     assert told is not None
-    assert told.progress.hangup is Hangup.completed
+    assert (told.progress.hangup, told.progress.transfer) == (Hangup.completed, Transfer.connected)
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+def test_who_waits_for_the_manager_when_the_node_dies_was_not_put_through(lab: Lab, leaves: bool) -> None:
+    lab.does(presses=("2",), manager="no-answer")
+    lab.provider.place(order())
+    wait(lambda: len(lab.sandbox.pbx.calls) == 2)
+    customer = lab.sandbox.pbx.calls[0]
+    if leaves:
+        lab.sandbox.do(lambda: customer.hang_up("bye"))
+        wait(lambda: customer.is_over)
+    other = asterisk(lab.sandbox.ari_url, lab.folder, app="dialer-other")
+    told = other.look_up(ask("dial-abcdefgh-42.", orphaned=True, answered=True, connects=True))
+    assert told is not None
+    assert (told.progress.hangup, told.progress.transfer) == (Hangup.completed, Transfer.failed)
 
 
 def test_whom_nobody_could_hang_up_on_is_hung_up_on_later(lab: Lab) -> None:
@@ -561,7 +576,8 @@ def test_whoever_waits_for_the_manager_may_ask_never_to_be_called_again(lab: Lab
     wait(lambda: call.is_over)
     known = lab.heard[-1].progress
     assert (known.answer, known.opted_out, known.transfer) == ("talk", True, Transfer.no_answer)
-    assert words_of(call.said, lab.folder)[-2:] == ["Никого нет", "Больше не позвоним"]
+    assert words_of(call.said, lab.folder)[-1] == "Больше не позвоним"
+    assert "Никого нет" not in words_of(call.said, lab.folder)
 
 
 def test_a_campaigns_words_that_cannot_be_spoken_make_it_wait_and_say_why(lab: Lab) -> None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
-from dialer.call import Hangup, Phase, Progress
+from dialer.call import Hangup, Phase, Progress, Transfer
 from dialer.memory.cancelling import suppress
 from dialer.memory.pausing import pause
 from dialer.memory.tables import attempts
 from dialer.providers.base import Asked, News
-from dialer.stages.chase import AT_ONCE
+from dialer.stages.chase import ASKED_LEAST, AT_ONCE
 from tests.stages.chaser import ASKED, Chaser, perhaps_placed, placed
 from tests.stages.fakes import Exchange, knows
 from tests.stages.scene import HOUR, MINUTE, NOON, SECOND, TIMING, Scene
@@ -89,6 +89,19 @@ def test_once_the_last_menu_is_over_no_key_is_left(
     assert [asked.keys_left for asked in exchange.asked] == [left]
 
 
+def test_who_has_chosen_to_be_put_through_connects_until_it_is_told_whether_they_were(
+    scene: Scene, chaser: Chaser, exchange: Exchange
+) -> None:
+    scene.campaign(script="{keys: {1: {answer: renew}, 2: {answer: talk, connect: '+74950000001'}}}")
+    call = placed(scene)
+    for hour, known in enumerate(
+        (Progress(phase=Phase.answered), Progress(answer="talk", answer_step=1), Progress(transfer=Transfer.failed))
+    ):
+        scene.hear(call, known)
+        chaser.ask(NOON + (hour + 1) * 10 * MINUTE)
+    assert [asked.connects for asked in exchange.asked] == [False, True, False]
+
+
 def test_an_attempt_is_asked_about_by_one_at_a_time(scene: Scene, chaser: Chaser, exchange: Exchange) -> None:
     perhaps_placed(scene)
     seen: list[int] = []
@@ -121,6 +134,23 @@ def test_a_call_of_another_attempt_is_known_to_be_anothers(scene: Scene, chaser:
 # Not being told
 
 
+def ask_in_vain(chaser: Chaser, now: datetime, times: int = ASKED_LEAST) -> None:
+    for n in range(times):
+        chaser.ask(now + n * MINUTE)
+
+
+def test_what_became_of_a_call_while_no_service_ran_is_asked_for_again_where_nobody_answers_at_first(
+    scene: Scene, chaser: Chaser, exchange: Exchange
+) -> None:
+    call, morning = placed(scene), NOON + 18 * HOUR
+    exchange.down = True
+    ask_in_vain(chaser, morning, ASKED_LEAST - 1)
+    assert scene.attempt(call).phase == "dialing"
+    exchange.down, exchange.knows = False, knows(Progress(phase=Phase.ended, hangup=Hangup.completed, talked=MINUTE))
+    chaser.ask(morning + HOUR)
+    assert scene.attempt(call).disposition == "reached"
+
+
 def test_a_provider_that_cannot_be_asked_is_asked_again_and_again(
     scene: Scene, chaser: Chaser, exchange: Exchange
 ) -> None:
@@ -144,7 +174,7 @@ def test_a_call_with_an_id_that_the_provider_does_not_know_any_more_is_never_sai
     call = placed(scene)
     chaser.ask(NOON + 10 * MINUTE)
     assert scene.attempt(call).phase == "dialing"
-    chaser.ask(NOON + 3 * HOUR)
+    ask_in_vain(chaser, NOON + 3 * HOUR)
     assert scene.attempt(call).disposition == "lost"
 
 
@@ -153,7 +183,7 @@ def test_a_call_that_rang_without_an_id_is_given_up_in_the_end(scene: Scene, cha
     scene.hear(call, RINGING, call_id=None)
     chaser.ask(NOON + 10 * MINUTE)
     assert scene.attempt(call).phase == "ringing"
-    chaser.ask(NOON + 3 * HOUR)
+    ask_in_vain(chaser, NOON + 3 * HOUR)
     assert scene.attempt(call).disposition == "lost"
 
 
@@ -177,7 +207,7 @@ def test_a_provider_that_says_nothing_that_is_understood_is_given_up_in_the_end(
     )
     chaser.ask(ASKED)
     assert scene.attempt(call).phase == "dialing"
-    chaser.ask(NOON + 2 * HOUR)
+    ask_in_vain(chaser, NOON + 2 * HOUR)
     assert scene.attempt(call).disposition == "lost"
 
 

@@ -246,6 +246,15 @@ def test_a_stopped_campaign_rings_nobody_and_goes_on_where_it_was(scene: Scene) 
     assert [claim.attempt for claim in scene.claim()] == [call]
 
 
+def test_a_node_that_was_frozen_rings_nobody_in_the_hours_of_a_file_that_has_changed_meanwhile(scene: Scene) -> None:
+    call, before = scene.planned(), scene.running
+    scene.campaign(window="{mon-sun: 15:00-19:00, holidays: none}")
+    assert scene.claim(running=before) == []
+    assert scene.attempt(call).due_at == NOON
+    assert scene.claim() == []
+    assert scene.attempt(call).due_at == NOON + 3 * HOUR
+
+
 def test_a_campaign_that_this_node_does_not_know_yet_is_left_to_others(scene: Scene) -> None:
     scene.planned(campaign="new")
     scene.database.write(lambda c: c.execute(sa.insert(campaigns), {"name": "new", "next_slot_at": NOON - DAY}))
@@ -291,18 +300,34 @@ def test_a_claim_is_written_down_before_anything_is_sent(scene: Scene) -> None:
 
 
 def test_words_are_pinned_at_the_first_dial_and_everything_else_is_of_the_newest_version(scene: Scene) -> None:
-    scene.campaign(limits="{per_person: {1 day: 9, 7 days: 9, 30 days: 9}}")
+    often = "{per_person: {1 day: 9, 7 days: 9, 30 days: 9}}"
+    scene.campaign(limits=often)
     call = scene.planned()
     [claim] = scene.claim()
     assert "Hello Иван Петров, until 20 December 2026." in claim.script.greeting[0].text
-    scene.record([TakenBack(call, "me", NOON, NOON, "429")])
+    scene.end(call, hangup=Hangup.busy, ended_at=NOON)
     scene.words("plain.en.j2", TEMPLATE.replace("Hello", "Goodbye"))
-    version = scene.campaign(caller_id="+74950000009", now=NOON + SECOND).version_id
-    [again] = scene.claim(NOON + SECOND)
+    version = scene.campaign(caller_id="+74950000009", limits=often, now=NOON + SECOND).version_id
+    scene.plan(NOON + MINUTE)
+    [again] = scene.claim(NOON + HOUR)
     assert again.script == claim.script
     assert again.caller_id == "+74950000009"
+    scene.record([TakenBack(again.attempt, "me", NOON + HOUR, NOON + HOUR, "429")])
+    [once_more] = scene.claim(NOON + 2 * HOUR)
+    assert once_more.script == claim.script
     assert scene.of_attempt(call).version_id != version
     assert from_json(scene.of_attempt(call).script) == claim.script
+
+
+def test_words_of_a_claim_that_was_taken_back_are_written_anew_for_nobody_has_heard_them(scene: Scene) -> None:
+    call = scene.planned()
+    [claim] = scene.claim()
+    scene.record([TakenBack(call, "me", NOON, NOON, "its words cannot be spoken")])
+    scene.words("plain.en.j2", TEMPLATE.replace("Hello", "Goodbye"))
+    version = scene.campaign(now=NOON + SECOND).version_id
+    [again] = scene.claim(NOON + SECOND)
+    assert again.script.greeting[0].text == claim.script.greeting[0].text.replace("Hello", "Goodbye")
+    assert scene.of_attempt(call).version_id == version
 
 
 def test_words_that_cannot_be_said_to_one_person_leave_only_that_person_out(scene: Scene) -> None:

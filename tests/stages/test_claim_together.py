@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -49,6 +50,21 @@ def test_four_who_claim_in_a_loop_never_overrun_the_lines_and_never_take_one_twi
     assert max(most_live) <= LINES
     slots = sorted(claim.slot for claim in claims)
     assert min(later - earlier for earlier, later in pairwise(slots)) >= 10 * MILLISECOND
+
+
+def test_a_call_that_moves_to_another_trunk_while_it_is_being_claimed_is_left_to_that_one(scene: Scene) -> None:
+    call, moved = scene.planned(), list[str]()
+
+    def move(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        # by now it is known to be due, and not locked yet
+        if statement.endswith("FOR UPDATE OF target SKIP LOCKED") and not moved:
+            moved.append("asterisk")
+            scene.set(attempts, call, trunk="asterisk")
+
+    sa.event.listen(scene.database.engine, "after_cursor_execute", move)
+    assert [claim.attempt for claim in scene.claim()] == ([] if moved else [call])
+    # on SQLite nobody writes between
+    assert bool(moved) is not scene.database.is_sqlite
 
 
 def test_two_campaigns_with_one_number_never_ring_it_at_once(scene: Scene) -> None:

@@ -41,9 +41,12 @@ class Node:
             fresh_for=99 * DAY, key="key",
         )  # fmt: skip
         self.remembered: list[int] = []
+        self.forgotten: list[tuple[int, str]] = []
+        """Attempts, and their phase then."""
         self.dialer = Dialer(
             scene.database, Desk(exchange, budget, 4), node="me", clock=self.clock, writer=self.writer,
             remember=lambda claim: self.remembered.append(claim.attempt),
+            forget=lambda claim: self.forgotten.append((claim.attempt, scene.attempt(claim.attempt).phase)),
         )  # fmt: skip
 
     def dial(self) -> int:
@@ -142,11 +145,31 @@ def test_whatever_else_happens_means_perhaps_and_is_never_redialed(
     assert len(exchange.placed) == 1
 
 
+def test_what_was_to_be_said_is_forgotten_before_another_may_claim_the_call_with_other_words(
+    scene: Scene, node: NodeMaker
+) -> None:
+    call = scene.planned()
+    one = node(Exchange([TryLater("no money", fault=Fault.account)]))
+    one.dial()
+    assert one.forgotten == [(call, "dialing")]
+    assert scene.attempt(call).phase == "planned"
+
+
 def test_a_provider_that_holds_calls_back_is_given_time(scene: Scene, node: NodeMaker) -> None:
     call = scene.planned()
     node(Exchange([Placed("CA1", queued=9 * SECOND)])).dial()
     assert scene.attempt(call).call_id == "CA1"
     assert scene.trunk().paused_until >= NOON + 9 * SECOND
+
+
+@pytest.mark.parametrize(("closes", "cancel"), [("12:01", "unanswered"), ("12:30", None)])
+def test_a_call_that_would_leave_the_providers_queue_when_the_window_has_closed_is_ended_there(
+    scene: Scene, node: NodeMaker, closes: str, cancel: str | None
+) -> None:
+    scene.campaign(window=f"{{mon-sun: '10:00-{closes}', holidays: none}}")
+    call = scene.planned()
+    node(Exchange([Placed("CA1", queued=5 * MINUTE)])).dial()
+    assert (scene.attempt(call).call_id, scene.attempt(call).cancel) == ("CA1", cancel)
 
 
 QUEUED, DIALED = Progress(phase=Phase.dialing), Progress(phase=Phase.dialing, dialed=Dialed.yes)

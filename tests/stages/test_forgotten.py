@@ -11,7 +11,7 @@ from dialer.providers.base import Asked, News
 from dialer.stages.chase import ask_about_the_dead
 from tests.stages.chaser import ASKED, Chaser, perhaps_placed, placed
 from tests.stages.fakes import Exchange
-from tests.stages.scene import NOON, SECOND, TIMING, Scene
+from tests.stages.scene import MINUTE, NOON, SECOND, TIMING, Scene
 
 LATER = ASKED + TIMING.silent_after
 LATER_STILL = LATER + TIMING.silent_after
@@ -57,6 +57,19 @@ def test_somebody_who_had_answered_was_reached_and_their_keys_are_unheard(scene:
     chaser.ask(LATER_STILL)
     row = scene.attempt(call)
     assert (row.phase, row.hangup, row.disposition, row.keys_unheard) == ("ended", "completed", "reached", True)
+
+
+def test_whoever_may_have_heard_a_message_without_keys_is_not_rung_again(scene: Scene, chaser: Chaser) -> None:
+    living(scene)
+    scene.campaign(script="none")
+    call = placed(scene)
+    scene.hear(call, Progress(phase=Phase.answered), now=NOON + SECOND, call_id="CA1")
+    chaser.ask(LATER)
+    chaser.ask(LATER_STILL)
+    row = scene.attempt(call)
+    assert (row.disposition, row.keys_unheard, row.talked) == ("reached", False, None)
+    scene.plan(LATER_STILL + MINUTE)
+    assert len(scene.tries(row.target_id)) == 1
 
 
 def test_what_was_heard_between_the_two_wins(scene: Scene, chaser: Chaser) -> None:

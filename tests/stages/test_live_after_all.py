@@ -210,6 +210,16 @@ def test_a_late_word_of_a_call_that_was_one_leaves_the_next_try_alone(scene: Sce
     assert scene.attempt(one).counts
 
 
+def test_a_call_that_was_refused_and_rings_all_the_same_stops_the_call_to_the_next_number(scene: Scene) -> None:
+    one = scene.live()
+    refused = Progress(phase=Phase.ended, hangup=Hangup.bad_number)
+    scene.hear(one, refused, call_id=None, refused=True)
+    again = add_attempt(scene.database, scene.attempt(one).target_id, NOON + MINUTE, scene.a_number())
+    scene.hear(again, RINGING, call_id="CA2", now=NOON + MINUTE)
+    scene.hear(one, RINGING, call_id="CA1", now=NOON + MINUTE + SECOND)
+    assert (scene.attempt(one).counts, scene.attempt(again).cancel) == (True, "unanswered")
+
+
 def test_a_call_that_was_taken_for_queued_and_rang_stops_the_try_that_took_its_place(scene: Scene) -> None:
     one = scene.live()
     only_queued = Progress(phase=Phase.ended, hangup=Hangup.cancelled, dialed=Dialed.no)

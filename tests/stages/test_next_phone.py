@@ -122,6 +122,16 @@ def test_another_campaign_s_call_on_another_number_counts_too(scene: Scene) -> N
     assert "at most 1 call a person a day" in row.reason
 
 
+def test_two_campaigns_that_are_due_at_once_ring_one_telephone_of_a_person(scene: Scene) -> None:
+    scene.campaign("other")
+    person(scene, ONE, TWO)
+    person(scene, TWO, ONE, campaign="other", card_id=900)
+    assert [claim.number for claim in scene.claim()] == [ONE]
+    assert scene.claim(NOON + SECOND) == []
+    [row] = scene.rows(sa.select(attempts).where(attempts.c.campaign == "other"))
+    assert row.due_at.date() == (NOON + DAY).date()
+
+
 outcome = st.sampled_from((Hangup.busy, Hangup.no_answer, Hangup.bad_number, Hangup.failed))
 
 

@@ -185,6 +185,45 @@ def test_whoever_answers_and_then_asks_never_to_be_called_again_gets_both(scene:
     assert ("not renew after all" in note(scene)) is False
 
 
+def opt_out(scene: Scene, call: int, now: datetime) -> None:
+    answer(scene, call, "do_not_call", now=now, opted_out=True)
+
+
+def placed_after_all(scene: Scene) -> tuple[int, int]:
+    """Two tries of one person, who had both in their hand: that of noon was taken for not placed."""
+    first = scene.live()
+    scene.end(first, hangup=Hangup.not_placed, ended_at=NOON)
+    settle(scene)
+    [claim] = scene.claim(NOON + HOUR)
+    return first, claim.attempt
+
+
+@pytest.mark.parametrize("order", ["answer first", "opt-out first"])
+def test_an_answer_in_one_call_and_the_opt_out_in_another_are_both_acted_upon(scene: Scene, order: str) -> None:
+    lines = "talk: [{task: {}}], transfer_failed: [{task: {}}], do_not_call: [{field: {Не звонить: yes}}]"
+    campaign(scene, f"{{{lines}}}")
+    calls = placed_after_all(scene)
+    for late, opts_out in enumerate((False, True) if order == "answer first" else (True, False)):
+        now = NOON + HOUR + late * HOUR
+        if opts_out:
+            opt_out(scene, calls[1], now)
+        else:
+            answer(scene, calls[0], "talk", now=now, transfer=Transfer.no_answer)
+        settle(scene, now + MINUTE)
+    assert sorted(slots(scene)) == ["do_not_call-1", "talk-1", "transfer_failed-1"]
+    assert "renewal: do_not_call talk" in note(scene) and "after all" not in note(scene)
+    assert scene.of_attempt(calls[1]).reason == "do_not_call"
+
+
+def test_of_two_tries_the_one_of_which_nobody_knows_how_it_ended_is_told(scene: Scene) -> None:
+    campaign(scene, "{lost: [{task: {}}], no_answer: [{notify: 2}]}", attempts="{at_most: 1}")
+    first, second = placed_after_all(scene)
+    scene.hear(first, Progress(phase=Phase.ringing), now=NOON + HOUR, call_id="CA-first")
+    unanswered(scene, second, NOON + HOUR)
+    settle(scene, NOON + HOUR + MINUTE)
+    assert slots(scene) == ["lost-1"] and note(scene).startswith("renewal: lost")
+
+
 def test_what_turns_out_otherwise_is_not_undone_and_the_note_says_so(scene: Scene) -> None:
     campaign(scene, "{renew: [{task: {}}], talk: [{task: {}}, {notify: 2}]}")
     call = scene.live()

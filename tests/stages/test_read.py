@@ -203,6 +203,49 @@ def test_a_touch_that_is_done_stays_done_beside_the_next(scene: Scene, portal: P
     assert [(row.touch, row.state) for row in all_targets(scene)] == [(30, "done"), (14, "open")]
 
 
+def rung(scene: Scene, portal: Portal, became: Hangup, *, talked: timedelta | None = None) -> None:
+    """Once, at noon, fourteen days before."""
+    read(scene, portal)
+    scene.plan()
+    [claim] = scene.claim()
+    scene.end(claim.attempt, hangup=became, talked=talked, ended_at=NOON + MINUTE, now=NOON + MINUTE)
+    scene.plan(NOON + 2 * MINUTE)
+
+
+def test_who_was_rung_is_not_rung_again_because_a_number_of_days_was_changed_in_the_file(
+    scene: Scene, portal: Portal
+) -> None:
+    add(portal, left=12)
+    add(portal, 2, left=12)  # the same telephone
+    rung(scene, portal, Hangup.completed, talked=MINUTE)
+    scene.campaign(call_days_before="[30, 15, 3]")
+    read(scene, portal, NOON + DAY)
+    assert scene.plan(NOON + DAY) == 0
+    why = "rung on 2026-11-24, 14 days before: the campaign's file now says 15, no new reason"
+    assert [(row.touch, row.state) for row in all_targets(scene)] == [
+        (14, "done"), (14, "left_out"), (15, "left_out"), (15, "left_out"),
+    ]  # fmt: skip
+    assert states(scene)[2:] == [("left_out", why)] * 2
+    read(scene, portal, NOON + 9 * DAY)
+    assert [row.touch for row in all_targets(scene) if row.state == "open"] == [3], "the next touch is due"
+
+
+def test_who_was_not_reached_yet_is_tried_for_the_new_number_of_days(scene: Scene, portal: Portal) -> None:
+    add(portal, left=12)
+    rung(scene, portal, Hangup.no_answer)
+    scene.campaign(call_days_before="[30, 15, 3]")
+    read(scene, portal, NOON + HOUR)
+    assert [(row.touch, row.state) for row in all_targets(scene)] == [(14, "cancelled"), (15, "open")]
+
+
+def test_who_was_rung_before_the_day_of_the_new_number_is_rung_on_it(scene: Scene, portal: Portal) -> None:
+    add(portal, left=12)
+    rung(scene, portal, Hangup.completed, talked=MINUTE)
+    scene.campaign(call_days_before="[10]")
+    read(scene, portal, NOON + 2 * DAY)
+    assert [(row.touch, row.state) for row in all_targets(scene)] == [(14, "done"), (10, "open")]
+
+
 def test_a_contract_that_is_over_is_cancelled_as_over(scene: Scene, portal: Portal) -> None:
     add(portal, left=0)
     read(scene, portal)
@@ -316,6 +359,14 @@ def test_a_flag_is_lifted_by_any_campaign_that_reads_the_same_field(scene: Scene
     add(portal, 11, "+79161234568", do_not_call=True)
     read(scene, portal)
     assert flagged(scene, portal, "other", False) == {"+79161234568"}, "the flag of another card stands"
+
+
+def test_a_node_that_was_frozen_while_it_read_lifts_no_flag_that_another_has_seen_since(
+    scene: Scene, portal: Portal
+) -> None:
+    assert flagged(scene, portal, "renewal", True, NOON + HOUR) == {"+79161234567"}
+    assert flagged(scene, portal, "renewal", False, NOON) == {"+79161234567"}
+    assert flagged(scene, portal, "renewal", False, NOON + 2 * HOUR) == set()
 
 
 @pytest.mark.parametrize("flag", [False, True])

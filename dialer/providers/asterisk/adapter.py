@@ -6,9 +6,10 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from dialer.call import NOTHING, Dialed, Hangup, Phase, Progress
+from dialer.call import NOTHING, Dialed, Hangup, Phase, Progress, Transfer
 from dialer.cost import Price
 from dialer.errors import CallForgotten, Fault, PerhapsPlaced, ProviderUnavailable, TryLater
 from dialer.finding import Finding
@@ -98,23 +99,27 @@ class Asterisk:
         call = self._board.calls.get(channel)
         if call is not None and call.is_over:
             return call.whole()
+        transfer = Transfer.none
         if asked.orphaned and call is None:
-            self._part_who_is_alone(channel)
+            # nobody else puts them through any more
+            met = self._part_who_is_alone(channel)
+            transfer = Transfer.connected if met else Transfer.failed if asked.connects else Transfer.none
         answer = self._rest.ask("GET", f"/channels/{channel}")
         if answer.status != 404:
-            return self._living(channel, answer, asked)
+            return self._living(channel, answer, asked, transfer)
         heard_all = call is not None and self._board.hears() and call.gap == self._board.events.gap
         if call is not None and call.heard_of:
             self._board.end_unheard(call)  # does nothing where its end has come meanwhile
             return call.whole()
         if heard_all:
             return None  # whatever it had done here would have been heard
-        return self._as_kept(channel, asked)
+        return self._as_kept(channel, asked, transfer)
 
-    def _as_kept(self, channel: str, asked: Asked) -> News | None:
+    def _as_kept(self, channel: str, asked: Asked, transfer: Transfer) -> News | None:
         kept = self._keeping.end_of(asked.ref, channel, asked.claimed_at)
         if kept is not None:
-            return News(asked.attempt, f"kept:{kept.state}:{kept.cause}"[:60], _end_of(kept, asked), channel)
+            ended = replace(_end_of(kept, asked), transfer=transfer)
+            return News(asked.attempt, f"kept:{kept.state}:{kept.cause}"[:60], ended, channel)
         if asked.call_id is None and self._keeping.never_was(asked.ref, channel, since=asked.claimed_at):
             return None
         raise CallForgotten(f"{ASTERISK} has no such channel, and has not kept how it ended")
@@ -241,13 +246,16 @@ class Asterisk:
         if not call.heard_of:
             self._board.calls.pop(call.channel, None)
 
-    def _part_who_is_alone(self, channel: str) -> None:
-        """A customer, or the manager they talked to, when the other has hung up and nobody has told them."""
-        for bridge, members in self._bridges(channel).items():
+    def _part_who_is_alone(self, channel: str) -> bool:
+        """A customer, or the manager they talked to, when the other has hung up and nobody has told them. Returns
+        whether the two have met."""
+        bridges = self._bridges(channel)
+        for bridge, members in bridges.items():
             if len(members) < 2:
                 for one in members:
                     self._rest.ask("DELETE", f"/channels/{one}", {"reason": "normal"})
                 self._rest.ask("DELETE", f"/bridges/{bridge}")
+        return bool(bridges)
 
     def _is_put_through(self, channel: str) -> bool:
         """To a manager: the two need nobody to lead them."""
@@ -262,20 +270,20 @@ class Asterisk:
             for one in known if str(one.get("id")).startswith(f"{channel}-m")
         }  # fmt: skip
 
-    def _living(self, channel: str, answer: Answer, asked: Asked) -> News | None:
+    def _living(self, channel: str, answer: Answer, asked: Asked, transfer: Transfer) -> News | None:
         state = answer.state
         if asked.orphaned and channel not in self._board.calls and not self._is_put_through(channel):
             gone = self._rest.ask("DELETE", f"/channels/{channel}", {"reason": "normal"}).status == 404
             if gone:
-                return self._as_kept(channel, asked)
+                return self._as_kept(channel, asked, transfer)
             was_up = asked.answered or state == "Up"
             ended = Progress(
-                phase=Phase.ended, hangup=Hangup.completed if was_up else Hangup.cancelled,
+                phase=Phase.ended, hangup=Hangup.completed if was_up else Hangup.cancelled, transfer=transfer,
                 keys_unheard=was_up and asked.keys_left, detail="" if was_up else "the node that rang has died",
             )  # fmt: skip
             return News(asked.attempt, f"orphan:{state}", ended, channel)
         phase = words.STATES.get(state, Phase.planned)
-        known = Progress(phase=phase) if phase is not Phase.planned else NOTHING
+        known = Progress(phase=phase, transfer=transfer) if phase is not Phase.planned else NOTHING
         return News(asked.attempt, f"look_up:{state}"[:60], known, channel, unknown="" if known != NOTHING else state)
 
 

@@ -214,7 +214,9 @@ class Conversation:
                 await self._say(choice.then)
                 connect = choice.connect
                 transferring = Transferring(self.channel, self._heed)
-                if connect is not None and not await transferring.put_through(connect, choice.place):
+                talked = connect is None or await transferring.put_through(connect, choice.place)
+                # "we will call you back" is not said to one who has asked meanwhile never to be called again
+                if connect is not None and not talked and self._parting is None:
                     await self._say(connect.nobody)
                 return
             if key in ask.repeats:
