@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from dialer import log
 from dialer.audience import CardType
 from dialer.crm.base import BROUGHT_UP_TO_DATE, CHANGES, Crm, Entry, EntryKind, Outcome, Result
+from dialer.memory.changing import one_after_the_other
 from dialer.memory.database import Database
 from dialer.memory.mending import TO_MEND
 from dialer.memory.tables import entries, nodes, targets
@@ -91,27 +92,6 @@ _with_card = sa.select(
     entries, targets.c.campaign, targets.c.card_type, targets.c.card_id, targets.c.contact_id, targets.c.responsible_id
 ).join(targets, targets.c.id == entries.c.target_id)
 
-_other, _others = entries.alias("other"), targets.alias("others")
-
-
-def _is_behind_another(kind: EntryKind) -> sa.ColumnElement[bool]:
-    """A change of a card on which another has not come to its end: written and looked for side by side, the older would
-    take the place of the newer."""
-    changed = (
-        sa.select(targets.c.id)
-        .join(_others, sa.and_(_others.c.card_type == targets.c.card_type, _others.c.card_id == targets.c.card_id))
-        .join(_other, _other.c.target_id == _others.c.id)
-        .where(
-            sa.text("other.state <> 'written'"),
-            _other.c.state.in_(("writing", "doubtful")),
-            _other.c.kind == kind.value,
-        )
-    )
-    return sa.and_(entries.c.kind == kind.value, entries.c.target_id.in_(changed))
-
-
-_behind_another = sa.or_(*map(_is_behind_another, CHANGES))
-
 
 def _claim_owed(
     c: sa.Connection,
@@ -123,8 +103,9 @@ def _claim_owed(
     node: str,
     now: datetime,
 ) -> list[Any]:
-    due = sa.and_(_unwritten, entries.c.state == "owed", entries.c.due_at <= now, sa.not_(_behind_another))
-    owed = _with_room(due, room)
+    due = sa.and_(_unwritten, entries.c.state == "owed", entries.c.due_at <= now)
+    changes = [one.value for one in CHANGES]
+    owed = _with_room(sa.and_(due, one_after_the_other(c, due, changes, most=most)), room)
     count, oldest = c.execute(sa.select(sa.func.count(), sa.func.min(entries.c.owed_since)).where(owed)).one()
     if count and oldest > now - manners.linger:
         count -= count % batch  # what does not fill a request waits for more
