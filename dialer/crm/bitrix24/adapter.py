@@ -81,6 +81,8 @@ class Bitrix24:
         try:
             card = self.card_type(audience)
         except Refused as error:
+            if error.is_of_all:
+                raise
             return [Wrong(("audience", "card"), str(error).removeprefix("Bitrix24: "))]
 
         def need_end() -> None:
@@ -111,6 +113,8 @@ class Bitrix24:
             try:
                 need()
             except Refused as error:
+                if error.is_of_all:
+                    raise
                 wrong.append(Wrong(path, str(error).removeprefix("Bitrix24: ")))
         asked = examine_conditions(self._fields, audience, card)
         if not asked:
