@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -146,6 +146,10 @@ def too_many_gone(missing: int, asked: int) -> bool:
     return are_many(missing, asked) or (missing >= 5 and missing > asked * 0.8)
 
 
+Renew = Callable[[Collection[int], datetime], Collection[int]]
+"""Of entries by id, which are still held by whoever claimed them: claimed anew as of that moment."""
+
+
 class Crm(Protocol):
     batch: int
     """How many entries one request carries."""
@@ -154,7 +158,7 @@ class Crm(Protocol):
     """How many entries may be claimed together: several requests' worth, which leave side by side."""
 
     send_within: timedelta
-    """An entry leaves within this after the `now` of `write`, or does not leave."""
+    """An entry leaves within this after it was claimed, or does not leave."""
 
     def card_type(self, audience: Audience) -> CardType:
         """Of the audience's cards, as targets keep it. Raises CrmError."""
@@ -179,8 +183,10 @@ class Crm(Protocol):
         """The people of each card by its id: 2,500 cards a request, and one more where people stand on other cards. Who
         is missing is gone, or may not be read any more. Raises CrmError."""
 
-    def write(self, entries: Sequence[Entry], *, now: datetime) -> dict[int, Result]:
-        """By entry id: written, further, later, refused, doubtful or gone. Never raises for a vendor's answer."""
+    def write(self, entries: Sequence[Entry], *, renew: Renew, now: datetime) -> dict[int, Result]:
+        """By entry id: written, further, later, refused, doubtful or gone. `now` is when they were claimed; where it
+        took long to learn what has to be known first, those leave that can be renewed. Never raises for a vendor's
+        answer."""
 
     def room(self) -> Mapping[tuple[EntryKind, bool], int]:
         """Of kinds that are slowed down, new ones (False) and updates (True): how many may leave now."""

@@ -9,7 +9,7 @@ written again, and not before the portal can have finished writing.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -55,8 +55,16 @@ def write_owed(
     claimed = database.write(lambda c: _claim_owed(c, crm.batch, crm.at_once, room, manners, node=node, now=now))
     if not claimed:
         return 0
-    results = crm.write([_entry(row, fallback_users.get(row.campaign)) for row in claimed], now=now)
-    database.write(lambda c: _keep_results(c, claimed, results, manners, node=node, now=now))
+    sent_at = {row.id: now for row in claimed}
+
+    def renew(ids: Collection[int], at: datetime) -> Collection[int]:
+        still = database.write(lambda c: _renew(c, {id: sent_at[id] for id in ids}, node=node, at=at))
+        sent_at.update(dict.fromkeys(still, at))
+        return still
+
+    owed = [_entry(row, fallback_users.get(row.campaign)) for row in claimed]
+    results = crm.write(owed, renew=renew, now=now)
+    database.write(lambda c: _keep_results(c, claimed, results, manners, sent_at, node=node))
     return len(claimed)
 
 
@@ -149,21 +157,30 @@ def _entry(row: Any, fallback_user: int | None = None) -> Entry:
     )  # fmt: skip
 
 
+def _renew(c: sa.Connection, sent_at: Mapping[int, datetime], *, node: str, at: datetime) -> list[int]:
+    """Those that nobody else has taken for abandoned meanwhile."""
+    ours = sa.and_(entries.c.id.in_(sent_at), entries.c.state == "writing", entries.c.node == node)
+    rows = c.execute(sa.select(entries.c.id, entries.c.sent_at).where(ours).order_by(entries.c.id).with_for_update())
+    still = [row.id for row in rows if row.sent_at == sent_at[row.id]]
+    c.execute(sa.update(entries).where(entries.c.id.in_(still)).values(sent_at=at))
+    return still
+
+
 def _keep_results(
     c: sa.Connection,
     claimed: Sequence[Any],
     results: Mapping[int, Result],
     manners: Manners,
+    sent_at: Mapping[int, datetime],
     *,
     node: str,
-    now: datetime,
 ) -> None:
     for row in claimed:
         result = results.get(row.id, Result(Outcome.doubtful, why="no answer for this entry"))
         # somebody else may have taken it for abandoned meanwhile
         mine = sa.and_(entries.c.id == row.id, entries.c.state == "writing", entries.c.node == node,
-                       entries.c.sent_at == now)  # fmt: skip
-        c.execute(sa.update(entries).where(mine).values(**_after_write(row, result, manners, now=now)))
+                       entries.c.sent_at == sent_at[row.id])  # fmt: skip
+        c.execute(sa.update(entries).where(mine).values(**_after_write(row, result, manners, now=sent_at[row.id])))
 
 
 def _after_write(row: Any, result: Result, manners: Manners, *, now: datetime) -> dict[str, Any]:
