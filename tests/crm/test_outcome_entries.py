@@ -221,6 +221,24 @@ def test_a_stage_that_is_made_or_renamed_since_is_found_when_it_is_looked_for_ag
         assert on.portal.cards.items[DEAL][1]["stageId"] == "C1:PREPARATION"
 
 
+def test_a_field_that_vanishes_and_comes_back_is_found_when_it_is_looked_for_again() -> None:
+    with OnLoopback(people(1)) as on:
+        office, one = Office(on.webhook_url), fields(1, {"Комментарий": "позвонить"})
+        described = on.portal.cards.fields[CONTACT]
+        code = next(code for code, told in described.items() if told.get("title") == "Комментарий")
+        gone = described.pop(code)
+        assert outcomes(office.write(one)) == [Outcome.later]
+        described[code] = gone
+        assert outcomes(office.write(one)) == [Outcome.later]  # was asked for just now
+        office.clock.sleep(60)
+        assert outcomes(office.write(one)) == [Outcome.written]
+        asked = [method for _, method in on.portal.commands].count("crm.item.fields")
+        assert (
+            outcomes(office.write(fields(1, {"Нет такого": "x"}), fields(1, {"И такого": "x"}))) == [Outcome.later] * 2
+        )
+        assert [method for _, method in on.portal.commands].count("crm.item.fields") == asked
+
+
 def test_of_two_moves_of_one_card_the_second_finds_it_moved() -> None:
     with OnLoopback(people(1)) as on:
         office, other = Office(on.webhook_url), stage(1, "Продлён")
