@@ -93,6 +93,20 @@ def test_a_portal_that_thinks_longer_than_a_round_lasts_before_each_answer_is_wr
         assert (owed, rounds) == ([], 1 if seconds < 20 else rounds), (owed, rounds)
 
 
+def test_whoever_may_send_for_minutes_after_a_claim_may_do_so_after_a_slow_answer_too() -> None:
+    with OnLoopback(people(20)) as on:
+        office, answer = Office(on.webhook_url, send_within=200 * SECOND), on.portal._answer
+
+        async def think(*how: Any) -> Any:
+            told = await answer(*how)
+            office.clock.ahead += 62 * SECOND
+            return told
+
+        on.portal._answer = think  # type: ignore[method-assign]
+        # users, whom it is for, which fields there are
+        assert outcomes(office.write(item(1))) == [Outcome.written]
+
+
 def test_looking_ends_long_before_somebody_else_looks() -> None:
     with OnLoopback(people(20)) as on:
         office = Office(opened(on))

@@ -233,9 +233,8 @@ def test_a_field_that_vanishes_and_comes_back_is_found_when_it_is_looked_for_aga
         office.clock.sleep(60)
         assert outcomes(office.write(one)) == [Outcome.written]
         asked = [method for _, method in on.portal.commands].count("crm.item.fields")
-        assert (
-            outcomes(office.write(fields(1, {"Нет такого": "x"}), fields(1, {"И такого": "x"}))) == [Outcome.later] * 2
-        )
+        never = [fields(card, {name: "x"}) for card, name in enumerate(("Нет такого", "И такого"), start=1)]
+        assert outcomes(office.write(*never)) == [Outcome.later] * 2
         assert [method for _, method in on.portal.commands].count("crm.item.fields") == asked
 
 

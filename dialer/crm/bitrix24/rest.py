@@ -124,7 +124,7 @@ class Rest:
 
     def _do_not_count(self, waited: timedelta) -> None:
         if self.until is not None and self._at_most is not None:
-            self._mine.until = min(self.until + waited, self._at_most)
+            self._mine.until = max(self.until, min(self.until + waited, self._at_most))
 
     def took(self, method: str) -> float | None:
         """Seconds that one call of it took of late; None before the first."""
