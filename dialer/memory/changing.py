@@ -6,6 +6,7 @@ target: whoever has locked that row sees what others have claimed before.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection
 
 import sqlalchemy as sa
@@ -44,6 +45,27 @@ def one_after_the_other(
     # what others have claimed is looked at anew: it may have been claimed until the card was held
     free = sa.and_(due, entries.c.target_id.in_(theirs.where(_held.c.id.in_(mine)))) if mine else sa.false()
     return sa.or_(entries.c.kind.not_in(kinds), free)
+
+
+def written_since(c: sa.Connection, ids: Collection[int]) -> dict[int, list[str]]:
+    """By entry id, the details of later entries of its kind that stand on its card: whoever comes late, and at last may
+    be written, does not take their place."""
+    later = sa.and_(
+        _other.c.target_id == _others.c.id, _other.c.kind == entries.c.kind, _other.c.state == "written",
+        _other.c.id > entries.c.id,
+    )  # fmt: skip
+    found = (
+        sa.select(entries.c.id, _other.c.details)
+        .join(targets, targets.c.id == entries.c.target_id)
+        .join(_others, sa.and_(_others.c.card_type == targets.c.card_type, _others.c.card_id == targets.c.card_id))
+        .join(_other, later)
+        .where(entries.c.id.in_(ids), _other.c.details.is_not(None))
+        .order_by(entries.c.id, _other.c.id)
+    )
+    told: dict[int, list[str]] = defaultdict(list)
+    for row in c.execute(found):
+        told[row.id].append(row.details)
+    return told
 
 
 def _is_behind_another(kind: str) -> sa.ColumnElement[bool]:

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from dialer import log
 from dialer.audience import CardType
 from dialer.crm.base import BROUGHT_UP_TO_DATE, CHANGES, Crm, Entry, EntryKind, Outcome, Result
-from dialer.memory.changing import one_after_the_other
+from dialer.memory.changing import one_after_the_other, written_since
 from dialer.memory.database import Database
 from dialer.memory.mending import TO_MEND
 from dialer.memory.tables import entries, nodes, targets
@@ -52,7 +52,7 @@ def write_owed(
 ) -> int:
     """Some requests at once. `fallback_users` are by campaign. Returns how many entries they carried."""
     room = crm.room()
-    claimed = database.write(lambda c: _claim_owed(c, crm.batch, crm.at_once, room, manners, node=node, now=now))
+    claimed, since = database.write(lambda c: _claim_owed(c, crm.batch, crm.at_once, room, manners, node=node, now=now))
     if not claimed:
         return 0
     sent_at = {row.id: now for row in claimed}
@@ -62,7 +62,7 @@ def write_owed(
         sent_at.update(dict.fromkeys(still, at))
         return still
 
-    owed = [_entry(row, fallback_users.get(row.campaign)) for row in claimed]
+    owed = [_entry(row, fallback_users.get(row.campaign), since.get(row.id, ())) for row in claimed]
     results = crm.write(owed, renew=renew, now=now)
     database.write(lambda c: _keep_results(c, claimed, results, manners, sent_at, node=node))
     return len(claimed)
@@ -110,7 +110,8 @@ def _claim_owed(
     *,
     node: str,
     now: datetime,
-) -> list[Any]:
+) -> tuple[list[Any], dict[int, list[Any]]]:
+    """With the fields of a card that later outcomes have written, by entry id."""
     due = sa.and_(_unwritten, entries.c.state == "owed", entries.c.due_at <= now)
     changes = [one.value for one in CHANGES]
     owed = _with_room(sa.and_(due, one_after_the_other(c, due, changes, most=most)), room)
@@ -118,7 +119,7 @@ def _claim_owed(
     if count and oldest > now - manners.linger:
         count -= count % batch  # what does not fill a request waits for more
     if not count:
-        return []
+        return [], {}
     rows = c.execute(
         _with_card.where(owed)
         .order_by(entries.c.id)
@@ -133,7 +134,9 @@ def _claim_owed(
             first_sent_at=sa.func.coalesce(entries.c.first_sent_at, now),
         )
     )  # fmt: skip
-    return list(rows)
+    fields = [row.id for row in rows if row.kind == EntryKind.field]
+    since = written_since(c, fields) if fields else {}
+    return list(rows), {id: [json.loads(one)["fields"] for one in told] for id, told in since.items()}
 
 
 def _with_room(owed: sa.ColumnElement[bool], room: Mapping[tuple[EntryKind, bool], int]) -> sa.ColumnElement[bool]:
@@ -147,13 +150,14 @@ def _with_room(owed: sa.ColumnElement[bool], room: Mapping[tuple[EntryKind, bool
     return sa.and_(owed, sa.not_(sa.or_(*slowed))) if slowed else owed
 
 
-def _entry(row: Any, fallback_user: int | None = None) -> Entry:
+def _entry(row: Any, fallback_user: int | None = None, since: Sequence[Any] = ()) -> Entry:
+    details = {} if row.details is None else json.loads(row.details)
     return Entry(
         id=row.id, kind=EntryKind(row.kind), ref=row.ref, card_type=CardType(row.card_type), card_id=row.card_id,
         contact_id=row.contact_id, number=row.number, subject=row.subject, text=row.text, started_at=row.started_at,
         ended_at=row.ended_at, responsible_id=row.responsible_id, remote_id=row.remote_id,
         first_sent_at=row.first_sent_at, fallback_user=fallback_user, remote_key=row.remote_key,
-        details={} if row.details is None else json.loads(row.details),
+        details={**details, "since": since} if since else details,
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from dialer.campaign.condition_reading import read_where
 from dialer.campaign.outcomes import Line
 from dialer.crm.base import Entry, Outcome
 from dialer.sandbox.faults import Rule
-from dialer.sandbox.portal_cards import CONTACT, DEAL, FLAG, field
+from dialer.sandbox.portal_cards import CITY, CONTACT, DEAL, FLAG, field
 from tests.crm.scene import CONTACTS, DEALS, TODAY, Office, fields, item, note, notice, outcomes, people, stage, task
 from tests.portal_on_loopback import OnLoopback
 
@@ -364,6 +364,26 @@ def test_a_field_is_written_on_the_card_the_person_came_from_and_on_no_other() -
         Office(on.webhook_url).write(fields(2, card_type=CardType.deal))
         assert on.portal.cards.items[DEAL][2][FLAG] == "Y" and on.portal.cards.items[DEAL][1][FLAG] == "N"
         assert {one[FLAG] for one in on.portal.cards.items[CONTACT].values()} == {"N"}
+
+
+def test_an_outcome_that_comes_late_does_not_take_the_place_of_a_later_one() -> None:
+    with OnLoopback(people(1)) as on:
+        office, cards = Office(on.webhook_url), on.portal.cards
+        cards.fields[CONTACT]["ufCrm_1_TAGS"] = field("string", "Метки", "UF_CRM_1_TAGS", multiple=True)
+        later = {"Комментарий": "продлевает", "Метки": "продление"}
+        assert outcomes(office.write(fields(1, later))) == [Outcome.written]
+        late = fields(1, {"Комментарий": "не дозвонились", "Город": "Казань", "Метки": "нет ответа"})
+        # as it may be named, too: by its code
+        since = [{"COMMENTS": "продлевает", "Метки": "продление"}]
+        late = replace(late, details={**late.details, "since": since})
+        assert outcomes(office.write(late)) == [Outcome.written]
+        card = cards.items[CONTACT][1]
+        assert (card["comments"], card[CITY]) == ("продлевает", "Казань")
+        assert card["ufCrm_1_TAGS"] == ["продление", "нет ответа"]
+        nothing = replace(late, details={**late.details, "fields": {"Комментарий": "не дозвонились"}})
+        (told,) = office.write(nothing)
+        assert (told.outcome, told.why) == (Outcome.written, "not written: a later outcome has changed it since")
+        assert cards.items[CONTACT][1]["comments"] == "продлевает"
 
 
 def test_a_card_that_is_gone_is_not_written() -> None:

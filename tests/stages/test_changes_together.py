@@ -120,3 +120,17 @@ def test_four_nodes_in_a_loop_never_write_two_changes_of_one_card_at_once(scene:
     four_nodes(node)
     assert {row.state for row in scene.entries()} == {"written"}
     assert set(most.values()) == {1}
+
+
+def test_who_comes_late_is_told_what_later_outcomes_have_written_on_the_card(scene: Scene) -> None:
+    owe(scene, "{field: {Note: x}}", people=3, cards=2)
+    first, other, later = [row.id for row in scene.entries() if row.slot]
+    portal = Portal(says=lambda entry: Result(Outcome.later if entry.id == first else Outcome.written, 7, why="429"))
+    write_owed(scene.database, portal, MANNERS, node="me", now=OWED)
+    write_owed(scene.database, portal, MANNERS, node="me", now=OWED + SECOND)
+    states = {row.id: row.state for row in scene.entries() if row.slot}
+    assert states == {first: "owed", other: "written", later: "written"}
+    portal.says = None
+    write_owed(scene.database, portal, MANNERS, node="me", now=OWED + 60 * SECOND)
+    told = {one.id: one.details.get("since", []) for one in changes(portal)}
+    assert told == {first: [{"Note": "x"}], other: [], later: []}
