@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from dialer.memory.tables import entries, targets
 
 UNDER_WAY = ("writing", "doubtful")
-LOOKED_AT = 8
+LOOKED_AT = 3
 """As many as so many nodes claim at once: the first may be held by others."""
 
 _other, _others = entries.alias("other"), targets.alias("others")
