@@ -270,12 +270,12 @@ def test_a_call_that_is_proved_not_to_stand_is_registered_anew(calls: Calls, on:
 def test_many_calls_that_are_asked_about_by_themselves_are_asked_a_few_at_a_time(calls: Calls, on: OnLoopback) -> None:
     telephony = on.portal.telephony
     telephony.makes_activities, telephony.may_see_statistics = False, False
-    for card in range(1, 31):
+    for card in range(1, 16):
         calls.ring(card)
-    on.portal.faults.set(Rule(f"batch/{FINISH}", "leave_out", times=30))
-    calls.go_on(20)
+    on.portal.faults.set(Rule(f"batch/{FINISH}", "leave_out", times=15))
+    calls.go_on(12)
     assert {row.state for row in calls.scene.entries()} == {"written"}
-    assert len(telephony.statistics) == len(on.portal.activities) == telephony.addresses == 30
+    assert len(telephony.statistics) == len(on.portal.activities) == telephony.addresses == 15
 
 
 def test_a_call_to_somebody_who_is_gone_stands_on_the_deal_though_nobody_sees_the_statistics(

@@ -67,7 +67,7 @@ def test_a_change_waits_for_one_that_another_node_is_claiming_at_that_moment(sce
     def other() -> None:
         assert held.is_done.wait(10)
         # on SQLite it waits until the other has committed
-        threading.Timer(0.2, held.goes_on.set).start()
+        threading.Timer(0.1, held.goes_on.set).start()
         write_owed(scene.database, theirs, MANNERS, node="other", now=OWED)
         held.goes_on.set()
         others_done.set()
@@ -87,7 +87,7 @@ def test_changes_of_other_cards_do_not_wait_for_it(scene: Scene) -> None:
 
     def other() -> None:
         assert held.is_done.wait(10)
-        threading.Timer(0.2, held.goes_on.set).start()
+        threading.Timer(0.1, held.goes_on.set).start()
         assert write_owed(scene.database, theirs, MANNERS, node="other", now=OWED) == 1
         held.goes_on.set()
 
@@ -96,7 +96,7 @@ def test_changes_of_other_cards_do_not_wait_for_it(scene: Scene) -> None:
 
 
 def test_four_nodes_in_a_loop_never_write_two_changes_of_one_card_at_once(scene: Scene) -> None:
-    owe(scene, "{stage: X}", people=24, cards=6)
+    owe(scene, "{stage: X}", people=12, cards=3)
     lock, writing, most = threading.Lock(), Counter[int](), Counter[int]()
 
     def says(entry: Entry) -> Result:
