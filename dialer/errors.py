@@ -69,7 +69,8 @@ class CrmUnavailable(CrmError):
 
 
 class CrmRefused(CrmError):
-    pass
+    is_of_all = False
+    """Whatever is asked is refused: the way in is to blame, and nothing that was asked for."""
 
 
 class ProviderError(DialerError):

@@ -33,6 +33,8 @@ class Ticks:
         self._running: dict[str, threading.Lock] = {}
         self._dropped: set[str] = set()
         self._well: dict[str, float] = {}
+        self._begun: dict[str, float] = {}
+        self._failed: dict[str, str] = {}
 
     def every(self, interval: timedelta, name: str, tick: Callable[[], Any]) -> None:
         lock = self._running.setdefault(name, threading.Lock())
@@ -53,6 +55,13 @@ class Ticks:
         """Seconds since this tick last ended well; endless where it never has."""
         at = self._well.get(name)
         return math.inf if at is None else time.monotonic() - at
+
+    def why_idle(self, name: str) -> str:
+        """In a few words, and none of what an error said: that may name people."""
+        begun = self._begun.get(name)
+        if begun is not None:
+            return f"it has been at it for {time.monotonic() - begun:.0f} s"
+        return self._failed.get(name, "it has not begun" if name not in self._well else "it waits for its turn")
 
     def drop(self, *names: str) -> None:
         """None of these begins any more. What is running goes on; see `wait`."""
@@ -82,14 +91,24 @@ class Ticks:
         self.wait(*names, within=within)
 
     def _run(self, name: str, tick: Callable[[], Any]) -> None:
+        self._begun[name] = time.monotonic()
+        try:
+            self._try(name, tick)
+        finally:
+            del self._begun[name]
+
+    def _try(self, name: str, tick: Callable[[], Any]) -> None:
         try:
             tick()
         except (DialerError, SQLAlchemyError) as error:
+            self._failed[name] = _in_a_few_words(error)
             self._say(name, f"{name} waits: {in_one_line(error)}")
         except Exception as error:
+            self._failed[name] = _in_a_few_words(error)
             self._say(name, f"{name} failed: {type(error).__name__}: {in_one_line(error)}", exc_info=error)
         else:
             self._well[name] = time.monotonic()
+            self._failed.pop(name, None)
             if self._said.pop(name, None) is not None:
                 log.say(f"{name} goes on")
 
@@ -98,3 +117,11 @@ class Ticks:
         if text != before or time.monotonic() - at > SAY_AGAIN_AFTER:
             self._said[name] = (text, time.monotonic())
             log.alarm(text, **more)
+
+
+def _in_a_few_words(error: Exception) -> str:
+    if not isinstance(error, SQLAlchemyError):
+        return f"it failed: {type(error).__name__}"
+    said = getattr(error, "orig", None)
+    code = getattr(said, "sqlstate", None) or getattr(said, "sqlite_errorname", None)
+    return f"the database failed it: {type(error).__name__}{f' {code}' if code else ''}"

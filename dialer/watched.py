@@ -66,7 +66,7 @@ class Watched:
         if self.is_stopping():
             return [*reasons, "it is stopping"]
         return reasons + [
-            f"{tick} has not run lately"
+            f"{tick} has not run lately: {self.ticks.why_idle(tick)}"
             for tick in NEED_NOBODY
             if self.ticks.idle(tick) > max(TICKS_WITHIN, 3 * self.beats[tick].total_seconds())
         ]

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from dialer.commands.check import check
+from dialer.sandbox.faults import Rule
 from dialer.settings import read_settings
 from tests.campaign.folder import STARTER, WORDS, changed, read, starter
 from tests.crm.scene import people
@@ -41,6 +42,28 @@ def test_a_portal_that_cannot_be_asked_is_no_lines_fault(tmp_path: Path, capsys:
     assert (wrong["line"], wrong["text"].partition(": is")[0]) == (
         0, "Bitrix24 could not be asked about it: Bitrix24 cannot be reached (Connection refused)"
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("campaigns", [1, 2])
+@pytest.mark.parametrize("refused", ["wrong", "code"])
+def test_a_webhook_that_is_refused_is_told_once_at_its_setting(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], campaigns: int, refused: str
+) -> None:
+    for n in range(campaigns):
+        text = "\n".join([*STARTER.splitlines(), "outcomes:", "  renew: [{notify: 1}]", ""])
+        read(tmp_path, text.replace("campaign: renewal", f"campaign: renewal{n}"), name=f"renewal{n}.yaml")
+    with OnLoopback(people(1)) as on:
+        if refused == "code":  # of an address whose own secret is right, by a later question
+            on.portal.faults.set(Rule("scope", "401"))
+        environment = {
+            "DIALER_CAMPAIGNS": str(tmp_path / "campaigns"), "DIALER_TEMPLATES": str(tmp_path / "templates"),
+            "DIALER_BITRIX24_WEBHOOK_URL": on.webhook_url.replace("/rest/1/", "/rest/1/x")
+            if refused == "wrong" else on.webhook_url,
+        }  # fmt: skip
+        assert check(read_settings(tmp_path, environment), online=True, json=True) == 1
+    [wrong] = json.loads(capsys.readouterr().out)["mistakes"]
+    assert (wrong["file"], wrong["line"], wrong["source"]) == ("DIALER_BITRIX24_WEBHOOK_URL", 0, "")
+    assert "make a new one" in wrong["text"]
 
 
 def test_a_sound_folder_is_told_with_the_hours_in_which_a_mobile_can_be_rung(tmp_path: Path) -> None:

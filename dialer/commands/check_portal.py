@@ -11,9 +11,11 @@ from dialer.checking.yaml_places import Read, read_yaml
 from dialer.clock import Clock
 from dialer.commands.looking import no_cards
 from dialer.crm.base import Wrong
-from dialer.errors import CrmUnavailable, DialerError, Mistake
+from dialer.errors import CrmRefused, CrmUnavailable, DialerError, Mistake
 from dialer.settings import Settings
 from dialer.templates.facts import facts_said, why_no_fact
+
+WEBHOOK_URL, CLIENT_ID = "DIALER_BITRIX24_WEBHOOK_URL", "DIALER_BITRIX24_CLIENT_ID"
 
 
 def on_the_portal(settings: Settings, file: CampaignFile) -> tuple[list[Mistake], list[Mistake]]:
@@ -30,6 +32,11 @@ def on_the_portal(settings: Settings, file: CampaignFile) -> tuple[list[Mistake]
     except CrmUnavailable as error:
         # no line of the file is to blame
         return [Mistake(str(file.path), 0, 0, f"Bitrix24 could not be asked about it: {error}")], []
+    except CrmRefused as error:
+        if error.is_of_all:
+            named = WEBHOOK_URL if settings.bitrix24_client_id is None else CLIENT_ID
+            return [Mistake(named, 0, 0, str(error))], []
+        wrong = [Wrong(("audience", "card"), str(error))]
     except DialerError as error:
         wrong = [Wrong(("audience", "card"), str(error))]
     read = read_yaml(file.text, str(file.path))

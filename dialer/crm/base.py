@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -83,7 +83,8 @@ class Entry:
     `details` by kind, None where nothing is said: a call's `disposition`, `talked` in seconds, `why` it failed, and
     its `cost`, a number, in `currency`; a task's `deadline` and `user`; a stage's `stage`, `had`, the code of
     the one the card had before, and `after`, the names of those to which earlier outcomes of the same calls moved it; a
-    field's `fields`, and `day`, the local day that relative dates count from; a notification's `user`; an item's
+    field's `fields`, `day`, the local day that relative dates count from, and `since`, the `fields` of later outcomes
+    that stand on the card already; a notification's `user`; an item's
     `create`, `pipeline`, `stage`, `fields`, `day` and `user`.
     """
 
@@ -146,6 +147,10 @@ def too_many_gone(missing: int, asked: int) -> bool:
     return are_many(missing, asked) or (missing >= 5 and missing > asked * 0.8)
 
 
+Renew = Callable[[Collection[int], datetime], Collection[int]]
+"""Of entries by id, which are still held by whoever claimed them: claimed anew as of that moment."""
+
+
 class Crm(Protocol):
     batch: int
     """How many entries one request carries."""
@@ -154,7 +159,7 @@ class Crm(Protocol):
     """How many entries may be claimed together: several requests' worth, which leave side by side."""
 
     send_within: timedelta
-    """An entry leaves within this after the `now` of `write`, or does not leave."""
+    """An entry leaves within this after it was claimed, or does not leave."""
 
     def card_type(self, audience: Audience) -> CardType:
         """Of the audience's cards, as targets keep it. Raises CrmError."""
@@ -179,8 +184,10 @@ class Crm(Protocol):
         """The people of each card by its id: 2,500 cards a request, and one more where people stand on other cards. Who
         is missing is gone, or may not be read any more. Raises CrmError."""
 
-    def write(self, entries: Sequence[Entry], *, now: datetime) -> dict[int, Result]:
-        """By entry id: written, further, later, refused, doubtful or gone. Never raises for a vendor's answer."""
+    def write(self, entries: Sequence[Entry], *, renew: Renew, now: datetime) -> dict[int, Result]:
+        """By entry id: written, further, later, refused, doubtful or gone. `now` is when they were claimed; where it
+        took long to learn what has to be known first, those leave that can be renewed. Never raises for a vendor's
+        answer."""
 
     def room(self) -> Mapping[tuple[EntryKind, bool], int]:
         """Of kinds that are slowed down, new ones (False) and updates (True): how many may leave now."""

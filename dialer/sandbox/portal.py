@@ -249,6 +249,7 @@ class Portal:
             "telephony.externalline.update": self.telephony.line_update,
             "telephony.externalcall.register": self.telephony.register,
             "telephony.externalcall.finish": self.telephony.finish,
+            "telephony.externalcall.attachrecord": self.telephony.attach_record,
             "voximplant.statistic.get": self.telephony.statistic_get,
             **self.own_fields.methods,
             "tasks.task.add": self.work.task_add,

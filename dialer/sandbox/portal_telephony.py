@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import secrets
 import time
@@ -28,7 +29,8 @@ FILTERED = (
 class Telephony:
     """`lines` by number; `calls` by CALL_ID are registered and not finished; `statistics` is what was finished.
 
-    `chats` counts the messages in employees' chats, `shown` the call cards. `ahead` moves the portal's clock. With
+    `chats` counts the messages in employees' chats, `shown` the call cards, `addresses` those at which recordings could
+    be uploaded; with `has_addresses_for_all` also of calls that are not finished. `ahead` moves our clock. With
     `tells_external_ids` the statistics tell the id that an application gave; the documents' sample does not.
     """
 
@@ -41,6 +43,7 @@ class Telephony:
         self.ahead = timedelta(0)
         self.may_see_statistics, self.tells_external_ids, self.makes_activities = True, False, True
         self.sees_calls_of: int | None = None
+        self.addresses, self.has_addresses_for_all = 0, False
         self._recent: dict[tuple[str, ...], tuple[float, str]] = {}
 
     def line_add(self, p: Mapping[str, Any]) -> dict[str, Any]:
@@ -122,6 +125,33 @@ class Telephony:
         told |= {"INCOMING": row["CALL_TYPE"], "CALL_START_DATE": {}, "CALL_STATUS": int(code == "200")}
         return {"result": told | {"EXTERNAL_CALL_ID": self._external(row)}}
 
+    def attach_record(self, p: Mapping[str, Any]) -> dict[str, Any]:
+        """Of a finished call: its file, or where to upload one. No server is reached from here."""
+        if not p.get("RECORD_URL") and "FILENAME" not in p:
+            raise _core("Required parameters are not set. Request should contain or URL or FILENAME parameter")
+        row = next((one for one in self.statistics if one["CALL_ID"] == p.get("CALL_ID")), None)
+        if row is None and not self.has_addresses_for_all:
+            raise _core("Call is not found in the statistic table. Looks like it is not finished yet.")
+        if p.get("RECORD_URL"):
+            raise _core("Server returns HTTP error code 404")
+        if not str(p["FILENAME"]).strip():
+            raise _core("File name is empty")
+        if not str(p["FILENAME"]).lower().endswith((".wav", ".mp3")):
+            raise _core("Wrong file extension. Only wav and mp3 are allowed")
+        if "FILE_CONTENT" not in p:
+            token = f"telephony|{secrets.token_urlsafe(24)}"
+            self.addresses += 1
+            return {"result": {"uploadUrl": f"https://portal/rest/upload.json?token={token}", "fieldName": "file"}}
+        if not p["FILE_CONTENT"]:
+            raise _core("File content is empty.")
+        try:
+            base64.b64decode(str(p["FILE_CONTENT"]), validate=True)
+        except ValueError:
+            raise _core("File content is not properly encoded. Base64 encoding is expected.") from None
+        if row is not None:
+            row["RECORD_FILE_ID"] = row["ID"]
+        return {"result": {"FILE_ID": None if row is None else row["ID"]}}
+
     def statistic_get(self, p: Mapping[str, Any]) -> dict[str, Any]:
         if not self.may_see_statistics:
             raise RestError(403, "ACCESS_DENIED", "Access denied!")
@@ -133,7 +163,7 @@ class Telephony:
         start = max(as_int(p.get("start", 0)) or 0, 0)
         rows = [
             {name: None if value is None else _text(name, value) for name, value in one.items()}
-            | {"EXTERNAL_CALL_ID": self._external(one), "RECORD_FILE_ID": None}
+            | {"EXTERNAL_CALL_ID": self._external(one), "RECORD_FILE_ID": one.get("RECORD_FILE_ID")}
             for one in found[start : start + PAGE]
         ]
         more = {"next": start + PAGE} if start + PAGE < len(found) else {}

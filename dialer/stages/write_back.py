@@ -9,7 +9,7 @@ written again, and not before the portal can have finished writing.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from dialer import log
 from dialer.audience import CardType
 from dialer.crm.base import BROUGHT_UP_TO_DATE, CHANGES, Crm, Entry, EntryKind, Outcome, Result
+from dialer.memory.changing import one_after_the_other, written_since
 from dialer.memory.database import Database
 from dialer.memory.mending import TO_MEND
 from dialer.memory.tables import entries, nodes, targets
@@ -51,11 +52,19 @@ def write_owed(
 ) -> int:
     """Some requests at once. `fallback_users` are by campaign. Returns how many entries they carried."""
     room = crm.room()
-    claimed = database.write(lambda c: _claim_owed(c, crm.batch, crm.at_once, room, manners, node=node, now=now))
+    claimed, since = database.write(lambda c: _claim_owed(c, crm.batch, crm.at_once, room, manners, node=node, now=now))
     if not claimed:
         return 0
-    results = crm.write([_entry(row, fallback_users.get(row.campaign)) for row in claimed], now=now)
-    database.write(lambda c: _keep_results(c, claimed, results, manners, node=node, now=now))
+    sent_at = {row.id: now for row in claimed}
+
+    def renew(ids: Collection[int], at: datetime) -> Collection[int]:
+        still = database.write(lambda c: _renew(c, {id: sent_at[id] for id in ids}, node=node, at=at))
+        sent_at.update(dict.fromkeys(still, at))
+        return still
+
+    owed = [_entry(row, fallback_users.get(row.campaign), since.get(row.id, ())) for row in claimed]
+    results = crm.write(owed, renew=renew, now=now)
+    database.write(lambda c: _keep_results(c, claimed, results, manners, sent_at, node=node))
     return len(claimed)
 
 
@@ -91,27 +100,6 @@ _with_card = sa.select(
     entries, targets.c.campaign, targets.c.card_type, targets.c.card_id, targets.c.contact_id, targets.c.responsible_id
 ).join(targets, targets.c.id == entries.c.target_id)
 
-_other, _others = entries.alias("other"), targets.alias("others")
-
-
-def _is_behind_another(kind: EntryKind) -> sa.ColumnElement[bool]:
-    """A change of a card on which another has not come to its end: written and looked for side by side, the older would
-    take the place of the newer."""
-    changed = (
-        sa.select(targets.c.id)
-        .join(_others, sa.and_(_others.c.card_type == targets.c.card_type, _others.c.card_id == targets.c.card_id))
-        .join(_other, _other.c.target_id == _others.c.id)
-        .where(
-            sa.text("other.state <> 'written'"),
-            _other.c.state.in_(("writing", "doubtful")),
-            _other.c.kind == kind.value,
-        )
-    )
-    return sa.and_(entries.c.kind == kind.value, entries.c.target_id.in_(changed))
-
-
-_behind_another = sa.or_(*map(_is_behind_another, CHANGES))
-
 
 def _claim_owed(
     c: sa.Connection,
@@ -122,14 +110,16 @@ def _claim_owed(
     *,
     node: str,
     now: datetime,
-) -> list[Any]:
-    due = sa.and_(_unwritten, entries.c.state == "owed", entries.c.due_at <= now, sa.not_(_behind_another))
-    owed = _with_room(due, room)
+) -> tuple[list[Any], dict[int, list[Any]]]:
+    """With the fields of a card that later outcomes have written, by entry id."""
+    due = sa.and_(_unwritten, entries.c.state == "owed", entries.c.due_at <= now)
+    changes = [one.value for one in CHANGES]
+    owed = _with_room(sa.and_(due, one_after_the_other(c, due, changes, most=most)), room)
     count, oldest = c.execute(sa.select(sa.func.count(), sa.func.min(entries.c.owed_since)).where(owed)).one()
     if count and oldest > now - manners.linger:
         count -= count % batch  # what does not fill a request waits for more
     if not count:
-        return []
+        return [], {}
     rows = c.execute(
         _with_card.where(owed)
         .order_by(entries.c.id)
@@ -144,7 +134,9 @@ def _claim_owed(
             first_sent_at=sa.func.coalesce(entries.c.first_sent_at, now),
         )
     )  # fmt: skip
-    return list(rows)
+    fields = [row.id for row in rows if row.kind == EntryKind.field]
+    since = written_since(c, fields) if fields else {}
+    return list(rows), {id: [json.loads(one)["fields"] for one in told] for id, told in since.items()}
 
 
 def _with_room(owed: sa.ColumnElement[bool], room: Mapping[tuple[EntryKind, bool], int]) -> sa.ColumnElement[bool]:
@@ -158,14 +150,24 @@ def _with_room(owed: sa.ColumnElement[bool], room: Mapping[tuple[EntryKind, bool
     return sa.and_(owed, sa.not_(sa.or_(*slowed))) if slowed else owed
 
 
-def _entry(row: Any, fallback_user: int | None = None) -> Entry:
+def _entry(row: Any, fallback_user: int | None = None, since: Sequence[Any] = ()) -> Entry:
+    details = {} if row.details is None else json.loads(row.details)
     return Entry(
         id=row.id, kind=EntryKind(row.kind), ref=row.ref, card_type=CardType(row.card_type), card_id=row.card_id,
         contact_id=row.contact_id, number=row.number, subject=row.subject, text=row.text, started_at=row.started_at,
         ended_at=row.ended_at, responsible_id=row.responsible_id, remote_id=row.remote_id,
         first_sent_at=row.first_sent_at, fallback_user=fallback_user, remote_key=row.remote_key,
-        details={} if row.details is None else json.loads(row.details),
+        details={**details, "since": since} if since else details,
     )  # fmt: skip
+
+
+def _renew(c: sa.Connection, sent_at: Mapping[int, datetime], *, node: str, at: datetime) -> list[int]:
+    """Those that nobody else has taken for abandoned meanwhile."""
+    ours = sa.and_(entries.c.id.in_(sent_at), entries.c.state == "writing", entries.c.node == node)
+    rows = c.execute(sa.select(entries.c.id, entries.c.sent_at).where(ours).order_by(entries.c.id).with_for_update())
+    still = [row.id for row in rows if row.sent_at == sent_at[row.id]]
+    c.execute(sa.update(entries).where(entries.c.id.in_(still)).values(sent_at=at))
+    return still
 
 
 def _keep_results(
@@ -173,16 +175,16 @@ def _keep_results(
     claimed: Sequence[Any],
     results: Mapping[int, Result],
     manners: Manners,
+    sent_at: Mapping[int, datetime],
     *,
     node: str,
-    now: datetime,
 ) -> None:
     for row in claimed:
         result = results.get(row.id, Result(Outcome.doubtful, why="no answer for this entry"))
         # somebody else may have taken it for abandoned meanwhile
         mine = sa.and_(entries.c.id == row.id, entries.c.state == "writing", entries.c.node == node,
-                       entries.c.sent_at == now)  # fmt: skip
-        c.execute(sa.update(entries).where(mine).values(**_after_write(row, result, manners, now=now)))
+                       entries.c.sent_at == sent_at[row.id])  # fmt: skip
+        c.execute(sa.update(entries).where(mine).values(**_after_write(row, result, manners, now=sent_at[row.id])))
 
 
 def _after_write(row: Any, result: Result, manners: Manners, *, now: datetime) -> dict[str, Any]:

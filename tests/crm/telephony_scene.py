@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dialer.call import AnsweredBy, Hangup
-from dialer.crm.base import Entry, Result
+from dialer.crm.base import Entry, Renew, Result
 from dialer.crm.bitrix24 import Bitrix24
 from dialer.crm.bitrix24.access import Access, Address, Webhook
 from dialer.memory.database import Database
@@ -69,11 +69,11 @@ class Dies:
         self.batch, self.send_within = bitrix.batch, bitrix.send_within
         self.at_once, self.room = bitrix.at_once, bitrix.room
 
-    def write(self, entries: Sequence[Entry], *, now: datetime) -> dict[int, Result]:
+    def write(self, entries: Sequence[Entry], *, renew: Renew, now: datetime) -> dict[int, Result]:
         self._left -= 1
         if self._left and not self._sent:
-            return self._bitrix.write(entries, now=now)
-        results = self._bitrix.write(entries, now=now) if self._left or self._sent else {}
+            return self._bitrix.write(entries, renew=renew, now=now)
+        results = self._bitrix.write(entries, renew=renew, now=now) if self._left or self._sent else {}
         if not self._left:
             raise Killed
         return results

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dialer.crm.base import Entry, EntryKind, Outcome
+from dialer.crm.base import Entry, Outcome
 from dialer.crm.bitrix24.access import Webhook
 from dialer.sandbox.faults import Rule
 from dialer.stages.write_back import LOOKING_LEASE
@@ -69,28 +69,42 @@ def test_a_portal_that_thinks_for_a_minute_and_then_fails_is_asked_nothing_more_
         assert len(peer.requests) == 1 and office.clock.now() - began < 65 * SECOND
 
 
+@pytest.mark.parametrize("seconds", [6, 20, 55])
 @pytest.mark.parametrize("way", ["webhook", "application"])
-def test_a_portal_that_thinks_longer_than_a_round_lasts_before_each_answer_is_written_to_all_the_same(way: str) -> None:
+def test_a_portal_that_thinks_longer_than_a_round_lasts_before_each_answer_is_written_to_all_the_same(
+    way: str, seconds: int
+) -> None:
     with OnLoopback(people(20)) as on:
         office, answer = Office(on.webhook_url if way == "webhook" else opened(on)), on.portal._answer
 
         async def think(*how: Any) -> Any:
             told = await answer(*how)
-            office.clock.ahead += 6 * SECOND
+            office.clock.ahead += seconds * SECOND
             return told
 
         on.portal._answer = think  # type: ignore[method-assign]
-        owed = of_all_kinds()
-        for _ in range(12):
+        owed, rounds = of_all_kinds(), 0
+        while owed and rounds < 6:
+            began, rounds = office.clock.now(), rounds + 1
             told = office.write(*owed)
+            assert office.clock.now() - began < LOOKING_LEASE
             owed = [one for one, result in zip(owed, told, strict=True) if result.outcome is Outcome.later]
-        # what is compared with its card first takes two answers a round
-        assert {one.kind for one in owed} == {EntryKind.stage, EntryKind.field, EntryKind.item}
-        on.portal._answer = answer  # type: ignore[method-assign]
-        for _ in range(2):
-            told = office.write(*owed)
-            owed = [one for one, result in zip(owed, told, strict=True) if result.outcome is Outcome.later]
-        assert owed == []
+        # slower than a claim lasts, it is asked in each round as long as nobody takes the entries for abandoned
+        assert (owed, rounds) == ([], 1 if seconds < 20 else rounds), (owed, rounds)
+
+
+def test_whoever_may_send_for_minutes_after_a_claim_may_do_so_after_a_slow_answer_too() -> None:
+    with OnLoopback(people(20)) as on:
+        office, answer = Office(on.webhook_url, send_within=200 * SECOND), on.portal._answer
+
+        async def think(*how: Any) -> Any:
+            told = await answer(*how)
+            office.clock.ahead += 62 * SECOND
+            return told
+
+        on.portal._answer = think  # type: ignore[method-assign]
+        # users, whom it is for, which fields there are
+        assert outcomes(office.write(item(1))) == [Outcome.written]
 
 
 def test_looking_ends_long_before_somebody_else_looks() -> None:

@@ -14,7 +14,7 @@ from dialer.campaign.condition_reading import read_where
 from dialer.campaign.outcomes import Line
 from dialer.crm.base import Entry, Outcome
 from dialer.sandbox.faults import Rule
-from dialer.sandbox.portal_cards import CONTACT, DEAL, FLAG, field
+from dialer.sandbox.portal_cards import CITY, CONTACT, DEAL, FLAG, field
 from tests.crm.scene import CONTACTS, DEALS, TODAY, Office, fields, item, note, notice, outcomes, people, stage, task
 from tests.portal_on_loopback import OnLoopback
 
@@ -221,6 +221,23 @@ def test_a_stage_that_is_made_or_renamed_since_is_found_when_it_is_looked_for_ag
         assert on.portal.cards.items[DEAL][1]["stageId"] == "C1:PREPARATION"
 
 
+def test_a_field_that_vanishes_and_comes_back_is_found_when_it_is_looked_for_again() -> None:
+    with OnLoopback(people(1)) as on:
+        office, one = Office(on.webhook_url), fields(1, {"Комментарий": "позвонить"})
+        described = on.portal.cards.fields[CONTACT]
+        code = next(code for code, told in described.items() if told.get("title") == "Комментарий")
+        gone = described.pop(code)
+        assert outcomes(office.write(one)) == [Outcome.later]
+        described[code] = gone
+        assert outcomes(office.write(one)) == [Outcome.later]  # was asked for just now
+        office.clock.sleep(60)
+        assert outcomes(office.write(one)) == [Outcome.written]
+        asked = [method for _, method in on.portal.commands].count("crm.item.fields")
+        never = [fields(card, {name: "x"}) for card, name in enumerate(("Нет такого", "И такого"), start=1)]
+        assert outcomes(office.write(*never)) == [Outcome.later] * 2
+        assert [method for _, method in on.portal.commands].count("crm.item.fields") == asked
+
+
 def test_of_two_moves_of_one_card_the_second_finds_it_moved() -> None:
     with OnLoopback(people(1)) as on:
         office, other = Office(on.webhook_url), stage(1, "Продлён")
@@ -347,6 +364,26 @@ def test_a_field_is_written_on_the_card_the_person_came_from_and_on_no_other() -
         Office(on.webhook_url).write(fields(2, card_type=CardType.deal))
         assert on.portal.cards.items[DEAL][2][FLAG] == "Y" and on.portal.cards.items[DEAL][1][FLAG] == "N"
         assert {one[FLAG] for one in on.portal.cards.items[CONTACT].values()} == {"N"}
+
+
+def test_an_outcome_that_comes_late_does_not_take_the_place_of_a_later_one() -> None:
+    with OnLoopback(people(1)) as on:
+        office, cards = Office(on.webhook_url), on.portal.cards
+        cards.fields[CONTACT]["ufCrm_1_TAGS"] = field("string", "Метки", "UF_CRM_1_TAGS", multiple=True)
+        later = {"Комментарий": "продлевает", "Метки": "продление"}
+        assert outcomes(office.write(fields(1, later))) == [Outcome.written]
+        late = fields(1, {"Комментарий": "не дозвонились", "Город": "Казань", "Метки": "нет ответа"})
+        # as it may be named, too: by its code
+        since = [{"COMMENTS": "продлевает", "Метки": "продление"}]
+        late = replace(late, details={**late.details, "since": since})
+        assert outcomes(office.write(late)) == [Outcome.written]
+        card = cards.items[CONTACT][1]
+        assert (card["comments"], card[CITY]) == ("продлевает", "Казань")
+        assert card["ufCrm_1_TAGS"] == ["продление", "нет ответа"]
+        nothing = replace(late, details={**late.details, "fields": {"Комментарий": "не дозвонились"}})
+        (told,) = office.write(nothing)
+        assert (told.outcome, told.why) == (Outcome.written, "not written: a later outcome has changed it since")
+        assert cards.items[CONTACT][1]["comments"] == "продлевает"
 
 
 def test_a_card_that_is_gone_is_not_written() -> None:

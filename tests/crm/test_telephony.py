@@ -26,6 +26,7 @@ from tests.crm.telephony_scene import MINUTE, SECOND, Calls, Dies, Killed, opene
 from tests.portal_on_loopback import OnLoopback
 
 REGISTER, FINISH = "telephony.externalcall.register", "telephony.externalcall.finish"
+ATTACH = "telephony.externalcall.attachrecord"
 BIND, TELL = "crm.activity.binding.add", "crm.activity.update"
 STEPS = (REGISTER, FINISH, BIND, TELL)
 LATE = 0.05
@@ -203,6 +204,7 @@ def test_a_call_of_which_only_its_own_user_may_see_that_it_stands_is_not_registe
     calls: Calls, on: OnLoopback
 ) -> None:
     on.portal.telephony.sees_calls_of, on.portal.telephony.makes_activities = 1, False
+    on.portal.telephony.has_addresses_for_all = True
     calls.ring()
     on.portal.faults.set(Rule(f"batch/{FINISH}", "drop_after", times=1))
     calls.go_on(5)
@@ -213,21 +215,67 @@ def test_a_call_of_which_only_its_own_user_may_see_that_it_stands_is_not_registe
     assert (calls.record().state, len(on.portal.telephony.statistics), len(on.portal.activities)) == ("written", 1, 1)
 
 
-def test_a_call_that_nobody_can_tell_anything_of_is_not_registered_anew(calls: Calls, on: OnLoopback) -> None:
+@pytest.mark.parametrize("do", ["refuse:", "html", "drop_before"])
+def test_a_call_that_nobody_can_tell_anything_of_is_not_registered_anew(calls: Calls, on: OnLoopback, do: str) -> None:
     calls.ring(2)
     calls.go_on(1)
     calls.ring()
     owed_and_registered(calls)
     on.portal.telephony.calls.clear()
     on.portal.telephony.may_see_statistics = False
+    on.portal.faults.set(Rule(ATTACH, do))
     calls.go_on(6)
     row = next(row for row in calls.scene.entries() if row.state != "written")
     assert row.state == "doubtful" and "right to see the statistics" in row.why
     assert steps_of(on).count(REGISTER) == 2
+    on.portal.faults.set()
     on.portal.telephony.may_see_statistics = True
     calls.go_on(6, skipping=10 * MINUTE)
     assert {row.state for row in calls.scene.entries()} == {"written"}
     assert len(on.portal.telephony.statistics) == 2
+
+
+@pytest.mark.parametrize("sees", ["none", "own"])
+def test_a_call_whose_finish_was_not_answered_is_proved_to_stand_and_written_on_its_card_once(
+    calls: Calls, on: OnLoopback, sees: str
+) -> None:
+    telephony = on.portal.telephony
+    telephony.makes_activities, telephony.may_see_statistics = False, sees != "none"
+    telephony.sees_calls_of = 1 if sees == "own" else None
+    calls.ring()
+    on.portal.faults.set(Rule(f"batch/{FINISH}", "drop_after", times=1))
+    calls.go_on(5)
+    assert calls.record().state == "written", calls.record().why
+    assert len(telephony.statistics) == 1
+    assert [one["kind"] for one in on.portal.timeline("deal", 1)].count("call") == len(on.portal.activities) == 1
+    # once for the call, and of nobody's call there is none
+    assert (telephony.addresses, steps_of(on).count(REGISTER)) == (1, 1)
+
+
+@pytest.mark.parametrize("for_all", [False, True])
+def test_a_call_that_is_proved_not_to_stand_is_registered_anew(calls: Calls, on: OnLoopback, for_all: bool) -> None:
+    calls.ring()
+    owed_and_registered(calls)
+    on.portal.telephony.calls.clear()
+    on.portal.telephony.may_see_statistics, on.portal.telephony.has_addresses_for_all = False, for_all
+    calls.pass_by(40 * MINUTE)
+    calls.go_on(6)
+    # where there is an address for every call, it proves nothing
+    assert calls.record().state == ("doubtful" if for_all else "written")
+    assert steps_of(on).count(REGISTER) == (1 if for_all else 2)
+    if not for_all:
+        calls.stands_once()
+
+
+def test_many_calls_that_are_asked_about_by_themselves_are_asked_a_few_at_a_time(calls: Calls, on: OnLoopback) -> None:
+    telephony = on.portal.telephony
+    telephony.makes_activities, telephony.may_see_statistics = False, False
+    for card in range(1, 16):
+        calls.ring(card)
+    on.portal.faults.set(Rule(f"batch/{FINISH}", "leave_out", times=15))
+    calls.go_on(12)
+    assert {row.state for row in calls.scene.entries()} == {"written"}
+    assert len(telephony.statistics) == len(on.portal.activities) == telephony.addresses == 15
 
 
 def test_a_call_to_somebody_who_is_gone_stands_on_the_deal_though_nobody_sees_the_statistics(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from dialer.crm.bitrix24 import Bitrix24
 from dialer.crm.bitrix24.access import Webhook
 from dialer.sandbox.faults import Rule
 from dialer.sandbox.portal_cards import CONTACT, DEAL, field
-from tests.crm.scene import Clock, Office, call, fields, note, outcomes, people, written
+from tests.crm.scene import Clock, Office, all_of_them, call, fields, note, outcomes, people, written
 from tests.peer import Peer, json_answer
 from tests.portal_on_loopback import OnLoopback
 
@@ -257,10 +258,35 @@ def test_an_entry_claimed_too_long_ago_never_leaves() -> None:
     with OnLoopback(people(1)) as on:
         office = Office(on.webhook_url, send_within=5 * SECOND)
         claimed = office.clock.now()
-        office.clock.ahead += 6 * SECOND  # the node was frozen, or asked for users for too long
+        office.clock.ahead += 6 * SECOND  # the node was frozen
         one = note(1)
-        assert office.bitrix.write([one], now=claimed)[one.id].outcome is Outcome.later
+        assert office.bitrix.write([one], renew=all_of_them, now=claimed)[one.id].outcome is Outcome.later
         assert written(on) == []
+
+
+@pytest.mark.parametrize("frozen", [0, 6])
+def test_what_leaves_after_a_slow_answer_is_what_could_be_renewed_and_in_time(frozen: int) -> None:
+    with OnLoopback(people(2)) as on:
+        office, answer = Office(on.webhook_url, send_within=5 * SECOND), on.portal._answer
+        asked, claimed = list[datetime](), office.clock.now()
+
+        async def think(method: str, *more: Any) -> Any:
+            told = await answer(method, *more)
+            office.clock.ahead += 20 * SECOND
+            return told
+
+        def renew(ids: Collection[int], at: datetime) -> Collection[int]:
+            assert set(ids) == {ours.id, others.id}
+            asked.append(at)
+            office.clock.ahead += frozen * SECOND  # between the renewal and the socket
+            return [ours.id]
+
+        on.portal._answer = think  # type: ignore[method-assign]
+        ours, others = call(1), call(2)
+        told = office.bitrix.write([ours, others], renew=renew, now=claimed)
+        assert told[others.id].outcome is Outcome.later and 20 * SECOND <= asked[0] - claimed < 21 * SECOND
+        assert told[ours.id].outcome is (Outcome.later if frozen else Outcome.written)
+        assert written(on) == ([] if frozen else [ours.ref])
 
 
 def test_a_node_frozen_just_before_the_socket_sends_nothing_when_it_wakes() -> None:
@@ -269,7 +295,7 @@ def test_a_node_frozen_just_before_the_socket_sends_nothing_when_it_wakes() -> N
         # it is frozen between its turn in the bucket and the socket
         bitrix = Bitrix24(Webhook(f"{peer.url}/rest/1/{'s' * 16}/"), clock=clock.now, sleep=lambda _: clock.sleep(60))
         one = note(1)
-        assert bitrix.write([one], now=clock.now())[one.id].outcome is Outcome.later
+        assert bitrix.write([one], renew=all_of_them, now=clock.now())[one.id].outcome is Outcome.later
         assert peer.requests == []
 
 

@@ -25,7 +25,7 @@ import sqlalchemy as sa
 from dialer import log
 from dialer.app import build
 from dialer.commands.running import Stopping, running_service
-from dialer.crm.base import Audience, Contact, Crm, Entry, Result
+from dialer.crm.base import Audience, Contact, Crm, Entry, Renew, Result
 from dialer.memory.database import Database, sole_service
 from dialer.memory.migrate import migrate
 from dialer.providers.base import Order, Placed, Provider
@@ -124,9 +124,9 @@ class WatchedCrm(Watched):
             self._points.reach("after request: read")
             yield page
 
-    def write(self, entries: Sequence[Entry], *, now: datetime) -> Mapping[int, Result]:
+    def write(self, entries: Sequence[Entry], *, renew: Renew, now: datetime) -> Mapping[int, Result]:
         self._points.reach("before request: write")
-        result: Mapping[int, Result] = self._inner.write(entries, now=now)
+        result: Mapping[int, Result] = self._inner.write(entries, renew=renew, now=now)
         self._points.reach("after request: write")
         return result
 

@@ -113,3 +113,21 @@ def test_an_activity_is_bound_to_a_card_once(ask: Asker) -> None:
     cards = [{"entityTypeId": 3, "entityId": 1}, {"entityTypeId": 2, "entityId": 1}]
     assert ask("crm.activity.binding.list", activityId=activity) == cards
     assert [one["kind"] for one in ask.on.portal.timeline("deal", 1)] == ["call"]
+
+
+def test_a_recording_belongs_to_a_finished_call_and_is_named_or_brought(ask: Asker) -> None:
+    attach, mp3 = "telephony.externalCall.attachRecord", {"FILENAME": "call.mp3"}
+    id = ask("telephony.externalCall.register", **CALL)["CALL_ID"]
+    not_yet = "Call is not found in the statistic table. Looks like it is not finished yet."
+    assert ask(attach, CALL_ID=id, **mp3) == (400, "ERROR_CORE", not_yet)
+    ask("telephony.externalCall.finish", CALL_ID=id, USER_ID=1)
+    assert ask.by_webhook(attach, CALL_ID=id, **mp3).keys() == {"uploadUrl", "fieldName"}
+    assert ask.on.portal.telephony.statistics[0].get("RECORD_FILE_ID") is None
+    assert ask(attach, CALL_ID=id)[2].startswith("Required parameters are not set")
+    assert ask(attach, CALL_ID=id, FILENAME="call.ogg")[2] == "Wrong file extension. Only wav and mp3 are allowed"
+    assert ask(attach, CALL_ID=id, FILE_CONTENT="*", **mp3)[2].startswith("File content is not properly encoded")
+    [row] = ask("voximplant.statistic.get", FILTER={"CALL_ID": id})
+    assert row["RECORD_FILE_ID"] is None
+    file = ask(attach, CALL_ID=id, FILE_CONTENT="SUQz", **mp3)["FILE_ID"]
+    [row] = ask("voximplant.statistic.get", FILTER={"CALL_ID": id})
+    assert row["RECORD_FILE_ID"] == file

@@ -11,7 +11,7 @@ from dialer.call import Progress
 from dialer.campaign.campaign import Campaign
 from dialer.campaign.outcomes import Outcomes
 from dialer.cost import Price
-from dialer.crm.base import Contact, Entry, EntryKind, Outcome, Result, Wrong
+from dialer.crm.base import Contact, Entry, EntryKind, Outcome, Renew, Result, Wrong
 from dialer.errors import ProviderUnavailable
 from dialer.finding import Finding
 from dialer.providers.base import Ability, Asked, Letter, News, Order, Placed, Reply, Webhook
@@ -26,6 +26,7 @@ class Portal:
     says: Callable[[Entry], Result | Exception] | None = None
     sees: Callable[[Entry], Result] | None = None
     before: Callable[[], None] = lambda: None
+    renews: Callable[[Renew, list[int]], None] = lambda renew, ids: None
     standing: dict[str, list[str]] = field(default_factory=dict)
     requests: list[list[Entry]] = field(default_factory=list)
     looked_for: list[list[Entry]] = field(default_factory=list)
@@ -65,8 +66,9 @@ class Portal:
         found = {id: tuple(one for one in self.people.values() if one.card_id == id) for id in card_ids}
         return {id: people for id, people in found.items() if people}
 
-    def write(self, entries: Sequence[Entry], *, now: datetime) -> dict[int, Result]:
+    def write(self, entries: Sequence[Entry], *, renew: Renew, now: datetime) -> dict[int, Result]:
         self.requests.append(list(entries))
+        self.renews(renew, [one.id for one in entries])
         self.before()
         return {one.id: self._write(one) for one in entries}
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from dialer import log
 from dialer.call import AnsweredBy, Dialed, Hangup, Phase, Progress
 from dialer.commands.figures import figures
-from dialer.crm.base import Entry, EntryKind, Outcome, Result
+from dialer.crm.base import Entry, EntryKind, Outcome, Renew, Result
 from dialer.memory.campaign_store import Store
 from dialer.memory.cancelling import cancel_targets, suppress
 from dialer.memory.mending import still_owed
@@ -611,6 +611,54 @@ def test_what_a_dead_node_was_writing_is_looked_for_and_stands_once(
     send(scene, portal, LOOKED + MINUTE)
     assert states(scene) == ["written", "written"]
     assert sorted(len(texts) for texts in portal.standing.values()) == [1, 1]
+
+
+def test_what_was_renewed_may_have_left_later_and_is_looked_for_later(scene: Scene, portal: Portal) -> None:
+    """A slow portal was asked for twenty seconds what had to be known first; then the node died."""
+    alive(scene, "dead", SENT)
+    alive(scene, "me", LOOKED)
+    talked(scene)
+    settle(scene)
+    renewed = list[int]()
+
+    def renews(renew: Renew, ids: list[int]) -> None:
+        renewed.extend(renew(ids, SENT + 20 * SECOND))
+        raise Died
+
+    portal.renews = renews
+    with pytest.raises(Died):
+        send(scene, portal, node="dead")
+    assert sorted(renewed) == [row.id for row in scene.entries()]
+    assert look(scene, portal, LOOKED + 18 * SECOND) == 0
+    assert look(scene, portal, LOOKED + 20 * SECOND) == 2
+
+
+def test_what_was_renewed_is_kept_as_it_was_told(scene: Scene, portal: Portal) -> None:
+    talked(scene)
+    settle(scene)
+    portal.renews = lambda renew, ids: renew(ids[1:], SENT + 20 * SECOND) and None
+    portal.says = lambda entry: portal.put(entry) if entry.kind == "call" else Result(Outcome.doubtful, why="cut")
+    assert send(scene, portal) == 2
+    record, note = scene.entries()
+    # it may be doubted for as long as it may have been on its way
+    assert (record.state, note.state, note.due_at) == ("written", "doubtful", SENT + 85 * SECOND)
+
+
+def test_what_others_took_for_abandoned_cannot_be_renewed_and_nothing_of_it_is_kept(
+    scene: Scene, portal: Portal
+) -> None:
+    talked(scene)
+    settle(scene)
+    portal.sees = lambda entry: Result(Outcome.later)
+    renewed = list[int]()
+
+    def renews(renew: Renew, ids: list[int]) -> None:
+        look(scene, portal)  # this node is not among those that live
+        renewed.extend(renew(ids, LOOKED))
+
+    portal.renews = renews
+    send(scene, portal)
+    assert renewed == [] and states(scene) == ["doubtful"] * 2
 
 
 def test_what_a_living_node_is_writing_is_left_to_it(scene: Scene, portal: Portal) -> None:

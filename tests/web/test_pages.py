@@ -7,6 +7,7 @@ import re
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from math import inf
 from pathlib import Path
 
@@ -17,11 +18,15 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from dialer.call import Phase, Progress
 from dialer.commands.token import token as print_token
+from dialer.errors import ProviderUnavailable
 from dialer.memory.database import Database
+from dialer.memory.tables import campaigns
 from dialer.providers.base import Heard, News, Reply
+from dialer.scheduler import Ticks
 from dialer.web.pages import Page
 from dialer.web.token import fresh_token, hash_of
 from tests.rows import add_attempt, add_target
+from tests.stages.scene import NOON
 from tests.web.live_node import TOKEN, Live, live_node
 from tests.web.node import Node, form
 
@@ -55,7 +60,54 @@ def test_a_node_that_has_not_begun_says_which_tick_has_not_run(database: Databas
     with live_node(database, tmp_path, started=False) as node:
         answer = node.get("/readyz")
         assert answer.status_code == 503
-        assert answer.json()["reasons"] == [f"{tick} has not run lately" for tick in ("plan", "dial", "heartbeat")]
+        assert answer.json()["reasons"] == [
+            f"{tick} has not run lately: it has not begun" for tick in ("plan", "dial", "heartbeat")
+        ]
+
+
+def test_a_step_that_fails_or_does_not_end_says_why_and_names_nobody(database: Database, tmp_path: Path) -> None:
+    goes_on = threading.Event()
+
+    def refused() -> None:
+        raise ProviderUnavailable("+79161234567 cannot be asked about")
+
+    def of_the_database() -> None:
+        number = "+79161234567"
+        database.write(lambda c: c.execute(sa.insert(campaigns), [{"name": number, "next_slot_at": NOON}] * 2))
+
+    with live_node(database, tmp_path, started=False) as node:
+        ticks = node.service._ticks
+        for name, tick in (("plan", refused), ("dial", of_the_database), ("heartbeat", lambda: goes_on.wait(10))):
+            ticks.every(timedelta(seconds=60), name, tick)
+        ticks.start()
+        until = time.monotonic() + 5
+        while time.monotonic() < until:
+            reasons = node.get("/readyz").json()["reasons"]
+            if "not begun" not in str(reasons) and str(reasons).count("failed") == 2:
+                break
+            time.sleep(0.01)
+        goes_on.set()
+    assert [reason.partition(": ")[0] for reason in reasons] == [
+        f"{tick} has not run lately" for tick in ("plan", "dial", "heartbeat")
+    ]
+    plan, dial, heartbeat = (reason.partition(": ")[2] for reason in reasons)
+    assert plan == "it failed: ProviderUnavailable"
+    code = "SQLITE_CONSTRAINT_PRIMARYKEY" if database.is_sqlite else "23505"
+    assert dial == f"the database failed it: IntegrityError {code}"
+    assert heartbeat == "it has been at it for 0 s"
+
+
+def test_a_step_that_has_run_again_says_nothing_of_before() -> None:
+    ticks, fails = Ticks(), [True, False]
+
+    def tick() -> None:
+        if fails.pop(0):
+            raise ValueError
+
+    ticks._run("dial", tick)
+    assert (ticks.why_idle("dial"), ticks.idle("dial")) == ("it failed: ValueError", inf)
+    ticks._run("dial", tick)
+    assert ticks.why_idle("dial") == "it waits for its turn" and ticks.idle("dial") < 1
 
 
 def test_a_database_of_another_version_is_not_ready_and_still_well(database: Database, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from dialer.crm.bitrix24.errors import APPLICATION, WEBHOOK, Doubt, Later, Refused
+from dialer.crm.bitrix24.errors import APPLICATION, WEBHOOK, Closed, Doubt, Later, Refused
 from dialer.crm.bitrix24.wire import Wire
 from dialer.secrecy import hide
 from dialer.tokens import Keeper, Tokens
@@ -80,7 +80,7 @@ class Webhook:
         said = f"the portal has moved to {host}: put the new address into DIALER_BITRIX24_WEBHOOK_URL"
         there = _within_its_domain(old.base, to)
         if there is None:
-            raise Refused(said)
+            raise Closed(said)
         if there == old.base or self._base != old.base:
             return ""
         self._base = there
@@ -137,7 +137,7 @@ class Application:
         """Raises Refused where no portal has installed the application."""
         tokens = self._look()
         if tokens is None:
-            raise Refused("no portal has installed the application yet: `dialer doctor` says how")
+            raise Closed("no portal has installed the application yet: `dialer doctor` says how")
         return Address(tokens.endpoint, tokens.access)
 
     def renew(self, old: Address) -> bool:
@@ -159,7 +159,7 @@ class Application:
         there, tokens = _within_its_domain(old.base, to), self._keeper.load()
         if tokens is None or there is None:
             host = urlsplit(to).hostname or "another address"
-            raise Refused(f"the portal has moved to {host}, outside its domain: install the application there again")
+            raise Closed(f"the portal has moved to {host}, outside its domain: install the application there again")
         if tokens.endpoint == old.base:
             self._keeper.moved(tokens, there)
         self._know(self._keeper.load())
@@ -173,7 +173,7 @@ class Application:
         """
         tokens = self._exchange({"grant_type": "refresh_token", "refresh_token": refresh_token})
         if not self._are_an_administrators(tokens):
-            raise Refused("an administrator of the portal must install the application: nothing was changed")
+            raise Closed("an administrator of the portal must install the application: nothing was changed")
         return self._take(tokens)
 
     def authorize(self, code: str) -> Tokens:
@@ -214,7 +214,7 @@ class Application:
         try:
             new = self._exchange({"grant_type": "refresh_token", "refresh_token": old.refresh})
             if new.member_id != old.member_id:
-                raise Refused("the OAuth server names another portal")
+                raise Closed("the OAuth server names another portal")
         except Refused as error:
             newer = self._keeper.load()
             if newer is not None and newer.refresh != old.refresh:
@@ -234,7 +234,7 @@ class Application:
             raise Doubt(f"Bitrix24's OAuth server answered {answer.status} with what is not JSON", answer.sent_at)
         code = str(said.get("error") or "")
         if code:
-            raise Refused(f"the OAuth server says {code[:40]}{_REMEDIES.get(code.lower(), '')}")
+            raise Closed(f"the OAuth server says {code[:40]}{_REMEDIES.get(code.lower(), '')}")
         try:
             return _tokens(said)
         except ValueError as error:

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from dialer.audience import Audience, CardType
 from dialer.campaign.campaign import Campaign
 from dialer.campaign.outcomes import Outcomes
-from dialer.crm.base import Contact, Entry, EntryKind, Result, Wrong
+from dialer.crm.base import Contact, Entry, EntryKind, Renew, Result, Wrong
 from dialer.crm.bitrix24.access import Access
 from dialer.crm.bitrix24.call_findings import call_findings
 from dialer.crm.bitrix24.conditions import examine_conditions
@@ -17,6 +17,7 @@ from dialer.crm.bitrix24.desk import Desk
 from dialer.crm.bitrix24.errors import WEBHOOK, Refused
 from dialer.crm.bitrix24.examining import examine_outcomes
 from dialer.crm.bitrix24.fields import Fields, fact_names
+from dialer.crm.bitrix24.holding import Hold
 from dialer.crm.bitrix24.looking import look_for
 from dialer.crm.bitrix24.places import examine_places
 from dialer.crm.bitrix24.preparing import Lack, lacks
@@ -81,6 +82,8 @@ class Bitrix24:
         try:
             card = self.card_type(audience)
         except Refused as error:
+            if error.is_of_all:
+                raise
             return [Wrong(("audience", "card"), str(error).removeprefix("Bitrix24: "))]
 
         def need_end() -> None:
@@ -111,6 +114,8 @@ class Bitrix24:
             try:
                 need()
             except Refused as error:
+                if error.is_of_all:
+                    raise
                 wrong.append(Wrong(path, str(error).removeprefix("Bitrix24: ")))
         asked = examine_conditions(self._fields, audience, card)
         if not asked:
@@ -148,8 +153,8 @@ class Bitrix24:
     def _with_phones(self, audience: Audience, people: list[Contact]) -> list[Contact]:
         return self._users.with_phones(people, self._clock()) if audience.manager_phones else people
 
-    def write(self, entries: Sequence[Entry], *, now: datetime) -> dict[int, Result]:
-        return write(self._desk, entries, within=self.send_within, now=now)
+    def write(self, entries: Sequence[Entry], *, renew: Renew, now: datetime) -> dict[int, Result]:
+        return write(self._desk, entries, Hold(self._rest, renew, within=self.send_within, since=now), now=now)
 
     def room(self) -> dict[tuple[EntryKind, bool], int]:
         return room(self._desk, self.at_once)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dialer.crm.bitrix24.call_proof import NOBODYS
 from dialer.crm.bitrix24.errors import Refused
 from dialer.crm.bitrix24.rest import Rest
 from dialer.crm.bitrix24.telephony import LINE, SCOPE, Telephony
@@ -12,8 +13,6 @@ from dialer.finding import Finding
 
 SUBJECT = "Bitrix24 calls"
 ON_THE_CARD = "stand on the card as call activities, and not in the telephony statistics"
-NOBODYS = "dialer.nobody"
-"""A CALL_ID that no call has."""
 
 
 def call_findings(rest: Rest, telephony: Telephony) -> Iterator[Finding]:
@@ -46,7 +45,7 @@ def _statistics(rest: Rest) -> Finding:
     except Refused as error:
         remedy = (
             "give the application's user the right to see the call statistics, of all employees: without it a call"
-            " whose answer was lost may wait, and be set aside"
+            " whose answer was lost is asked about by itself, and waits where that is not told"
         )
         return Finding(subject, True, f"may not be read: {error}", remedy)
     except CrmError as error:

@@ -1,7 +1,7 @@
 """A doubtful call of the telephony: is it finished, and where is its activity?
 
-The statistics tell by CALL_ID. Whoever may not see them is told by the portal's own key of the activity; and a finish
-that is sent a second time is refused.
+The statistics tell by CALL_ID. Whoever may not see them is told by the portal's own key of the activity; a finish that
+is sent a second time is refused; and what is left is asked about by its recording.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 
 from dialer.audience import CardType
 from dialer.crm.base import Entry, Outcome, Result
+from dialer.crm.bitrix24.call_proof import finished_or_not
 from dialer.crm.bitrix24.calls import Word, finished, kept, whom
 from dialer.crm.bitrix24.errors import Doubt, Later, Refused
 from dialer.crm.bitrix24.items import PEOPLE, ask_for_people, items_of
@@ -31,6 +32,12 @@ BLIND = (
     "the portal does not know this call any more, and whether it stands in the statistics cannot be seen: give the"
     " application's user the right to see the statistics of all calls"
 )
+
+
+class Blind(Later):
+    def __init__(self) -> None:
+        super().__init__(BLIND)
+
 
 Found = dict[int, "Result | Later | Refused | Doubt"]
 
@@ -72,6 +79,7 @@ def _look_for_some(rest: Rest, users: Users, some: Sequence[Entry]) -> Found:
             unsure[one.id] = (one, told)
         elif told is not None:
             found[one.id] = told
+    found |= _proved(rest, [one for one in some if isinstance(found.get(one.id), Blind)])
     if unsure:  # the statistics name an activity that somebody may have deleted
         checks = {f"a{id}": _by_id(told.remote_id) for id, (_, told) in unsure.items() if told.remote_id is not None}
         answer = rest.read(checks)
@@ -109,7 +117,13 @@ def _told(entry: Entry, answer: Batch) -> Result | Later | Refused | Doubt | Non
     if _is_person_gone(entry, answer):
         # on somebody who is gone the telephony makes no activity, in the statistics or not: the card gets one of ours
         return Result(Outcome.absent, remote_key=known.but(Word.plain))
-    return Later(BLIND)
+    return Blind()
+
+
+def _proved(rest: Rest, blind: Sequence[Entry]) -> dict[int, Result]:
+    told = finished_or_not(rest, blind) if blind else {}
+    anew = Result(Outcome.absent, remote_key="")
+    return {one.id: finished(kept(one), None) if told[one.id] else anew for one in blind if one.id in told}
 
 
 def _is_person_gone(entry: Entry, answer: Batch) -> bool:

@@ -81,7 +81,11 @@ def changed(entry: Entry, told: Any, change: Change) -> Result | None:
 def _values(fields: Fields, entry: Entry) -> list[Value]:
     if entry.kind is EntryKind.stage:
         return []
-    return values_of(fields, entry.card_type, entry.details["fields"], entry.details["day"])
+    values = values_of(fields, entry.card_type, entry.details["fields"], entry.details["day"])
+    later = {name for said in entry.details.get("since", ()) for name in said}
+    changed = {field.code for name in later if (field := fields.find(entry.card_type, name)) is not None}
+    # to one that holds several values this one is added
+    return [value for value in values if value.is_multiple or value.field.code not in changed]
 
 
 def _items(ask: Ask, some: Sequence[Entry], values: Mapping[int, list[Value]]) -> dict[Any, dict[str, Any]]:
@@ -118,7 +122,8 @@ def _decide(stages: Stages, entry: Entry, values: Sequence[Value], item: Mapping
             raise Refused(f"the {entry.card_type.said} has no field '{value.name}' any more")
     new = tuple(value for value in values if not value.stands_in(item))
     if not new:
-        return Result(Outcome.written, remote_id=entry.card_id)
+        why = "" if values else "not written: a later outcome has changed it since"
+        return Result(Outcome.written, remote_id=entry.card_id, why=why)
     return Change(_update(entry, {value.field.code: value.sent(item) for value in new}), values=new)
 
 

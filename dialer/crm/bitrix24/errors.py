@@ -37,6 +37,10 @@ WHOLE_WAY = {
     "ERROR_METHOD_NOT_FOUND": "the portal lacks this method: is its CRM switched on?",
     "INVALID_REQUEST": "the portal wants https://: set its address so",
 }
+OF_ALL = {
+    "NO_AUTH_FOUND", "EXPIRED_TOKEN", "INVALID_TOKEN", "AUTHORIZATION_ERROR", "USER_ACCESS_ERROR", "OVERLOAD_LIMIT",
+    "PORTAL_DELETED", "PAYMENT_REQUIRED", "INSUFFICIENT_SCOPE", "ALLOWED_ONLY_INTRANET_USER", "INVALID_REQUEST",
+}  # fmt: skip
 CERTAIN = {
     "NOT_FOUND", "OWNER_NOT_FOUND", "INVALID_ARG_VALUE", "100", "ERROR_BATCH_METHOD_NOT_ALLOWED",
     "ERROR_BATCH_LENGTH_EXCEEDED", "CRM_FIELD_ERROR_VALUE_NOT_VALID", "CRM_FIELD_ERROR_REQUIRED",
@@ -70,15 +74,24 @@ class TooFast(Later):
 class Refused(CrmRefused):
     """`code` is upper-case and may be empty; None where the no is our own. `sent_at` is when the request left."""
 
-    def __init__(self, text: str, *, code: str | None = None, status: int = 200, way: str = WEBHOOK) -> None:
+    def __init__(
+        self, text: str, *, code: str | None = None, status: int = 200, way: str = WEBHOOK, is_of_all: bool = False
+    ) -> None:
         remedy = WHOLE_WAY.get(code or "", "").format(way=way, anew=_ANEW[way])
         said = text[:200] if code is None else f"{code or 'refused'}: {text[:200]}"
         super().__init__(f"Bitrix24: {said}" + (f"; {remedy}" if remedy else ""))
-        self.code, self.text = code, text
+        self.code, self.text, self.is_of_all = code, text, is_of_all or code in OF_ALL
         self.is_certain = code is None or code in CERTAIN or status in BEFORE_EXECUTION or _starts(text, *CERTAIN_TEXTS)
         self.can_be_mended = code is None or code in WHOLE_WAY or _starts(text, "access denied")
         self.blames_responsible = _starts(text, *RESPONSIBLE_IS_WRONG)
         self.sent_at: datetime | None = None
+
+
+class Closed(Refused):
+    """There is no way in."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, is_of_all=True)
 
 
 class Doubt(CrmUnavailable):

@@ -16,7 +16,7 @@ from dialer.crm.bitrix24.lists import Lists
 from dialer.crm.bitrix24.rest import Rest
 from dialer.crm.bitrix24.types import entity_of
 
-REMEMBERED = timedelta(minutes=10)
+REMEMBERED, ASKED_AGAIN = timedelta(minutes=10), timedelta(seconds=30)
 YES = {"y", "1", "1.0", "true", "yes", "да"}
 NO = {"", "n", "0", "false", "no", "нет", "-"}
 LISTS, TEXTS = ("enumeration",), ("string", "text", "char")
@@ -83,6 +83,14 @@ class Fields:
         self._known.clear()
         self.lists.forget()
 
+    def _forget_old(self, card: CardType) -> bool:
+        """What was asked for some time ago; False where there is no such thing."""
+        at, _ = self._known.get(card, (self._clock(), None))
+        if self._clock() - at < ASKED_AGAIN:
+            return False
+        self._known.pop(card, None)
+        return True
+
     def find(self, card: CardType, name: str) -> CardField | None:
         """Raises Refused where two fields have one label."""
         fields = self.all(card)
@@ -102,6 +110,8 @@ class Fields:
     def need(self, card: CardType, name: str, types: tuple[str, ...]) -> CardField:
         """Raises Refused, with a remedy."""
         found = self.find(card, name)
+        if found is None and self._forget_old(card):
+            found = self.find(card, name)  # it may have been made, or called so, since
         if found is None:
             raise Refused(f"the {card.said} has no field '{name}'{self._hint(card, name)}")
         if found.type not in types:

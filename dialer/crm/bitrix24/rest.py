@@ -73,8 +73,6 @@ class Rest:
         self._operating = Operating(clock)
         self._many, self._renewing = threading.Lock(), threading.Lock()
         self._mine = threading.local()
-        self.answered_in = timedelta(0)
-        """The last request, whole."""
 
     def __repr__(self) -> str:
         return f"Rest({self.shown})"
@@ -92,14 +90,16 @@ class Rest:
         return self._clock()
 
     @contextmanager
-    def by(self, until: datetime) -> Iterator[None]:
-        """Every request of this thread has left by then, or raises Later."""
-        before = self._until
+    def by(self, until: datetime, *, at_most: datetime | None = None) -> Iterator[None]:
+        """Every request of this thread has left by then, or raises Later. With `at_most` the time that good answers
+        take is not counted, up to that moment."""
+        before, most = self.until, self._at_most
         self._mine.until = until if before is None else min(until, before)
+        self._mine.at_most = at_most
         try:
             yield
         finally:
-            self._mine.until = before
+            self._mine.until, self._mine.at_most = before, most
 
     @contextmanager
     def alone(self, lock: threading.Lock) -> Iterator[None]:
@@ -113,9 +113,18 @@ class Rest:
             lock.release()
 
     @property
-    def _until(self) -> datetime | None:
+    def until(self) -> datetime | None:
         until: datetime | None = getattr(self._mine, "until", None)
         return until
+
+    @property
+    def _at_most(self) -> datetime | None:
+        most: datetime | None = getattr(self._mine, "at_most", None)
+        return most
+
+    def _do_not_count(self, waited: timedelta) -> None:
+        if self.until is not None and self._at_most is not None:
+            self._mine.until = max(self.until, min(self.until + waited, self._at_most))
 
     def took(self, method: str) -> float | None:
         """Seconds that one call of it took of late; None before the first."""
@@ -230,7 +239,7 @@ class Rest:
 
     def _left(self) -> float | None:
         """Seconds until all that this thread asks for must have left."""
-        return None if self._until is None else (self._until - self._clock()).total_seconds()
+        return None if self.until is None else (self.until - self._clock()).total_seconds()
 
     def _wait_for(self, method: str, calls: int, *, is_metered: bool) -> None:
         def free_at() -> datetime | None:
@@ -250,14 +259,15 @@ class Rest:
             body = parameters if address.token is None else {**parameters, "auth": address.token}
             url = f"{address.base}/{method}.json"
             began = self._clock()
-            answer = self._wire.post(url, body, until=self._until, take=lambda whole: turn(lambda: _parsed(whole())))
-            self.answered_in = self._clock() - began
+            answer = self._wire.post(url, body, until=self.until, take=lambda whole: turn(lambda: _parsed(whole())))
             if answer.moved_to:
                 if said := self._access.moved(address, answer.moved_to):
                     self.say(said)
                 continue
             try:
-                return self._read(answer.status, answer.content, method, answer.sent_at), answer.sent_at
+                told = self._read(answer.status, answer.content, method, answer.sent_at)
+                self._do_not_count(self._clock() - began)
+                return told, answer.sent_at
             except Refused as error:
                 # refused before it was executed: the same request may be sent again
                 if error.code != "EXPIRED_TOKEN":

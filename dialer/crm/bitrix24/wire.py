@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 
 import httpx
 
-from dialer.crm.bitrix24.errors import Doubt, Later, Refused
+from dialer.crm.bitrix24.errors import Closed, Doubt, Later
 
 T = TypeVar("T")
 
@@ -83,7 +83,7 @@ class Wire:
             with self._http.stream(method, url, extensions={"trace": gate}, **what) as answer:
                 content = take(lambda: self._whole(answer, left[0]))
         except (httpx.InvalidURL, httpx.UnsupportedProtocol):
-            raise Refused(f"{self._named} is not an address") from None
+            raise Closed(f"{self._named} is not an address") from None
         except httpx.HTTPError as error:
             if not left:
                 raise Later(

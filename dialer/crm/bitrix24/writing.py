@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from dialer.audience import CardType
@@ -21,6 +22,7 @@ from dialer.crm.bitrix24.calls import Step, call_command, call_done, call_failed
 from dialer.crm.bitrix24.changes import Change, changed
 from dialer.crm.bitrix24.desk import Desk
 from dialer.crm.bitrix24.errors import Doubt, Later, Refused
+from dialer.crm.bitrix24.holding import Hold
 from dialer.crm.bitrix24.items import made, new_item
 from dialer.crm.bitrix24.listing import whole
 from dialer.crm.bitrix24.marks import mark
@@ -62,19 +64,17 @@ FIRST_GUESS = {
 Card = tuple[CardType, int]
 
 
-def write(desk: Desk, entries: Sequence[Entry], *, within: timedelta, now: datetime) -> dict[int, Result]:
-    """`now` is when the entries were claimed; they leave `within` that, or not at all."""
+def write(desk: Desk, entries: Sequence[Entry], hold: Hold, *, now: datetime) -> dict[int, Result]:
+    """`now` is when the entries were claimed."""
     ours, results = one_change_a_card(entries, now)
-    with desk.rest.by(now + within):
+    with hold.asking_for_all():
         _remember_users(desk, ours, now)
     # of one card together: what is written on it is decided by what it holds
     ours.sort(key=lambda one: (one.card_type, one.card_id, one.id))
-    together = _in_time_together(ours, is_slow=2 * desk.rest.answered_in > within)
-    requests = [some for few in together for some in portions(few, lasts=lambda one: lasts(desk, one))]
+    requests = list(portions(ours, lasts=lambda one: lasts(desk, one)))
 
     def send(some: list[Entry]) -> dict[int, Result]:
-        with desk.rest.by(now + within):
-            return _write_some(desk, some, now=now)
+        return _write_some(desk, some, hold, now=now)
 
     if len(requests) < 2:
         return results | {id: told for some in requests for id, told in send(some).items()}
@@ -130,62 +130,39 @@ def one_change_a_card(entries: Iterable[Entry], now: datetime) -> tuple[list[Ent
     return ours, waiting
 
 
-def _in_time_together(entries: list[Entry], *, is_slow: bool) -> list[list[Entry]]:
-    """What is compared with its card first takes two answers: of a slow portal the others do not wait for it."""
-    if not is_slow:
-        return [entries]
-    compared = [one for one in entries if one.kind in LOOKED_BEFORE]
-    return [[one for one in entries if one.kind not in LOOKED_BEFORE], compared]
-
-
 def _remember_users(desk: Desk, entries: Sequence[Entry], now: datetime) -> None:
     """Once for all requests; each asks again for what could not be told."""
     with suppress(CrmError):
         desk.users.responsible([one for one in entries if one.remote_id is None and one.kind in FOR_SOMEBODY], now)
 
 
-def _write_some(desk: Desk, some: Sequence[Entry], *, now: datetime) -> dict[int, Result]:
-    rest, users = desk.rest, desk.users
-    results: dict[int, Result] = {}
-    responsible: dict[int, int] = {}
-    way: Open | None = None
-    for_somebody = [one for one in some if one.remote_id is None and one.kind in FOR_SOMEBODY]
-    try:
-        responsible = users.responsible(for_somebody, now)
-        if any(one.kind is EntryKind.call for one in for_somebody):
-            way = desk.telephony.open()
-    except CrmError as error:
-        results |= {one.id: not_sent(error, now) for one in for_somebody}
-    changes, people, settled = look_before(desk, some, now=now)
-    results |= settled
-    unasked = rest.refused_until(LISTING)
-    if unasked is not None:
-        why = "whether its card is there cannot be asked for now"
-        results |= {one.id: Result(Outcome.later, why=why, again_at=unasked) for one in some if _is_new_note(one)}
-    commands: dict[str, Command] = {}
-    for one in some:
-        if one.id in results:
-            continue
-        change = changes.get(one.id)
-        try:
-            command = _command(desk, one, responsible.get(one.id), way, people) if change is None else change.command
-        except CrmError as error:
-            results[one.id] = not_sent(error, now)
-            continue
-        # how many of a slowed method leave is decided when they are claimed
-        free_at = rest.refused_until(command[0])
-        if free_at is None:
-            commands[f"e{one.id}"] = command
-        else:  # the others need not wait for it
-            results[one.id] = Result(Outcome.later, why=f"the time that {command[0]} may run is used up",
-                                     again_at=free_at)  # fmt: skip
-    sent = [one for one in some if f"e{one.id}" in commands]
+@dataclass
+class _Ready:
+    """What is to be sent, by entry id, and what is known of the others already."""
+
+    commands: dict[int, Command] = field(default_factory=dict)
+    results: dict[int, Result] = field(default_factory=dict)
+    responsible: dict[int, int] = field(default_factory=dict)
+    changes: Mapping[int, Change] = field(default_factory=dict)
+    people: Mapping[int, int] = field(default_factory=dict)
+
+
+def _write_some(desk: Desk, some: Sequence[Entry], hold: Hold, *, now: datetime) -> dict[int, Result]:
+    with hold.asking() as leave:
+        ready = _make_ready(desk, some, now=now)
+    sent, results = [one for one in some if one.id in ready.commands], ready.results
+    ours = hold.renewed(sent, leave)
+    taken = [one.id for one in sent if one.id not in ours]
+    results |= dict.fromkeys(taken, Result(Outcome.later, why="somebody else has taken it over"))
+    sent = [one for one in sent if one.id in ours]
     if not sent:
         return results
-    if unasked is None:
+    commands = {f"e{one.id}": ready.commands[one.id] for one in sent}
+    if desk.rest.refused_until(LISTING) is None:
         commands |= ask_for_cards({(one.card_type, one.card_id) for one in sent})
     try:
-        answer = rest.batch(commands, halt=False, is_metered=True)
+        with desk.rest.by(leave.until):
+            answer = desk.rest.batch(commands, halt=False, is_metered=True)
     except Doubt as error:
         return results | {one.id: doubtful(error) for one in sent}
     except Refused as error:
@@ -199,14 +176,49 @@ def _write_some(desk: Desk, some: Sequence[Entry], *, now: datetime) -> dict[int
         command = commands[f"e{one.id}"]
         told_of_it = answer.results.get(f"e{one.id}")
         if one.kind is EntryKind.item:
-            done = made(told_of_it, people[one.id])
+            done = made(told_of_it, ready.people[one.id])
         else:
-            done = _done(one, command[0], told_of_it, changes.get(one.id), is_gone=is_gone)
+            done = _done(one, command[0], told_of_it, ready.changes.get(one.id), is_gone=is_gone)
         if done is not None and _is_new_note(one) and f"{one.card_type.value}s" not in answer.results:
             # on a card that is gone nobody would see it
             done = Result(Outcome.doubtful, why="whether its card is there was not told", sent_at=answer.sent_at)
-        results[one.id] = done or _failed(desk, one, command, answer, responsible.get(one.id), is_gone=is_gone, now=now)
-    return results | _for_somebody_else(users, sent, results, responsible, now)
+        results[one.id] = done or _failed(
+            desk, one, command, answer, ready.responsible.get(one.id), is_gone=is_gone, now=now
+        )
+    return results | _for_somebody_else(desk.users, sent, results, ready.responsible, now)
+
+
+def _make_ready(desk: Desk, some: Sequence[Entry], *, now: datetime) -> _Ready:
+    ready, way = _Ready(), None
+    for_somebody = [one for one in some if one.remote_id is None and one.kind in FOR_SOMEBODY]
+    try:
+        ready.responsible = desk.users.responsible(for_somebody, now)
+        if any(one.kind is EntryKind.call for one in for_somebody):
+            way = desk.telephony.open()
+    except CrmError as error:
+        ready.results |= {one.id: not_sent(error, now) for one in for_somebody}
+    ready.changes, ready.people, settled = look_before(desk, some, now=now)
+    ready.results |= settled
+    unasked = desk.rest.refused_until(LISTING)
+    if unasked is not None:
+        why = "whether its card is there cannot be asked for now"
+        ready.results |= {one.id: Result(Outcome.later, why=why, again_at=unasked) for one in some if _is_new_note(one)}
+    for one in some:
+        if one.id in ready.results:
+            continue
+        try:
+            command = _command(desk, one, ready, way)
+        except CrmError as error:
+            ready.results[one.id] = not_sent(error, now)
+            continue
+        # how many of a slowed method leave is decided when they are claimed
+        free_at = desk.rest.refused_until(command[0])
+        if free_at is None:
+            ready.commands[one.id] = command
+        else:  # the others need not wait for it
+            ready.results[one.id] = Result(Outcome.later, why=f"the time that {command[0]} may run is used up",
+                                           again_at=free_at)  # fmt: skip
+    return ready
 
 
 def _is_new_note(entry: Entry) -> bool:
@@ -262,12 +274,15 @@ def missing_cards(commands: Mapping[str, Command], answer: Batch) -> set[Card]:
     return missing
 
 
-def _command(desk: Desk, entry: Entry, responsible: int | None, way: Open | None, people: Mapping[int, int]) -> Command:
+def _command(desk: Desk, entry: Entry, ready: _Ready, way: Open | None) -> Command:
     """Raises CrmError."""
+    change, responsible = ready.changes.get(entry.id), ready.responsible.get(entry.id)
+    if change is not None:
+        return change.command
     if entry.kind is EntryKind.call:
         return call_command(entry, responsible, way, met=desk.met.of(entry))
     if entry.kind is EntryKind.item:
-        return new_item(desk, entry, responsible, people[entry.id])
+        return new_item(desk, entry, responsible, ready.people[entry.id])
     if entry.kind in ADDED:
         return addition(entry, responsible)
     text = f"{entry.text}\n{mark(entry.ref)}"
