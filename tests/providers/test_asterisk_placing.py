@@ -233,7 +233,8 @@ def test_a_certificate_of_an_authority_of_ones_own_is_trusted_where_the_machine_
 def test_a_second_program_under_our_name_stops_the_dialing(lab: Lab) -> None:
     other = asterisk(lab.sandbox.ari_url, lab.folder)
     assert other.listen(stored([]), within=5, now=clock)
-    wait(lambda: lab.provider._board.replaced)
+    wait(lambda: lab.provider._board.events.replaced)
+    assert not lab.provider._board.hears()  # though its socket stays open, and answers
     with pytest.raises(TryLater) as later:
         lab.provider.place(order())
     assert later.value.fault is Fault.account
@@ -526,7 +527,7 @@ def test_what_another_program_hears_under_our_name_does_not_make_a_call_not_plac
         lab.provider.place(order())
     other = asterisk(lab.sandbox.ari_url, lab.folder)
     assert other.listen(stored([]), within=5, now=clock)
-    wait(lambda: lab.provider._board.replaced)
+    wait(lambda: lab.provider._board.events.replaced)
     with pytest.raises(CallForgotten):
         lab.known()
     other.close()

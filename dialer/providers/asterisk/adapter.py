@@ -158,7 +158,7 @@ class Asterisk:
         )  # fmt: skip
 
     def _refuse_what_nobody_would_lead(self) -> None:
-        if self._board.replaced:
+        if self._board.events.replaced:
             why = f"another program listens to {ASTERISK} under our name: stop it, and start this one again"
             raise TryLater(why, fault=Fault.account)
         if not self._board.events.up.is_set():

@@ -74,8 +74,6 @@ class Switchboard:
         self._hear: Callable[[News], Future[None]] | None = None
         self._now: Callable[[], datetime]
         self.events = Events(address, line.app, take=self._take, attached=self._attached, say=say, warn=warn)
-        self.replaced = False
-        """By another program that listens under our name."""
         self.troubles = self.rests = 0
         """How many calls in a row the trunk itself has failed, and how often it has rested since it was well."""
         self._startup = ""
@@ -106,7 +104,7 @@ class Switchboard:
 
     def hears(self) -> bool:
         """From another thread: whether everything that Asterisk has told us until now has been taken."""
-        return self.events.up.is_set() and not self.replaced and self._of_loop(self.events.heard_all())
+        return self.events.up.is_set() and self._of_loop(self.events.heard_all())
 
     def end_unheard(self, call: Call) -> None:
         """From another thread: its channel is gone. Raises ProviderUnavailable."""
@@ -168,7 +166,7 @@ class Switchboard:
         if not isinstance(event, dict):
             return
         if event.get("type") == "ApplicationReplaced" and event.get("application") == self.app:
-            self.replaced = True
+            self.events.replaced = True
             self.warn(f"another program listens to Asterisk as {self.app}: nobody is rung from here")
             return
         if event.get("type") == "RecordingFailed":
