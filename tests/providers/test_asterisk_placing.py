@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import ssl
 import threading
@@ -540,6 +541,23 @@ def test_a_network_that_blinks_is_no_reason_to_hang_up_on_a_person(lab: Lab) -> 
     [call] = lab.sandbox.pbx.calls
     wait(lambda: call.is_over)
     assert lab.heard[-1].progress.answer == "renew"
+
+
+def test_how_a_call_has_ended_is_not_told_without_the_last_key(lab: Lab) -> None:
+    """Whoever dies between the two would have them rung again."""
+    lab.does(presses=())
+    placed = lab.provider.place(order(machine_detection=False))
+    [call] = lab.sandbox.pbx.calls
+    wait(lambda: bool(call.said))
+    channel, board = {"channel": {"id": placed.call_id, "state": "Up"}}, lab.provider._board
+
+    def both() -> None:
+        board.take(json.dumps({"type": "ChannelDtmfReceived", "digit": "1", **channel}))
+        board.take(json.dumps({"type": "ChannelDestroyed", "cause": 16, **channel}))
+
+    board._loop.call_soon_threadsafe(both)
+    wait(lambda: lab.heard[-1].progress.phase is Phase.ended)
+    assert {one.progress.answer for one in lab.heard if one.progress.phase is Phase.ended} == {"renew"}
 
 
 def test_whoever_knows_the_key_may_ask_at_once_never_to_be_called_again(lab: Lab) -> None:

@@ -12,7 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -184,7 +184,10 @@ class Switchboard:
     def _of_call(self, call: Call, event: Mapping[str, Any]) -> None:
         was_over = call.is_over
         news = call.take(event)
-        if news is not None:
+        if news is not None and call.is_over and call.conversation is not None:
+            # not without the last key, which it has not read yet
+            call.conversation.add_done_callback(lambda _: self._told(replace(news, progress=call.known)))
+        elif news is not None:
             self._told(news)
         if call.is_over and not was_over:
             call.ended_at = self._loop.time()
