@@ -412,7 +412,12 @@ def test_a_key_is_stored_before_anything_is_said_about_it(lab: Lab) -> None:
 
 
 def test_where_it_cannot_be_stored_the_person_hears_an_apology(lab: Lab) -> None:
+    hear = lab.provider._board._hear
+    assert hear is not None
+
     def broken(news: News) -> Future[None]:
+        if news.progress.answer is None:
+            return hear(news)
         future: Future[None] = Future()
         future.set_exception(OSError("the disk is full"))
         return future
@@ -539,6 +544,23 @@ def test_a_network_that_blinks_is_no_reason_to_hang_up_on_a_person(lab: Lab) -> 
     lab.provider.place(order(machine_detection=False))
     lab.sandbox.pbx.faults.set(Rule("rest", "drop_before", times=1))
     [call] = lab.sandbox.pbx.calls
+    wait(lambda: call.is_over)
+    assert lab.heard[-1].progress.answer == "renew"
+
+
+def test_nobody_is_asked_before_it_is_stored_that_they_have_answered(lab: Lab) -> None:
+    """Of whoever has answered without a node that knows it, the one who takes the call up thinks they heard nothing."""
+    writing: Future[None] = Future()
+    board = lab.provider._board
+    hear, board._hear = board._hear, lambda news: writing
+    lab.does(presses=("1",))
+    lab.provider.place(order(machine_detection=False))
+    [call] = lab.sandbox.pbx.calls
+    wait(lambda: call.state == "Up")
+    time.sleep(0.1)
+    assert call.said == []
+    board._hear = hear
+    writing.set_result(None)
     wait(lambda: call.is_over)
     assert lab.heard[-1].progress.answer == "renew"
 

@@ -46,6 +46,9 @@ class Board(Protocol):
     async def prove(self, call: Call, what: str, progress: Progress) -> bool:
         """Whether it is stored."""
 
+    async def stored(self, call: Call) -> bool:
+        """Whether all that is known of it is."""
+
     def media(self, call: Call, parts: Sequence[Say | Play]) -> list[str]: ...
 
     def endpoint(self, number: str) -> str: ...

@@ -96,6 +96,9 @@ class Conversation:
             if script.voicemail:
                 await self._until_the_greeting_is_over()
                 await self._say(script.voicemail)
+        elif not await self.board.stored(self.call):
+            # of whoever is not known to have answered it is thought that they have heard nothing
+            await self._say(script.apology)
         elif self._parting is None:  # who has asked before never to be called again has heard enough
             key = await self._announce()
             if script.ask is None:

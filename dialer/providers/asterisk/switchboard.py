@@ -126,12 +126,16 @@ class Switchboard:
         news = call.prove(what, progress)
         if news is None:
             return True
-        try:
-            await asyncio.wait_for(asyncio.wrap_future(self._told(news)), STORED_WITHIN)
-        except Exception as error:
-            self.warn(f"attempt={news.attempt} its news takes too long to store: {type(error).__name__}")
-            return False
-        return True
+        call.telling = self._told(news)
+        return await self.stored(call)
+
+    async def stored(self, call: Call) -> bool:
+        if call.telling is None:
+            return True
+        done, _ = await asyncio.wait({asyncio.wrap_future(call.telling)}, timeout=STORED_WITHIN)
+        if not done:
+            self.warn(f"attempt={call.order.attempt} its news takes too long to store")
+        return bool(done) and all(one.exception() is None for one in done)
 
     def media(self, call: Call, parts: Sequence[Say | Play]) -> list[str]:
         return self._sounds.media(call.order.script, parts)
@@ -188,7 +192,7 @@ class Switchboard:
             # not without the last key, which it has not read yet
             call.conversation.add_done_callback(lambda _: self._told(replace(news, progress=call.known)))
         elif news is not None:
-            self._told(news)
+            call.telling = self._told(news)
         if call.is_over and not was_over:
             call.ended_at = self._loop.time()
             self._count_trouble(call)
