@@ -565,6 +565,18 @@ def test_nobody_is_asked_before_it_is_stored_that_they_have_answered(lab: Lab) -
     assert lab.heard[-1].progress.answer == "renew"
 
 
+def test_whoever_hung_up_on_a_dead_socket_may_have_answered_also_where_asterisk_has_kept_the_end(lab: Lab) -> None:
+    lab.does(presses=())
+    lab.provider.place(order(machine_detection=False))
+    [call] = lab.sandbox.pbx.calls
+    wait(lambda: bool(call.said) and lab.heard[-1].progress.phase is Phase.answered)
+    lab.sandbox.do(lab.sandbox.pbx.go_dead)
+    lab.sandbox.do(lambda: call.hang_up("bye"))
+    board = lab.provider._board
+    board.end_unheard(board.calls[call.id])
+    assert (board.calls[call.id].known.hangup, board.calls[call.id].known.keys_unheard) == (Hangup.completed, True)
+
+
 def test_how_a_call_has_ended_is_not_told_without_the_last_key(lab: Lab) -> None:
     """Whoever dies between the two would have them rung again."""
     lab.does(presses=())

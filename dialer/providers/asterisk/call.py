@@ -40,6 +40,8 @@ class Call:
     placed_at: float = 0.0
     ended_at: float | None = None
     """Both of the event loop's clock."""
+    end_missed: bool = False
+    """No event has said that it has ended."""
     telling: Future[None] | None = None
     """Done when its last news is stored."""
     is_stored: bool = False

@@ -145,7 +145,7 @@ class Conversation:
 
     async def _heed_what_is_left(self) -> None:
         """Pressed in the moment in which they hung up, or in which it broke off; or pressed, and nobody heard it."""
-        if self._may_have_pressed and not self.call.is_over:
+        if self._may_have_pressed and (self.call.end_missed or not self.call.is_over):
             await self._hearing.catch_up()
         while not self.call.inbox.empty():
             await self._heed_last(self.call.inbox.get_nowait())

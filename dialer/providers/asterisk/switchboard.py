@@ -109,6 +109,8 @@ class Switchboard:
     def end_unheard(self, call: Call) -> None:
         """From another thread: its channel is gone. Raises ProviderUnavailable."""
         self._of_loop(self._end_unheard(call, restarted=False))
+        if call.conversation is not None:  # it may know of a key
+            self._of_loop(asyncio.wait({call.conversation}, timeout=STORED_WITHIN))
 
     def _of_loop(self, work: Coroutine[Any, Any, T]) -> T:
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
@@ -287,6 +289,7 @@ class Switchboard:
         kept = None if restarted else await asyncio.to_thread(self._keeping.end_of, call.order.ref, call.channel)
         if call.is_over:
             return  # its end has come meanwhile
+        call.end_missed = True
         if kept is not None:
             for event in kept.events() if kept.was_up else kept.events()[1:]:
                 self._of_call(call, event)
