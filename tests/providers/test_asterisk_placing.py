@@ -154,6 +154,16 @@ def test_a_channel_that_cannot_be_made_is_nobodys_call_and_its_reason_is_looked_
     assert len(lab.sandbox.pbx.calls) == 1
 
 
+def test_an_asterisk_that_shuts_down_is_not_one_without_our_trunk(lab: Lab) -> None:
+    lab.does(does="busy", rings=0.0)
+    lab.provider.place(order(attempt=41, ref="abcdefgh-41"))
+    wait(lambda: bool(lab.heard) and lab.heard[-1].progress.phase is Phase.ended)
+    lab.sandbox.pbx.faults.set(Rule("originate", "allocation"), Rule("rest", "drop_before"))
+    with pytest.raises(TryLater, match="shutting down") as later:
+        lab.provider.place(order())
+    assert later.value.fault is Fault.busy
+
+
 @pytest.mark.parametrize("do", ["503", "500_before", "500_after", "html_after", "garbage", "drop_after"])
 def test_anything_else_is_perhaps(lab: Lab, do: str) -> None:
     lab.befall(do)

@@ -226,8 +226,8 @@ class Asterisk:
         trunk = examining.trunk_of(self._line.dial)
         try:
             state = None if trunk is None else self._rest.ask("GET", f"/endpoints/PJSIP/{trunk}")
-        except ProviderUnavailable:
-            state = None
+        except ProviderUnavailable as error:
+            return TryLater(f"{ASTERISK} cannot dial {where}; it may be shutting down: {error}", fault=Fault.busy)
         if state is None or state.status == 404:
             return TryLater(f"{ASTERISK} cannot dial {where}: is this trunk configured there?", fault=Fault.account)
         if state.state == "online":
