@@ -193,6 +193,15 @@ def test_whoever_has_waited_long_enough_gives_up_and_the_item_is_written_neverth
     assert book.written == [7, 8]
 
 
+def test_whoever_cancels_what_it_waits_for_does_not_end_the_writer(writer: GroupWriter[int], book: Book) -> None:
+    book.open.clear()
+    assert writer.put(1).cancel()
+    later = writer.put(2)
+    book.open.set()
+    later.result(5)
+    assert book.written == [1, 2]
+
+
 def test_a_loop_that_has_ended_does_not_end_the_writer(writer: GroupWriter[int], book: Book) -> None:
     book.open.clear()
 

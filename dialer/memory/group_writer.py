@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
@@ -131,7 +131,8 @@ def _settle_all(futures: list[asyncio.Future[None]], error: Exception | None) ->
 
 
 def _settle(future: Future[None] | asyncio.Future[None], error: Exception | None) -> None:
-    if error is None:
-        future.set_result(None)
-    else:
-        future.set_exception(error)
+    with suppress(InvalidStateError):  # whoever waited has given up; the writer goes on
+        if error is None:
+            future.set_result(None)
+        else:
+            future.set_exception(error)

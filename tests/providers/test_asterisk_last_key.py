@@ -10,7 +10,7 @@ from dialer.providers.asterisk.call import Call
 from dialer.providers.asterisk.channel import Channel
 from dialer.providers.asterisk.conversation import Conversation
 from dialer.script import Say
-from tests.providers.asterisk_board import CHANNEL, Ended, event
+from tests.providers.asterisk_board import CHANNEL, Ended, Talking, event
 from tests.providers.scene import order
 
 
@@ -52,3 +52,11 @@ def test_that_of_another_channel_does_not() -> None:
     call.inbox.put_nowait({**event("ChannelDtmfReceived", digit="9"), "channel": {"id": f"{CHANNEL}-m2"}})
     asyncio.run(Conversation(Channel(board, call)).lead())
     assert board.proven == []
+
+
+def test_whoever_is_not_known_to_have_answered_is_asked_nothing() -> None:
+    call = Call(CHANNEL, order(machine_detection=False), 0)
+    board = Talking(call, {})
+    board.stores = False
+    asyncio.run(Conversation(Channel(board, call)).lead())
+    assert board.said == [Say("Извините")]

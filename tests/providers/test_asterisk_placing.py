@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import ssl
 import threading
@@ -153,6 +154,16 @@ def test_a_channel_that_cannot_be_made_is_nobodys_call_and_its_reason_is_looked_
     assert len(lab.sandbox.pbx.calls) == 1
 
 
+def test_an_asterisk_that_shuts_down_is_not_one_without_our_trunk(lab: Lab) -> None:
+    lab.does(does="busy", rings=0.0)
+    lab.provider.place(order(attempt=41, ref="abcdefgh-41"))
+    wait(lambda: bool(lab.heard) and lab.heard[-1].progress.phase is Phase.ended)
+    lab.sandbox.pbx.faults.set(Rule("originate", "allocation"), Rule("rest", "drop_before"))
+    with pytest.raises(TryLater, match="shutting down") as later:
+        lab.provider.place(order())
+    assert later.value.fault is Fault.busy
+
+
 @pytest.mark.parametrize("do", ["503", "500_before", "500_after", "html_after", "garbage", "drop_after"])
 def test_anything_else_is_perhaps(lab: Lab, do: str) -> None:
     lab.befall(do)
@@ -233,7 +244,8 @@ def test_a_certificate_of_an_authority_of_ones_own_is_trusted_where_the_machine_
 def test_a_second_program_under_our_name_stops_the_dialing(lab: Lab) -> None:
     other = asterisk(lab.sandbox.ari_url, lab.folder)
     assert other.listen(stored([]), within=5, now=clock)
-    wait(lambda: lab.provider._board.replaced)
+    wait(lambda: lab.provider._board.events.replaced)
+    assert not lab.provider._board.hears()  # though its socket stays open, and answers
     with pytest.raises(TryLater) as later:
         lab.provider.place(order())
     assert later.value.fault is Fault.account
@@ -410,7 +422,12 @@ def test_a_key_is_stored_before_anything_is_said_about_it(lab: Lab) -> None:
 
 
 def test_where_it_cannot_be_stored_the_person_hears_an_apology(lab: Lab) -> None:
+    hear = lab.provider._board._hear
+    assert hear is not None
+
     def broken(news: News) -> Future[None]:
+        if news.progress.answer is None:
+            return hear(news)
         future: Future[None] = Future()
         future.set_exception(OSError("the disk is full"))
         return future
@@ -526,7 +543,7 @@ def test_what_another_program_hears_under_our_name_does_not_make_a_call_not_plac
         lab.provider.place(order())
     other = asterisk(lab.sandbox.ari_url, lab.folder)
     assert other.listen(stored([]), within=5, now=clock)
-    wait(lambda: lab.provider._board.replaced)
+    wait(lambda: lab.provider._board.events.replaced)
     with pytest.raises(CallForgotten):
         lab.known()
     other.close()
@@ -539,6 +556,52 @@ def test_a_network_that_blinks_is_no_reason_to_hang_up_on_a_person(lab: Lab) -> 
     [call] = lab.sandbox.pbx.calls
     wait(lambda: call.is_over)
     assert lab.heard[-1].progress.answer == "renew"
+
+
+def test_nobody_is_asked_before_it_is_stored_that_they_have_answered(lab: Lab) -> None:
+    """Of whoever has answered without a node that knows it, the one who takes the call up thinks they heard nothing."""
+    writing: Future[None] = Future()
+    board = lab.provider._board
+    hear, board._hear = board._hear, lambda news: writing
+    lab.does(presses=("1",))
+    lab.provider.place(order(machine_detection=False))
+    [call] = lab.sandbox.pbx.calls
+    wait(lambda: call.state == "Up")
+    time.sleep(0.1)
+    assert call.said == []
+    board._hear = hear
+    writing.set_result(None)
+    wait(lambda: call.is_over)
+    assert lab.heard[-1].progress.answer == "renew"
+
+
+def test_whoever_hung_up_on_a_dead_socket_may_have_answered_also_where_asterisk_has_kept_the_end(lab: Lab) -> None:
+    lab.does(presses=())
+    lab.provider.place(order(machine_detection=False))
+    [call] = lab.sandbox.pbx.calls
+    wait(lambda: bool(call.said) and lab.heard[-1].progress.phase is Phase.answered)
+    lab.sandbox.do(lab.sandbox.pbx.go_dead)
+    lab.sandbox.do(lambda: call.hang_up("bye"))
+    board = lab.provider._board
+    board.end_unheard(board.calls[call.id])
+    assert (board.calls[call.id].known.hangup, board.calls[call.id].known.keys_unheard) == (Hangup.completed, True)
+
+
+def test_how_a_call_has_ended_is_not_told_without_the_last_key(lab: Lab) -> None:
+    """Whoever dies between the two would have them rung again."""
+    lab.does(presses=())
+    placed = lab.provider.place(order(machine_detection=False))
+    [call] = lab.sandbox.pbx.calls
+    wait(lambda: bool(call.said))
+    channel, board = {"channel": {"id": placed.call_id, "state": "Up"}}, lab.provider._board
+
+    def both() -> None:
+        board.take(json.dumps({"type": "ChannelDtmfReceived", "digit": "1", **channel}))
+        board.take(json.dumps({"type": "ChannelDestroyed", "cause": 16, **channel}))
+
+    board._loop.call_soon_threadsafe(both)
+    wait(lambda: lab.heard[-1].progress.phase is Phase.ended)
+    assert {one.progress.answer for one in lab.heard if one.progress.phase is Phase.ended} == {"renew"}
 
 
 def test_whoever_knows_the_key_may_ask_at_once_never_to_be_called_again(lab: Lab) -> None:

@@ -6,14 +6,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+import pytest
+
 from dialer.call import AnsweredBy, Phase, Progress
 from dialer.providers.asterisk.call import Call
 from dialer.providers.asterisk.channel import Channel
 from dialer.providers.asterisk.conversation import Conversation
+from dialer.script import Say
 from tests.providers.asterisk_board import CHANNEL, Heard, Talking, event
 from tests.providers.scene import order
 
-GREETING, MENU_AGAIN = 1, 2
+GREETING, MENU_AGAIN, GOODBYE = 1, 2, 3
 """Which of the prompts it is."""
 
 
@@ -39,7 +42,7 @@ def test_who_hangs_up_after_an_interruption_may_have_answered() -> None:
         return {GREETING: interrupt(board), MENU_AGAIN: board.hang_up}
 
     call = lead(interrupted_and_gone)
-    assert (call.known.answer, call.known.keys_unheard, call.known.answer_step) == (None, True, 1)
+    assert (call.known.answer, call.known.keys_unheard, call.known.answer_step) == (None, True, 0)
 
 
 def test_who_was_interrupted_only_in_the_last_step_may_have_answered() -> None:
@@ -63,12 +66,73 @@ def test_silence_on_a_dead_socket_is_no_silence() -> None:
     assert lead(goes_dead).known.keys_unheard
 
 
+def test_who_was_asked_again_while_nothing_came_may_have_answered() -> None:
+    """The events come again only in the middle of the second menu."""
+
+    def down_and_up(board: Talking) -> dict[int, Callable[[], None]]:
+        def down() -> None:
+            board.events.gap, board.events.comes = 1, False
+            board.events.up.clear()
+
+        def up() -> None:
+            board.events.comes = True
+            board.events.up.set()
+
+        return {GREETING: down, MENU_AGAIN: up}
+
+    assert lead(down_and_up).known.keys_unheard
+
+
+@pytest.mark.parametrize("comes", [True, False])
+def test_who_hung_up_while_the_socket_was_dead_may_have_answered(comes: bool) -> None:
+    """That the channel is gone is seen before the event that says so, or there is none."""
+
+    def dead_and_gone(board: Talking) -> dict[int, Callable[[], None]]:
+        def gone() -> None:
+            board.events.comes, board.is_gone = comes, True
+
+        return {MENU_AGAIN: gone}
+
+    assert lead(dead_and_gone).known.keys_unheard is not comes
+
+
+def test_a_step_that_may_have_been_answered_is_not_over_for_whoever_takes_the_call_up() -> None:
+    steps: list[int] = []
+
+    def unheard(board: Talking) -> dict[int, Callable[[], None]]:
+        return {MENU_AGAIN: interrupt(board), GOODBYE: lambda: steps.append(board.call.known.answer_step)}
+
+    script = lead(unheard).order.script
+    assert [script.asks_after(step) for step in steps] == [True]
+
+
+@pytest.mark.parametrize(("key", "said"), [("1", "Спасибо"), ("9", "Больше не позвоним")])
+def test_a_key_during_the_goodbye_is_an_answer(key: str, said: str) -> None:
+    boards: list[Talking] = []
+
+    def late(board: Talking) -> dict[int, Callable[[], None]]:
+        boards.append(board)
+        return {GOODBYE: lambda: [board.press(one)() for one in f"7{key}"][-1]}
+
+    call = lead(late)
+    assert (call.known.answer, call.known.opted_out) == ("renew" if key == "1" else "do_not_call", key == "9")
+    assert boards[0].said[-1] == Say(said)
+
+
+def test_a_key_while_they_are_hung_up_on_is_an_answer() -> None:
+    class HangsUpLate(Talking):
+        def hang_up(self) -> None:
+            self.press("1")()
+            super().hang_up()
+
+    call = Call(CHANNEL, order(machine_detection=False), 0, speed=500)
+    asyncio.run(Conversation(Channel(HangsUpLate(call, {}), call)).lead())
+    assert (call.known.answer, call.known.keys_unheard) == ("renew", False)
+
+
 def test_an_answer_after_an_interruption_leaves_no_doubt() -> None:
     def answered(board: Talking) -> dict[int, Callable[[], None]]:
-        def press() -> None:
-            board.call.inbox.put_nowait(event("ChannelDtmfReceived", digit="1"))
-
-        return {GREETING: interrupt(board), MENU_AGAIN: press}
+        return {GREETING: interrupt(board), MENU_AGAIN: board.press("1")}
 
     call = lead(answered)
     assert (call.known.answer, call.known.keys_unheard) == ("renew", False)

@@ -158,7 +158,7 @@ class Asterisk:
         )  # fmt: skip
 
     def _refuse_what_nobody_would_lead(self) -> None:
-        if self._board.replaced:
+        if self._board.events.replaced:
             why = f"another program listens to {ASTERISK} under our name: stop it, and start this one again"
             raise TryLater(why, fault=Fault.account)
         if not self._board.events.up.is_set():
@@ -226,8 +226,8 @@ class Asterisk:
         trunk = examining.trunk_of(self._line.dial)
         try:
             state = None if trunk is None else self._rest.ask("GET", f"/endpoints/PJSIP/{trunk}")
-        except ProviderUnavailable:
-            state = None
+        except ProviderUnavailable as error:
+            return TryLater(f"{ASTERISK} cannot dial {where}; it may be shutting down: {error}", fault=Fault.busy)
         if state is None or state.status == 404:
             return TryLater(f"{ASTERISK} cannot dial {where}: is this trunk configured there?", fault=Fault.account)
         if state.state == "online":

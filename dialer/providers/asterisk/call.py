@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -39,6 +40,10 @@ class Call:
     placed_at: float = 0.0
     ended_at: float | None = None
     """Both of the event loop's clock."""
+    end_missed: bool = False
+    """No event has said that it has ended."""
+    telling: Future[None] | None = None
+    """Done when its last news is stored."""
     is_stored: bool = False
     """How it ended."""
     inbox: asyncio.Queue[Mapping[str, Any]] = field(default_factory=asyncio.Queue)

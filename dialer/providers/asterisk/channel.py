@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -27,6 +28,8 @@ class CannotSpeak(Exception):
 
 
 class Events(Protocol):
+    up: threading.Event
+    """They come."""
     gap: int
     """How often they have been interrupted."""
 
@@ -42,6 +45,9 @@ class Board(Protocol):
 
     async def prove(self, call: Call, what: str, progress: Progress) -> bool:
         """Whether it is stored."""
+
+    async def stored(self, call: Call) -> bool:
+        """Whether all that is known of it is."""
 
     def media(self, call: Call, parts: Sequence[Say | Play]) -> list[str]: ...
 

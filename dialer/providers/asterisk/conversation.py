@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,12 +18,13 @@ from dialer.lasting import time_limit
 from dialer.providers.asterisk import words
 from dialer.providers.asterisk.call import Call
 from dialer.providers.asterisk.channel import LOOK_AFTER, Board, CannotSpeak, Channel, Gone
+from dialer.providers.asterisk.hearing import Hearing
 from dialer.providers.asterisk.transferring import Transferring
 from dialer.script import Ask, Choice, Play, Say
 
 RECORDED_WITHIN = 1.0
 """How long what is said next waits for the recording to begin."""
-HANG_UP_AGAIN_AFTER = 1.0
+HANG_UP_AGAIN_AFTER, ENDS_WITHIN = 1.0, 1.0
 AGAIN_AFTER = 0.5
 DETECT_MOST = 15.0
 SILENT_MS = "2000,256"
@@ -38,12 +40,10 @@ class Conversation:
     """The playback of an announcement that is still being said."""
     _parting: tuple[Say | Play, ...] | None = None
     """For one who asked never to be called again where nobody had asked for a key."""
-    _heard_to: int | None = field(init=False)
-    """How often the events had been interrupted when a person last had all their time to press a key that was heard;
-    None: nothing was heard at the end of that time."""
+    _hearing: Hearing = field(init=False)
 
     def __post_init__(self) -> None:
-        self._heard_to = self.board.events.gap
+        self._hearing = Hearing(self.board.events)
 
     @property
     def board(self) -> Board:
@@ -71,6 +71,10 @@ class Conversation:
             self.board.warn(f"attempt={self.call.order.attempt} its conversation broke off: {error!r}"[:300])
         await self._heed_what_is_left()
         await self._hang_up()
+        with suppress(Gone):  # a key may be pressed while they are hung up on
+            while (event := await self.channel.next(ENDS_WITHIN)) is not None:
+                await self._heed_last(event)
+        await self._heed_what_is_left()
 
     async def _hang_up(self) -> None:
         """Whoever is led by nobody would hear silence for as long as they listen."""
@@ -92,6 +96,9 @@ class Conversation:
             if script.voicemail:
                 await self._until_the_greeting_is_over()
                 await self._say(script.voicemail)
+        elif not await self.board.stored(self.call):
+            # of whoever is not known to have answered it is thought that they have heard nothing
+            await self._say(script.apology)
         elif self._parting is None:  # who has asked before never to be called again has heard enough
             key = await self._announce()
             if script.ask is None:
@@ -138,15 +145,19 @@ class Conversation:
 
     async def _heed_what_is_left(self) -> None:
         """Pressed in the moment in which they hung up, or in which it broke off; or pressed, and nobody heard it."""
+        if self._may_have_pressed and (self.call.end_missed or not self.call.is_over):
+            await self._hearing.catch_up()
         while not self.call.inbox.empty():
-            event = self.call.inbox.get_nowait()
-            choice = self._choice(event)
-            if choice is not None and self._played and self.call.known.answer is None:
-                await self.board.prove(self.call, "keys/last", _heard(choice, max(self.call.known.answer_step, 1)))
-            else:
-                await self._heed(event)
-        if self._heard_to != self.board.events.gap and self._may_have_pressed:
+            await self._heed_last(self.call.inbox.get_nowait())
+        if self._hearing.is_in_doubt and self._may_have_pressed:
             await self.board.prove(self.call, "keys/unheard", Progress(phase=Phase.answered, keys_unheard=True))
+
+    async def _heed_last(self, event: Mapping[str, Any]) -> None:
+        choice = self._choice(event)
+        if choice is not None and self._played and self.call.known.answer is None:
+            await self.board.prove(self.call, "keys/last", _heard(choice, max(self.call.known.answer_step, 1)))
+        else:
+            await self._heed(event)
 
     @property
     def _may_have_pressed(self) -> bool:
@@ -194,30 +205,25 @@ class Conversation:
         script = self.call.order.script
         spoken: tuple[Say | Play, ...] = (*script.greeting, *ask.menu)
         for step in range(1, ask.times_most + 1):
-            gap = self.board.events.gap
+            self._hearing.begin()
             if pressed is None:
                 await self._hear_out()
                 if self._parting is not None:
                     return  # asked for while the announcement went on
             key = pressed or await self._say(spoken, until_a_key=True) or await self._key(ask.wait_seconds)
-            heard = key is not None or await self.board.events.heard_all()
-            key, pressed = key or await self._key(0), None
-            if not heard:
-                self._heard_to = None
-            elif gap == self.board.events.gap:
-                self._heard_to = gap
+            if key is None:
+                await self._hearing.catch_up()
+                key = await self._key(0)
+            pressed = None
+            self._hearing.end()
             choice = None if key is None else ask.choice(key)
-            if not await self.board.prove(self.call, f"keys/{step}", _heard(choice, step)):
+            # of a step that may have been answered nobody must think that it was not
+            known = choice is not None or not self._hearing.is_in_doubt
+            if known and not await self.board.prove(self.call, f"keys/{step}", _heard(choice, step)):
                 await self._say(script.apology)
                 return
             if choice is not None:
-                await self._say(choice.then)
-                connect = choice.connect
-                transferring = Transferring(self.channel, self._heed)
-                talked = connect is None or await transferring.put_through(connect, choice.place)
-                # "we will call you back" is not said to one who has asked meanwhile never to be called again
-                if connect is not None and not talked and self._parting is None:
-                    await self._say(connect.nobody)
+                await self._act_on(choice)
                 return
             if key in ask.repeats:
                 spoken = ask.menu
@@ -225,7 +231,32 @@ class Conversation:
                 spoken = (*(() if key is None else ask.not_understood), *ask.menu)
             else:
                 break
-        await self._say(ask.silent)
+        await self._say_goodbye(ask, step)
+
+    async def _act_on(self, choice: Choice) -> None:
+        await self._say(choice.then)
+        connect = choice.connect
+        transferring = Transferring(self.channel, self._heed)
+        talked = connect is None or await transferring.put_through(connect, choice.place)
+        # "we will call you back" is not said to one who has asked meanwhile never to be called again
+        if connect is not None and not talked and self._parting is None:
+            await self._say(connect.nobody)
+
+    async def _say_goodbye(self, ask: Ask, step: int) -> None:
+        """Whoever presses a key only now is heard, too."""
+        await self._hear_out()
+        playback = await self._play(ask.silent)
+        if playback is None:
+            return
+        while (key := await self._until_played(playback, until_a_key=True)) is not None:
+            choice = ask.choice(key)
+            if choice is not None:
+                await self.channel.quietly("DELETE", f"/playbacks/{playback}")
+                if await self.board.prove(self.call, "keys/late", _heard(choice, step)):
+                    await self._act_on(choice)
+                else:
+                    await self._say(self.call.order.script.apology)
+                return
 
     async def _say(self, parts: Sequence[Say | Play], *, until_a_key: bool = False) -> str | None:
         """To its end, or until a key is pressed, which is returned."""

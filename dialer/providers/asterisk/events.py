@@ -35,7 +35,8 @@ REMEDIES = {
 class Events:
     """Each one goes to `take`. `attached` is awaited whenever the socket is up again, before anybody is told so.
 
-    `up`: they come. `why` they do not. `gap`: how often they have been interrupted.
+    `up`: they come. `why` they do not. `gap`: how often they have been interrupted. `replaced`: another program listens
+    under our name, and they come to that one, while this socket stays open.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class Events:
     ) -> None:
         self._address, self._app, self._say, self._warn = address, app, say, warn
         self._take, self._attached = take, attached
-        self.up, self.gap = threading.Event(), 0
+        self.up, self.gap, self.replaced = threading.Event(), 0, False
         self.why = "it has not been listened to yet"
         self._socket: ClientConnection | None = None
 
@@ -98,7 +99,7 @@ class Events:
     async def heard_all(self) -> bool:
         """Whether all that was sent until now has been taken. A socket that is up may be dead, which its pings have
         not noticed yet."""
-        if self._socket is None:
+        if self._socket is None or self.replaced:
             return False
         try:
             # it comes after all events that were sent before it

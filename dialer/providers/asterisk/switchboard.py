@@ -12,7 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -74,8 +74,6 @@ class Switchboard:
         self._hear: Callable[[News], Future[None]] | None = None
         self._now: Callable[[], datetime]
         self.events = Events(address, line.app, take=self._take, attached=self._attached, say=say, warn=warn)
-        self.replaced = False
-        """By another program that listens under our name."""
         self.troubles = self.rests = 0
         """How many calls in a row the trunk itself has failed, and how often it has rested since it was well."""
         self._startup = ""
@@ -106,11 +104,13 @@ class Switchboard:
 
     def hears(self) -> bool:
         """From another thread: whether everything that Asterisk has told us until now has been taken."""
-        return self.events.up.is_set() and not self.replaced and self._of_loop(self.events.heard_all())
+        return self.events.up.is_set() and self._of_loop(self.events.heard_all())
 
     def end_unheard(self, call: Call) -> None:
         """From another thread: its channel is gone. Raises ProviderUnavailable."""
         self._of_loop(self._end_unheard(call, restarted=False))
+        if call.conversation is not None:  # it may know of a key
+            self._of_loop(asyncio.wait({call.conversation}, timeout=STORED_WITHIN))
 
     def _of_loop(self, work: Coroutine[Any, Any, T]) -> T:
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
@@ -128,12 +128,16 @@ class Switchboard:
         news = call.prove(what, progress)
         if news is None:
             return True
-        try:
-            await asyncio.wait_for(asyncio.wrap_future(self._told(news)), STORED_WITHIN)
-        except Exception as error:
-            self.warn(f"attempt={news.attempt} its news takes too long to store: {type(error).__name__}")
-            return False
-        return True
+        call.telling = self._told(news)
+        return await self.stored(call)
+
+    async def stored(self, call: Call) -> bool:
+        if call.telling is None:
+            return True
+        done, _ = await asyncio.wait({asyncio.wrap_future(call.telling)}, timeout=STORED_WITHIN)
+        if not done:
+            self.warn(f"attempt={call.order.attempt} its news takes too long to store")
+        return bool(done) and all(one.exception() is None for one in done)
 
     def media(self, call: Call, parts: Sequence[Say | Play]) -> list[str]:
         return self._sounds.media(call.order.script, parts)
@@ -168,7 +172,7 @@ class Switchboard:
         if not isinstance(event, dict):
             return
         if event.get("type") == "ApplicationReplaced" and event.get("application") == self.app:
-            self.replaced = True
+            self.events.replaced = True
             self.warn(f"another program listens to Asterisk as {self.app}: nobody is rung from here")
             return
         if event.get("type") == "RecordingFailed":
@@ -186,8 +190,11 @@ class Switchboard:
     def _of_call(self, call: Call, event: Mapping[str, Any]) -> None:
         was_over = call.is_over
         news = call.take(event)
-        if news is not None:
-            self._told(news)
+        if news is not None and call.is_over and call.conversation is not None:
+            # not without the last key, which it has not read yet
+            call.conversation.add_done_callback(lambda _: self._told(replace(news, progress=call.known)))
+        elif news is not None:
+            call.telling = self._told(news)
         if call.is_over and not was_over:
             call.ended_at = self._loop.time()
             self._count_trouble(call)
@@ -282,6 +289,7 @@ class Switchboard:
         kept = None if restarted else await asyncio.to_thread(self._keeping.end_of, call.order.ref, call.channel)
         if call.is_over:
             return  # its end has come meanwhile
+        call.end_missed = True
         if kept is not None:
             for event in kept.events() if kept.was_up else kept.events()[1:]:
                 self._of_call(call, event)
