@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,6 +14,9 @@ from dialer.providers.asterisk import words
 from dialer.providers.asterisk.call import Call
 from dialer.providers.asterisk.rest import Answer
 from dialer.script import Play, Say
+
+Heed = Callable[[Mapping[str, Any]], Awaitable[None]]
+"""Told of what comes from the customer's channel while nobody asks for it."""
 
 LOOK_AFTER = 5.0
 """Seconds without an event after which the channel is looked at: the event may have been missed."""

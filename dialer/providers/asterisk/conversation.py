@@ -17,33 +17,30 @@ from dialer.errors import ProviderUnavailable
 from dialer.lasting import time_limit
 from dialer.providers.asterisk import words
 from dialer.providers.asterisk.call import Call
-from dialer.providers.asterisk.channel import LOOK_AFTER, Board, CannotSpeak, Channel, Gone
+from dialer.providers.asterisk.channel import Board, CannotSpeak, Channel, Gone
+from dialer.providers.asterisk.detecting import Detecting
 from dialer.providers.asterisk.hearing import Hearing
+from dialer.providers.asterisk.speaking import Speaking
 from dialer.providers.asterisk.transferring import Transferring
 from dialer.script import Ask, Choice, Play, Say
 
 RECORDED_WITHIN = 1.0
 """How long what is said next waits for the recording to begin."""
 HANG_UP_AGAIN_AFTER, ENDS_WITHIN = 1.0, 1.0
-AGAIN_AFTER = 0.5
-DETECT_MOST = 15.0
-SILENT_MS = "2000,256"
-"""TALK_DETECT: so long a silence, in milliseconds, is the end of a greeting; above this level somebody speaks."""
-SPEAKS_WITHIN, GREETS_MOST = 3.0, 59.0
 
 
 @dataclass(slots=True)
 class Conversation:
     channel: Channel
-    _played: int = 0
     _announcing: str | None = None
     """The playback of an announcement that is still being said."""
     _parting: tuple[Say | Play, ...] | None = None
     """For one who asked never to be called again where nobody had asked for a key."""
     _hearing: Hearing = field(init=False)
+    _speaking: Speaking = field(init=False)
 
     def __post_init__(self) -> None:
-        self._hearing = Hearing(self.board.events)
+        self._hearing, self._speaking = Hearing(self.board.events), Speaking(self.channel, self._heed)
 
     @property
     def board(self) -> Board:
@@ -92,9 +89,10 @@ class Conversation:
 
     async def _lead(self) -> None:
         script = self.call.order.script
-        if self.call.order.machine_detection and await self._is_a_machine():
+        detecting = Detecting(self.channel, self._heed)
+        if self.call.order.machine_detection and await detecting.is_a_machine():
             if script.voicemail:
-                await self._until_the_greeting_is_over()
+                await detecting.until_the_greeting_is_over()
                 await self._say(script.voicemail)
         elif not await self.board.stored(self.call):
             # of whoever is not known to have answered it is thought that they have heard nothing
@@ -110,10 +108,10 @@ class Conversation:
 
     async def _announce(self) -> str | None:
         """That the call is recorded. A key is returned at once, and the announcement goes on to its end."""
-        self._announcing = await self._play(self.call.order.script.announcement)
+        self._announcing = await self._speaking.begin(self.call.order.script.announcement)
         if self._announcing is None:
             return None
-        key = await self._until_played(self._announcing, until_a_key=True)
+        key = await self._speaking.until_over(self._announcing, until_a_key=True)
         if key is None:
             await self._hear_out(was_said=True)
         return key
@@ -123,7 +121,7 @@ class Conversation:
         if self._announcing is None:
             return
         if not was_said:
-            await self._until_played(self._announcing)
+            await self._speaking.until_over(self._announcing)
         self._announcing = None
         if self.call.order.record_as:
             await asyncio.wait({self.board.record(self.call)}, timeout=RECORDED_WITHIN)
@@ -154,7 +152,7 @@ class Conversation:
 
     async def _heed_last(self, event: Mapping[str, Any]) -> None:
         choice = self._choice(event)
-        if choice is not None and self._played and self.call.known.answer is None:
+        if choice is not None and self._speaking.begun and self.call.known.answer is None:
             await self.board.prove(self.call, "keys/last", _heard(choice, max(self.call.known.answer_step, 1)))
         else:
             await self._heed(event)
@@ -162,43 +160,8 @@ class Conversation:
     @property
     def _may_have_pressed(self) -> bool:
         known = self.call.known
-        asked = self.call.order.script.ask is not None and self._played > 0
+        asked = self.call.order.script.ask is not None and self._speaking.begun > 0
         return asked and known.answer is None and known.answered_by is not AnsweredBy.machine
-
-    async def _is_a_machine(self) -> bool:
-        """In the dialplan, where the call is led by nobody until it comes back. No machine presses a key."""
-        where = {"context": self.board.amd_context, "extension": "s", "priority": "1"}
-        await self.channel.do("POST", f"{self.channel.path}/continue", where)
-        until = time.monotonic() + DETECT_MOST
-        verdict, pressed = None, False
-        while verdict is None:
-            event = await self.channel.next(LOOK_AFTER)
-            if event is not None and event.get("type") == "ChannelDtmfReceived":
-                pressed = True
-                await self._heed(event)
-            verdict = words.detected(await self._came_back() if event is None else event)
-            if verdict is None and time.monotonic() > until:
-                raise CannotSpeak(f"it did not come back from the dialplan's [{self.board.amd_context}]")
-        found = AnsweredBy.human if pressed else words.AMD.get(verdict, AnsweredBy.unknown)
-        await self.board.prove(self.call, "detected", Progress(phase=Phase.answered, answered_by=found))
-        return found is AnsweredBy.machine
-
-    async def _came_back(self) -> Mapping[str, Any]:
-        """The event that was missed, from what the channel is doing now."""
-        application, data = (await self.channel.look()).app_and_data
-        return {"type": "StasisStart", "args": data.split(",")[1:]} if application == "Stasis" else {}
-
-    async def _until_the_greeting_is_over(self) -> None:
-        set_up = {"variable": "TALK_DETECT(set)", "value": SILENT_MS}
-        await self.channel.do("POST", f"{self.channel.path}/variable", set_up)
-        started = time.monotonic()
-        speaks = False
-        while (left := started + self.channel.real(GREETS_MOST if speaks else SPEAKS_WITHIN) - time.monotonic()) > 0:
-            event = await self.channel.next(left)
-            kind = None if event is None else event.get("type")
-            speaks = speaks or kind == "ChannelTalkingStarted"
-            if kind == "ChannelTalkingFinished":
-                return
 
     async def _ask(self, ask: Ask, pressed: str | None) -> None:
         """`pressed`: while the announcement was said."""
@@ -245,10 +208,10 @@ class Conversation:
     async def _say_goodbye(self, ask: Ask, step: int) -> None:
         """Whoever presses a key only now is heard, too."""
         await self._hear_out()
-        playback = await self._play(ask.silent)
+        playback = await self._speaking.begin(ask.silent)
         if playback is None:
             return
-        while (key := await self._until_played(playback, until_a_key=True)) is not None:
+        while (key := await self._speaking.until_over(playback, until_a_key=True)) is not None:
             choice = ask.choice(key)
             if choice is not None:
                 await self.channel.quietly("DELETE", f"/playbacks/{playback}")
@@ -261,52 +224,13 @@ class Conversation:
     async def _say(self, parts: Sequence[Say | Play], *, until_a_key: bool = False) -> str | None:
         """To its end, or until a key is pressed, which is returned."""
         await self._hear_out()
-        playback = await self._play(parts)
+        playback = await self._speaking.begin(parts)
         if playback is None:
             return None
-        key = await self._until_played(playback, until_a_key=until_a_key)
+        key = await self._speaking.until_over(playback, until_a_key=until_a_key)
         if key is not None:
             await self.channel.quietly("DELETE", f"/playbacks/{playback}")
         return key
-
-    async def _play(self, parts: Sequence[Say | Play]) -> str | None:
-        """The playback that was begun; None where there is nothing to say."""
-        media = self.board.media(self.call, parts)
-        if not media:
-            return None
-        self._played += 1
-        playback = f"{self.call.channel}-p{self._played}"
-        await self._begin(playback, {"media": ",".join(media)})
-        return playback
-
-    async def _begin(self, playback: str, media: Mapping[str, str]) -> None:
-        """Once more where nobody answered: a network that blinks is no reason to hang up on a person."""
-        path = f"{self.channel.path}/play/{playback}"
-        try:
-            await self.channel.do("POST", path, media)
-        except ProviderUnavailable:
-            await asyncio.sleep(AGAIN_AFTER)
-            if (await self.board.ask("GET", f"/playbacks/{playback}")).status == 404:
-                await self.channel.do("POST", path, media)
-
-    async def _until_played(self, playback: str, *, until_a_key: bool = False) -> str | None:
-        while True:
-            event = await self.channel.next(LOOK_AFTER)
-            if event is None:
-                if (await self.board.ask("GET", f"/playbacks/{playback}")).status == 404:
-                    await self.channel.look()
-                    return None
-            elif event.get("type") == "PlaybackFinished" and _of(event).get("id") == playback:
-                if _of(event).get("state") == "failed":
-                    await self.channel.look()
-                    self.board.doubt()
-                    sound = _of(event).get("media_uri")
-                    raise CannotSpeak(f"a sound could not be played: is Asterisk's folder of sounds ours? {sound}")
-                return None
-            elif until_a_key and event.get("type") == "ChannelDtmfReceived":
-                return str(event.get("digit", ""))
-            else:
-                await self._heed(event)
 
     async def _key(self, within: float) -> str | None:
         """With no time at all: what has come already."""
@@ -316,11 +240,6 @@ class Conversation:
             if event is not None and event.get("type") == "ChannelDtmfReceived":
                 return str(event.get("digit", ""))
         return None
-
-
-def _of(event: Mapping[str, Any]) -> Mapping[str, Any]:
-    playback = event.get("playback")
-    return playback if isinstance(playback, dict) else {}
 
 
 def _heard(choice: Choice | None, step: int) -> Progress:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from dialer.call import Phase, Progress, Transfer
 from dialer.errors import ProviderUnavailable
 from dialer.providers.asterisk import words
-from dialer.providers.asterisk.channel import LOOK_AFTER, Channel, Gone
+from dialer.providers.asterisk.channel import LOOK_AFTER, Channel, Gone, Heed
 from dialer.script import Connect
 
 TALKING_LOOK_AFTER = 30.0
@@ -20,8 +18,7 @@ TALKING_LOOK_AFTER = 30.0
 @dataclass(frozen=True, slots=True)
 class Transferring:
     channel: Channel
-    heed: Callable[[Mapping[str, Any]], Awaitable[None]]
-    """Told of what comes from the customer's channel while the manager is rung."""
+    heed: Heed
 
     async def put_through(self, connect: Connect, place: int) -> bool:
         """Whether they have talked; returns when one of them has hung up. Raises Gone."""
