@@ -150,23 +150,20 @@ class RungBefore:
 def rung_for_old_touches(
     c: sa.Connection, campaign: Campaign, ids: Collection[int], numbers: Collection[str]
 ) -> dict[int, RungBefore]:
-    """For touches that the campaign's file does not name any more, to the end or until now: of these targets, and of
-    whichever hold one of these numbers."""
+    """For touches that the campaign's file does not name any more, to the end or until now: of these targets, whose
+    touches are such, and of whichever hold one of these numbers."""
     held: dict[int, set[str]] = defaultdict(set)
-    for target, number in c.execute(_holding, {"numbers": sorted(numbers), "campaign": campaign.name}):
-        held[target].add(number)
+    for target, number, touch in c.execute(_holding, {"numbers": sorted(numbers), "campaign": campaign.name}):
+        if touch not in campaign.touches:
+            held[target].add(number)
     either = {*ids, *held}
     if not either:
         return {}
     found = c.execute(_rung_to_the_end, {"ids": sorted(either)}).all()
-    return {
-        row.id: RungBefore(row.contract_end, row.touch, row.at, frozenset(held.get(row.id, ())))
-        for row in found
-        if row.touch not in campaign.touches
-    }
+    return {row.id: RungBefore(row.contract_end, row.touch, row.at, frozenset(held.get(row.id, ()))) for row in found}
 
 
-_holding = sa.select(target_numbers.c.target_id, target_numbers.c.number).where(
+_holding = sa.select(target_numbers.c.target_id, target_numbers.c.number, target_numbers.c.touch).where(
     among(target_numbers.c.number, "numbers"),
     # as an expression: by an index of campaigns, all of its numbers would be read
     sa.func.coalesce(target_numbers.c.campaign, target_numbers.c.campaign) == sa.bindparam("campaign"),

@@ -258,22 +258,21 @@ def test_who_shares_a_telephone_with_somebody_who_was_rung_is_rung_on_their_own(
     assert claim.number == "+79161234568"
 
 
-@pytest.mark.parametrize("known_before", (True, False))
-def test_a_call_that_is_live_when_the_number_of_days_is_changed_and_then_lost_is_not_rung_again(
-    scene: Scene, portal: Portal, known_before: bool
+@pytest.mark.parametrize(("became", "due"), [(Hangup.lost, []), (Hangup.no_answer, [15])])
+def test_a_call_that_is_live_when_the_number_of_days_is_changed_is_waited_for_and_once_lost_not_made_again(
+    scene: Scene, portal: Portal, became: Hangup, due: list[int]
 ) -> None:
     add(portal, left=12)
     read(scene, portal)
     scene.plan()
     [claim] = scene.claim()
     scene.campaign(call_days_before="[30, 15, 3]")
-    if known_before:
-        read(scene, portal, NOON + SECOND)
-        assert scene.plan(NOON + SECOND) == 0
-    scene.end(claim.attempt, hangup=Hangup.lost, now=NOON + MINUTE)
+    read(scene, portal, NOON + SECOND)
+    assert scene.plan(NOON + SECOND) == 0
+    scene.end(claim.attempt, hangup=became, ended_at=NOON + MINUTE, now=NOON + MINUTE)
     scene.plan(NOON + 2 * MINUTE)
     read(scene, portal, NOON + DAY)
-    assert not [row.touch for row in all_targets(scene) if row.state == "open"]
+    assert [row.touch for row in all_targets(scene) if row.state == "open"] == due
 
 
 def test_who_was_not_reached_yet_is_tried_for_the_new_number_of_days(scene: Scene, portal: Portal) -> None:
