@@ -158,7 +158,8 @@ def disposition(known: Progress, *, heard_after: timedelta) -> Disposition:
 def _lasted(known: Progress) -> timedelta:
     """As the provider says; else what it can have been, so that nobody who may have heard all of it is rung again."""
     if known.talked is None and known.answered_at is not None and known.ended_at is not None:
-        return known.ended_at - known.answered_at
+        # the provider's clock and ours are apart
+        return timedelta.max if known.ended_at < known.answered_at else known.ended_at - known.answered_at
     return known.talked or timedelta(0)
 
 

@@ -22,7 +22,7 @@ from dialer.flagged import flag_numbers
 from dialer.judging import judge, talks_since
 from dialer.memory.cancelling import cancel_targets
 from dialer.memory.database import Database, among
-from dialer.memory.history import dials_of_old_touches, may_have_rung
+from dialer.memory.history import RungBefore, may_have_rung, rung_for_old_touches
 from dialer.memory.tables import ERASED, attempts, numbers, targets
 from dialer.phone_number import PhoneNumber
 
@@ -104,32 +104,36 @@ def _take_in(
 
 
 def _without_the_rung(
-    c: sa.Connection, campaign: Campaign, owed: list[_Owed], standing: Mapping[Key, list[Any]]
+    c: sa.Connection, campaign: Campaign, owed: Sequence[_Owed], standing: Mapping[Key, list[Any]]
 ) -> list[_Owed]:
     """A number of days that somebody has changed in the file is no new reason: whoever was rung for the old number,
-    when the day of the new one had come, was rung for it."""
-    of_old = {
-        one.key: [row.id for row in standing[one.key] if row.touch not in campaign.touches]
-        for one in owed
-        if one.phones
-    }
-    some = [one for one in owed if of_old.get(one.key)]
-    if not some:
-        return owed
-    ids = {id for one in some for id in of_old[one.key]}
-    dials = dials_of_old_touches(c, campaign, ids, {phone.number for one in some for phone in one.phones})
-    why = {one.key: _why_rung(campaign, one, of_old[one.key], dials) for one in some}
-    return [replace(one, phones=[], why=why[one.key]) if why.get(one.key) else one for one in owed]
+    when the day of the new one had come, was rung for it; so was each telephone that was theirs, whoever else has it.
+    """
+    wanted = [one for one in owed if one.phones and (one.known is None or one.known.state not in ("done", ERASED))]
+    if not wanted:
+        return list(owed)
+    ids = {row.id for one in wanted for row in standing.get(one.key, ()) if row.touch not in campaign.touches}
+    rung = rung_for_old_touches(c, campaign, ids, {phone.number for one in wanted for phone in one.phones})
+    by_number = defaultdict[str, list[RungBefore]](list)
+    for old in rung.values():
+        for number in old.numbers:
+            by_number[number].append(old)
+    free = {}
+    for one in wanted if rung else ():
+        own = [rung[row.id] for row in standing.get(one.key, ()) if row.id in rung]
+        why = {phone: _why_rung(campaign, one, [*own, *by_number[phone.number]]) for phone in one.phones}
+        phones = [phone for phone in one.phones if not why[phone]]
+        free[one.key] = replace(one, phones=phones, why=one.why if phones else why[one.phones[0]])
+    return [free.get(one.key, one) for one in owed]
 
 
-def _why_rung(campaign: Campaign, one: _Owed, ids: Collection[int], dials: Sequence[Any]) -> str:
+def _why_rung(campaign: Campaign, one: _Owed, before: Sequence[RungBefore]) -> str:
     assert one.person.contract_end is not None
-    due, phones = one.person.contract_end - timedelta(days=one.touch), {phone.number for phone in one.phones}
-    for dial in dials:
-        day = dial.claimed_at.astimezone(ZoneInfo(campaign.time_zone)).date()
-        theirs = dial.target_id in ids or dial.number in phones
-        if theirs and dial.contract_end == one.person.contract_end and day >= due:
-            return f"rung on {day}, {dial.touch} days before: the campaign's file now says {one.touch}, no new reason"
+    due = one.person.contract_end - timedelta(days=one.touch)
+    for old in before:
+        day = old.at.astimezone(ZoneInfo(campaign.time_zone)).date()
+        if old.contract_end == one.person.contract_end and day >= due:
+            return f"rung on {day}, {old.touch} days before: the campaign's file now says {one.touch}, no new reason"
     return ""
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from dialer.call import Disposition, Phase, Transfer
 from dialer.campaign.outcomes import TRANSFER_FAILED, Line
-from dialer.wording import Told, chosen_in, final_of
+from dialer.wording import Told, chosen_in, final_of, transferred_in
 
 BAD_NUMBER = Disposition.bad_number.value
 OPTED_OUT = Disposition.do_not_call.value
@@ -46,7 +46,9 @@ def contradicted(told: Told, taken: Collection[str]) -> tuple[str, ...]:
     acted = _acted_on(taken)
     if not _is_over(told):
         acted -= AT_THE_END
-    return tuple(sorted(acted - {outcome for outcome, _ in _true(told)}))
+    # of two calls with an answer one is acted upon, and the other was given all the same
+    given = {one.answer for one in told.outcomes}
+    return tuple(sorted(acted - given - {outcome for outcome, _ in _true(told)}))
 
 
 def _true(told: Told) -> Iterator[tuple[str, Any]]:
@@ -60,8 +62,9 @@ def _true(told: Told) -> Iterator[tuple[str, Any]]:
         yield OPTED_OUT, final
     if answer is not None:
         yield answer, chosen
-    if (chosen or final).transfer in NOT_CONNECTED:
-        yield TRANSFER_FAILED, chosen or final
+    transferred = transferred_in(tries)
+    if transferred.transfer in NOT_CONNECTED:
+        yield TRANSFER_FAILED, transferred
     dead = next((one for one in tries if one.disposition == BAD_NUMBER), None)
     if dead is not None:
         yield BAD_NUMBER, dead

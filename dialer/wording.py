@@ -10,7 +10,7 @@ from datetime import date, datetime
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
-from dialer.call import Disposition
+from dialer.call import Disposition, Transfer
 from dialer.campaign.campaign import Campaign
 from dialer.campaign.outcomes import Line
 from dialer.campaign.script import OPT_OUT
@@ -143,6 +143,11 @@ def chosen_in(tries: Sequence[Any]) -> Any | None:
     return next((one for one in tries if one.answer not in (None, OPT_OUT)), None)
 
 
+def transferred_in(tries: Sequence[Any]) -> Any:
+    """The try in which somebody got furthest towards the manager: whoever waits is told of, whatever else they said."""
+    return max(tries, key=lambda one: Transfer(one.transfer).rank)
+
+
 def _words(told: Told, said: str | None, block: str, known: Mapping[str, Any]) -> str:
     """What the campaign file says may be the name of a block, or the words themselves."""
     if said is None or said in told.words.blocks:
@@ -247,7 +252,7 @@ def _context(told: Told) -> dict[str, Any]:
         **{what: {name: _plain(text) for name, text in person[what].items()} for what in ("contact", "facts")},
         "disposition": final.disposition,
         "answer": chosen.answer,
-        "transfer": chosen.transfer,
+        "transfer": transferred_in(outcomes).transfer,
         "keys_unheard": final.keys_unheard,
         "attempts": [_attempt(told.campaign, one) for one in outcomes],
         "next_at": None if waiting is None else _local(told.campaign, waiting.due_at),

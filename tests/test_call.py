@@ -151,6 +151,8 @@ SECOND = timedelta(seconds=1)
         (Progress(**ENDED, answered_at=NOON, ended_at=NOON + HEARD_AFTER - SECOND), Disposition.hung_up),
         (Progress(**ENDED, talked=SECOND, answered_at=NOON, ended_at=NOON + HEARD_AFTER), Disposition.hung_up),
         (Progress(**ENDED, ended_at=NOON + HEARD_AFTER), Disposition.hung_up),
+        # two clocks: nobody knows how long it lasted
+        (Progress(**ENDED, answered_at=NOON, ended_at=NOON - SECOND), Disposition.reached),
         (Progress(**ENDED, talked=60 * SECOND, answered_by=AnsweredBy.machine), Disposition.voicemail),
         (Progress(**ENDED, answered_by=AnsweredBy.machine, keys_unheard=True), Disposition.voicemail),
         (Progress(**ENDED, talked=SECOND, answer="renew", answer_step=1, answer_key=1), Disposition.reached),

@@ -21,6 +21,7 @@ from dialer.phone_number import mask
 
 REASONS_MOST = 3
 NOTHING_RUNS: Mapping[str, Running] = {}
+UNREADABLE = "this program cannot read its version in force: save its file again, or start the program that wrote it"
 LOST_SHOWN, LOST_FOR = 10, timedelta(days=30)
 SET_ASIDE_SHOWN = 10
 
@@ -30,7 +31,9 @@ def look(c: sa.Connection, *, now: datetime, running: Mapping[str, Running] = NO
     return {
         "at": now,
         "campaigns": [
-            _campaign(c, row, missed.get(row.name, []), running.get(row.name), now=now)
+            _campaign(
+                c, row, missed.get(row.name, []), running.get(row.name), is_read=running is not NOTHING_RUNS, now=now
+            )
             for row in c.execute(sa.select(campaigns).order_by(campaigns.c.name))
         ],
         "trunks": [_trunk(c, row, now) for row in c.execute(sa.select(trunks).order_by(trunks.c.name))],
@@ -69,7 +72,7 @@ def look(c: sa.Connection, *, now: datetime, running: Mapping[str, Running] = NO
 
 
 def _campaign(
-    c: sa.Connection, row: Any, missed: Sequence[date], here: Running | None, *, now: datetime
+    c: sa.Connection, row: Any, missed: Sequence[date], here: Running | None, *, is_read: bool, now: datetime
 ) -> dict[str, Any]:
     mine = attempts.c.campaign == row.name
     by_phase = dict(
@@ -118,6 +121,7 @@ def _campaign(
         "left_out": by_state.get("left_out", 0) + by_state.get("cancelled", 0),
         "waits_for": row.stopped
         or (None if here is None else here.stopped)
+        or (UNREADABLE if here is None and is_read and row.version_id is not None else "")
         or row.paused
         or _trunk_paused(c, mine)
         or "; ".join(f"{one['how_many']} of them: {one['why']}" for one in put_off)

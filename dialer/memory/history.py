@@ -6,14 +6,14 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
 import sqlalchemy as sa
 
 from dialer.call import Disposition
 from dialer.campaign.campaign import Campaign
 from dialer.memory.database import among
-from dialer.memory.tables import ERASED, attempts, do_not_call, targets
+from dialer.memory.tables import ERASED, LIVE, attempts, do_not_call, targets
 from dialer.memory.tables import numbers as target_numbers
 from dialer.permission import Facts
 
@@ -131,22 +131,54 @@ _heard = (
 )  # fmt: skip
 
 
-def dials_of_old_touches(
+def may_have_rung() -> sa.ColumnElement[bool]:
+    """Of attempts: "not placed" is said by lists that lag."""
+    doubted = sa.or_(attempts.c.counts, attempts.c.disposition == Disposition.not_placed.value)
+    return sa.and_(attempts.c.claimed_at.is_not(None), doubted)
+
+
+@dataclass(frozen=True, slots=True)
+class RungBefore:
+    """Of one target: why it was rung, when last, and the telephones that it holds."""
+
+    contract_end: date
+    touch: int
+    at: datetime
+    numbers: frozenset[str]
+
+
+def rung_for_old_touches(
     c: sa.Connection, campaign: Campaign, ids: Collection[int], numbers: Collection[str]
-) -> list[Any]:
-    """Of touches that the campaign's file does not name any more, and that were rung to the end: dials of these
-    targets, and of these numbers for whichever card."""
-    theirs = sa.or_(among(attempts.c.target_id, "ids"), among(attempts.c.number, "numbers"))
-    rows = (
-        sa.select(
-            attempts.c.target_id, attempts.c.number, attempts.c.claimed_at, targets.c.contract_end, targets.c.touch
-        )
-        .join(targets, targets.c.id == attempts.c.target_id)
-        .where(theirs, may_have_rung(), targets.c.campaign == campaign.name, targets.c.state.in_(("done", ERASED)))
-        .where(targets.c.touch.not_in(campaign.touches), targets.c.card_type != "test")
-        .order_by(attempts.c.claimed_at)
-    )
-    return list(c.execute(rows, {"ids": sorted(ids), "numbers": sorted(numbers)}))
+) -> dict[int, RungBefore]:
+    """For touches that the campaign's file does not name any more, to the end or until now: of these targets, whose
+    touches are such, and of whichever hold one of these numbers."""
+    held: dict[int, set[str]] = defaultdict(set)
+    for target, number, touch in c.execute(_holding, {"numbers": sorted(numbers), "campaign": campaign.name}):
+        if touch not in campaign.touches:
+            held[target].add(number)
+    either = {*ids, *held}
+    if not either:
+        return {}
+    found = c.execute(_rung_to_the_end, {"ids": sorted(either)}).all()
+    return {row.id: RungBefore(row.contract_end, row.touch, row.at, frozenset(held.get(row.id, ()))) for row in found}
+
+
+_holding = sa.select(target_numbers.c.target_id, target_numbers.c.number, target_numbers.c.touch).where(
+    among(target_numbers.c.number, "numbers"),
+    # as an expression: by an index of campaigns, all of its numbers would be read
+    sa.func.coalesce(target_numbers.c.campaign, target_numbers.c.campaign) == sa.bindparam("campaign"),
+)
+# whom nobody could tell of is not rung again, though somebody has changed the file before that was known
+_to_the_end = sa.or_(
+    targets.c.state.in_(("done", ERASED)), sa.text(LIVE), attempts.c.disposition == Disposition.lost.value
+)
+_rung_to_the_end = (
+    sa.select(targets.c.id, targets.c.contract_end, targets.c.touch, sa.func.max(attempts.c.claimed_at).label("at"))
+    .join(attempts, attempts.c.target_id == targets.c.id)
+    .where(among(targets.c.id, "ids"), targets.c.card_type != "test", may_have_rung(), _to_the_end)
+    .group_by(targets.c.id, targets.c.contract_end, targets.c.touch)
+    .order_by(targets.c.id)
+)
 
 
 def shown_before(
@@ -176,12 +208,6 @@ def is_known(number: sa.ColumnElement[str], *, since: sa.ColumnElement[datetime]
     )
     # limited, for EXISTS would let the database read all of a table to answer for a few
     return sa.or_(*(one.limit(1).scalar_subquery().is_not(None) for one in (unwanted, dialed)))
-
-
-def may_have_rung() -> sa.ColumnElement[bool]:
-    """Of attempts: "not placed" is said by lists that lag."""
-    doubted = sa.or_(attempts.c.counts, attempts.c.disposition == Disposition.not_placed.value)
-    return sa.and_(attempts.c.claimed_at.is_not(None), doubted)
 
 
 def tries_by_target(c: sa.Connection, ids: Collection[int]) -> dict[int, tuple[datetime, ...]]:

@@ -215,6 +215,22 @@ def test_an_answer_in_one_call_and_the_opt_out_in_another_are_both_acted_upon(sc
     assert scene.of_attempt(calls[1]).reason == "do_not_call"
 
 
+@pytest.mark.parametrize("order", ["who waits first", "who waits last"])
+def test_of_two_answers_in_two_calls_one_is_acted_upon_and_who_waits_for_the_manager_is_told_of(
+    scene: Scene, order: str
+) -> None:
+    campaign(scene, "{talk: [{task: {}}], transfer_failed: [{task: {}}], renew: [{task: {}}]}")
+    calls = placed_after_all(scene)
+    for late, waits in enumerate((True, False) if order == "who waits first" else (False, True)):
+        now = NOON + HOUR + late * HOUR
+        answer(scene, calls[waits], "talk" if waits else "renew", now=now,
+               transfer=Transfer.no_answer if waits else Transfer.none)  # fmt: skip
+        settle(scene, now + MINUTE)
+    acted_on = "talk-1" if order == "who waits first" else "renew-1"
+    assert sorted(slots(scene)) == sorted([acted_on, "transfer_failed-1"])
+    assert "after all" not in note(scene)
+
+
 def test_of_two_tries_the_one_of_which_nobody_knows_how_it_ended_is_told(scene: Scene) -> None:
     campaign(scene, "{lost: [{task: {}}], no_answer: [{notify: 2}]}", attempts="{at_most: 1}")
     first, second = placed_after_all(scene)

@@ -22,6 +22,7 @@ from tests.stages.fakes import Portal
 from tests.stages.scene import DAY, HOUR, MINUTE, NOON, SECOND, Scene
 
 TODAY = date(2026, 11, 24)
+ONE, TWO = "+7 916 123-45-67", "+7 916 123-45-68"
 
 
 @pytest.fixture
@@ -228,6 +229,50 @@ def test_who_was_rung_is_not_rung_again_because_a_number_of_days_was_changed_in_
     assert states(scene)[2:] == [("left_out", why)] * 2
     read(scene, portal, NOON + 9 * DAY)
     assert [row.touch for row in all_targets(scene) if row.state == "open"] == [3], "the next touch is due"
+
+
+def test_a_card_that_comes_later_is_not_rung_for_the_new_number_on_a_telephone_that_was_for_the_old(
+    scene: Scene, portal: Portal
+) -> None:
+    add(portal, left=12, phones=(ONE, TWO))
+    rung(scene, portal, Hangup.completed, talked=MINUTE)
+    scene.campaign(call_days_before="[30, 15, 3]")
+    add(portal, 2, left=12, phones=(ONE,))
+    add(portal, 3, left=12, phones=(TWO,))  # the same person's, though it did not ring
+    read(scene, portal, NOON + DAY)
+    assert [row.state for row in all_targets(scene)] == ["done", "left_out", "left_out", "left_out"]
+    assert states(scene)[3][1].startswith("rung on 2026-11-24, 14 days before")
+
+
+def test_who_shares_a_telephone_with_somebody_who_was_rung_is_rung_on_their_own(scene: Scene, portal: Portal) -> None:
+    add(portal, left=12, phones=(ONE,))
+    rung(scene, portal, Hangup.completed, talked=MINUTE)
+    add(portal, 2, left=12, phones=(ONE, TWO))
+    scene.campaign(call_days_before="[30, 15, 3]")
+    read(scene, portal, NOON + DAY)
+    assert [(row.card_id, row.touch, row.state) for row in all_targets(scene)] == [
+        (1, 14, "done"), (1, 15, "left_out"), (2, 15, "open"),
+    ]  # fmt: skip
+    scene.plan(NOON + DAY)
+    [claim] = scene.claim(NOON + DAY)
+    assert claim.number == "+79161234568"
+
+
+@pytest.mark.parametrize(("became", "due"), [(Hangup.lost, []), (Hangup.no_answer, [15])])
+def test_a_call_that_is_live_when_the_number_of_days_is_changed_is_waited_for_and_once_lost_not_made_again(
+    scene: Scene, portal: Portal, became: Hangup, due: list[int]
+) -> None:
+    add(portal, left=12)
+    read(scene, portal)
+    scene.plan()
+    [claim] = scene.claim()
+    scene.campaign(call_days_before="[30, 15, 3]")
+    read(scene, portal, NOON + SECOND)
+    assert scene.plan(NOON + SECOND) == 0
+    scene.end(claim.attempt, hangup=became, ended_at=NOON + MINUTE, now=NOON + MINUTE)
+    scene.plan(NOON + 2 * MINUTE)
+    read(scene, portal, NOON + DAY)
+    assert [row.touch for row in all_targets(scene) if row.state == "open"] == due
 
 
 def test_who_was_not_reached_yet_is_tried_for_the_new_number_of_days(scene: Scene, portal: Portal) -> None:
