@@ -15,12 +15,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
 
 from dialer import log
 from dialer.audience import CardType
 from dialer.crm.base import BROUGHT_UP_TO_DATE, CHANGES, Crm, Entry, EntryKind, Outcome, Result
 from dialer.memory.changing import one_after_the_other, written_since
-from dialer.memory.database import Database
+from dialer.memory.database import Database, in_one_line
 from dialer.memory.mending import TO_MEND
 from dialer.memory.tables import entries, nodes, targets
 
@@ -58,7 +59,12 @@ def write_owed(
     sent_at = {row.id: now for row in claimed}
 
     def renew(ids: Collection[int], at: datetime) -> Collection[int]:
-        still = database.write(lambda c: _renew(c, {id: sent_at[id] for id in ids}, node=node, at=at))
+        try:
+            still = database.write(lambda c: _renew(c, {id: sent_at[id] for id in ids}, node=node, at=at))
+        except SQLAlchemyError as error:
+            # these do not leave; what the portal says of the others must not be lost with them
+            log.repeatedly(f"{len(ids)} entries cannot be claimed anew: {in_one_line(error)}", about="claimed anew")
+            return ()
         sent_at.update(dict.fromkeys(still, at))
         return still
 
@@ -165,7 +171,8 @@ def _renew(c: sa.Connection, sent_at: Mapping[int, datetime], *, node: str, at: 
     """Those that nobody else has taken for abandoned meanwhile."""
     ours = sa.and_(entries.c.id.in_(sent_at), entries.c.state == "writing", entries.c.node == node)
     rows = c.execute(sa.select(entries.c.id, entries.c.sent_at).where(ours).order_by(entries.c.id).with_for_update())
-    still = [row.id for row in rows if row.sent_at == sent_at[row.id]]
+    # or by us just now, where the answer to the commit was lost
+    still = [row.id for row in rows if row.sent_at in (sent_at[row.id], at)]
     c.execute(sa.update(entries).where(entries.c.id.in_(still)).values(sent_at=at))
     return still
 

@@ -153,7 +153,7 @@ def _write_some(desk: Desk, some: Sequence[Entry], hold: Hold, *, now: datetime)
     sent, results = [one for one in some if one.id in ready.commands], ready.results
     ours = hold.renewed(sent, leave)
     taken = [one.id for one in sent if one.id not in ours]
-    results |= dict.fromkeys(taken, Result(Outcome.later, why="somebody else has taken it over"))
+    results |= dict.fromkeys(taken, Result(Outcome.later, why="it could not be claimed anew"))
     sent = [one for one in sent if one.id in ours]
     if not sent:
         return results
