@@ -31,6 +31,8 @@ SET_ASIDE_AFTER, TRIED_LEAST = timedelta(days=1), 5
 """What was owed while no service ran has not been tried for a day."""
 PINGS_MOST = 10
 """A notification cannot be looked for: sent again it takes its own place, and its reader hears of it again."""
+SAID = {EntryKind.stage: "stage", EntryKind.field: "fields"}
+"""In the details of a change: what the card is to hold."""
 
 NOBODY: Mapping[str, int | None] = {}
 
@@ -117,7 +119,7 @@ def _claim_owed(
     node: str,
     now: datetime,
 ) -> tuple[list[Any], dict[int, list[Any]]]:
-    """With the fields of a card that later outcomes have written, by entry id."""
+    """With what later outcomes have made of a card, by entry id."""
     due = sa.and_(_unwritten, entries.c.state == "owed", entries.c.due_at <= now)
     changes = [one.value for one in CHANGES]
     owed = _with_room(sa.and_(due, one_after_the_other(c, due, changes, most=most)), room)
@@ -140,9 +142,9 @@ def _claim_owed(
             first_sent_at=sa.func.coalesce(entries.c.first_sent_at, now),
         )
     )  # fmt: skip
-    fields = [row.id for row in rows if row.kind == EntryKind.field]
-    since = written_since(c, fields) if fields else {}
-    return list(rows), {id: [json.loads(one)["fields"] for one in told] for id, told in since.items()}
+    changing = {row.id: SAID[row.kind] for row in rows if row.kind in SAID}
+    since = written_since(c, changing) if changing else {}
+    return list(rows), {id: [json.loads(one)[changing[id]] for one in told] for id, told in since.items()}
 
 
 def _with_room(owed: sa.ColumnElement[bool], room: Mapping[tuple[EntryKind, bool], int]) -> sa.ColumnElement[bool]:
