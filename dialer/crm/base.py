@@ -125,7 +125,8 @@ class Outcome(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Result:
     """`sent_at` is when a doubtful entry left. `remote_key` is None where it stays as it was, empty to be forgotten.
-    `to_mend`: it is `later` until somebody has mended something.
+    `to_mend`: it is `later` until somebody has mended something. A refused change of which a part stands has a
+    `remote_id`.
     """
 
     outcome: Outcome

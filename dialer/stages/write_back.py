@@ -210,7 +210,7 @@ def _after_write(row: Any, result: Result, manners: Manners, *, now: datetime) -
     if result.outcome is Outcome.later:
         return _later(row, result, "owed", now=now)
     log.alarm(f"entry={row.id} is set aside: {result.why}")
-    return {"state": "set_aside", "why": result.why[:300]}
+    return {"state": "set_aside", "why": result.why[:300], "remote_id": result.remote_id or row.remote_id}
 
 
 def _written(row: Any, result: Result, sent_hash: str | None, *, now: datetime) -> dict[str, Any]:

@@ -356,6 +356,10 @@ def test_a_value_that_the_portal_drops_without_a_word_is_told() -> None:
         on.portal.changes.update = lambda p: honest({**p, "fields": {}})  # type: ignore[method-assign]
         (result,) = Office(on.webhook_url).write(fields(1))
         assert result.outcome is Outcome.refused and "did not take Не звонить" in result.why
+        assert result.remote_id is None
+        on.portal.changes.update = lambda p: honest({**p, "fields": {"comments": p["fields"]["comments"]}})  # type: ignore[method-assign]
+        (in_part,) = Office(on.webhook_url).write(fields(1, {"Комментарий": "продлевает", "Не звонить": "да"}))
+        assert (in_part.outcome, in_part.remote_id, in_part.why) == (Outcome.refused, 1, result.why)
 
 
 def test_a_stage_that_the_portal_keeps_without_a_word_is_told_and_one_that_a_robot_moves_on_is_not() -> None:

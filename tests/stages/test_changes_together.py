@@ -139,6 +139,21 @@ def test_who_comes_late_is_told_what_later_outcomes_have_written_on_the_card(
     assert told == {first: [said], other: [], later: []}
 
 
+@pytest.mark.parametrize("stands", [1, None])
+def test_a_later_outcome_that_is_set_aside_keeps_its_place_where_a_part_of_it_stands(
+    scene: Scene, stands: int | None
+) -> None:
+    owe(scene, "{field: {Note: x}}", people=2)
+    first, _ = [row.id for row in scene.entries() if row.slot]
+    dropped = Result(Outcome.refused, stands, why="did not take the rest")
+    portal = Portal(says=lambda entry: Result(Outcome.later) if entry.id == first else dropped)
+    for turn in range(2):
+        write_owed(scene.database, portal, MANNERS, node="me", now=OWED + turn * SECOND)
+    assert [row.state for row in scene.entries() if row.slot] == ["owed", "set_aside"]
+    write_owed(scene.database, portal, MANNERS, node="me", now=OWED + 60 * SECOND)
+    assert changes(portal)[-1].details.get("since", []) == ([{"Note": "x"}] if stands else [])
+
+
 def test_a_call_that_is_heard_of_late_does_not_take_the_place_of_a_later_call_to_the_card(scene: Scene) -> None:
     owe(scene, "{field: {Note: x}}", people=2)
     later, heard_of_late = [row.id for row in scene.entries() if row.slot]

@@ -74,7 +74,8 @@ def changed(entry: Entry, told: Any, change: Change) -> Result | None:
         kept.append(entry.details["stage"])
     if kept:
         why = f"Bitrix24 said yes, and did not take {', '.join(kept)}: may the webhook's user write it?"
-        return Result(Outcome.refused, why=why)
+        in_part = len(kept) < len(entry.details.get("fields", ()))
+        return Result(Outcome.refused, remote_id=entry.card_id if in_part else None, why=why)
     return Result(Outcome.written, remote_id=entry.card_id)
 
 
