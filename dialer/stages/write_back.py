@@ -9,7 +9,7 @@ written again, and not before the portal can have finished writing.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -128,12 +128,13 @@ def _claim_owed(
         count -= count % batch  # what does not fill a request waits for more
     if not count:
         return [], {}
-    rows = c.execute(
+    found = c.execute(
         _with_card.where(owed)
         .order_by(entries.c.id)
         .limit(min(count, most))
         .with_for_update(skip_locked=True, of=entries)
     ).all()
+    rows = list(_one_change_a_card(found))
     c.execute(
         sa.update(entries)
         .where(entries.c.id.in_([row.id for row in rows]))
@@ -144,7 +145,17 @@ def _claim_owed(
     )  # fmt: skip
     changing = {row.id: SAID[row.kind] for row in rows if row.kind in SAID}
     since = written_since(c, changing) if changing else {}
-    return list(rows), {id: [json.loads(one)[changing[id]] for one in told] for id, told in since.items()}
+    return rows, {id: [json.loads(one)[changing[id]] for one in told] for id, told in since.items()}
+
+
+def _one_change_a_card(rows: Sequence[Any]) -> Iterator[Any]:
+    """The others wait for it, and have not been tried."""
+    changing = set[tuple[str, str, int]]()
+    for row in rows:
+        what = (row.kind, row.card_type, row.card_id)
+        if row.kind not in CHANGES or what not in changing:
+            yield row
+        changing.add(what)
 
 
 def _with_room(owed: sa.ColumnElement[bool], room: Mapping[tuple[EntryKind, bool], int]) -> sa.ColumnElement[bool]:

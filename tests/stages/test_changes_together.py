@@ -122,6 +122,18 @@ def test_four_nodes_in_a_loop_never_write_two_changes_of_one_card_at_once(scene:
     assert set(most.values()) == {1}
 
 
+def test_whoever_waits_for_other_changes_of_the_card_has_not_been_tried(scene: Scene) -> None:
+    """Seven for one card, owed while no service ran for days: a try that fails would set the last of them aside."""
+    owe(scene, "{field: {Note: x}}", people=7)
+    now, portal = OWED + 50 * HOUR, Portal()
+    for turn in range(6):
+        assert write_owed(scene.database, portal, MANNERS, node="me", now=now + turn * SECOND) == 1
+    assert {row.tries for row in scene.entries() if row.slot and row.state == "owed"} == {0}
+    portal.says = lambda entry: Result(Outcome.later, why="503")
+    write_owed(scene.database, portal, MANNERS, node="me", now=now + 6 * SECOND)
+    assert [row.state for row in scene.entries() if row.slot] == ["written"] * 6 + ["owed"]
+
+
 @pytest.mark.parametrize(("line", "said"), [("{field: {Note: x}}", {"Note": "x"}), ("{stage: X}", "X")])
 def test_who_comes_late_is_told_what_later_outcomes_have_written_on_the_card(
     scene: Scene, line: str, said: Any
