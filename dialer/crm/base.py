@@ -83,9 +83,9 @@ class Entry:
     `details` by kind, None where nothing is said: a call's `disposition`, `talked` in seconds, `why` it failed, and
     its `cost`, a number, in `currency`; a task's `deadline` and `user`; a stage's `stage`, `had`, the code of
     the one the card had before, and `after`, the names of those to which earlier outcomes of the same calls moved it; a
-    field's `fields`, `day`, the local day that relative dates count from, and `since`, the `fields` of later outcomes
-    that stand on the card already; a notification's `user`; an item's
-    `create`, `pipeline`, `stage`, `fields`, `day` and `user`.
+    field's `fields`, and `day`, the local day that relative dates count from; of both, `since`, each `stage` or
+    `fields` of later outcomes that were written on the card already; a notification's `user`; an item's `create`,
+    `pipeline`, `stage`, `fields`, `day` and `user`.
     """
 
     id: int
@@ -125,7 +125,8 @@ class Outcome(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Result:
     """`sent_at` is when a doubtful entry left. `remote_key` is None where it stays as it was, empty to be forgotten.
-    `to_mend`: it is `later` until somebody has mended something.
+    `to_mend`: it is `later` until somebody has mended something. A refused change of which a part stands has a
+    `remote_id`.
     """
 
     outcome: Outcome

@@ -48,12 +48,17 @@ def one_after_the_other(
 
 
 def written_since(c: sa.Connection, ids: Collection[int]) -> dict[int, list[str]]:
-    """By entry id, the details of later entries of its kind that stand on its card: whoever comes late, and at last may
-    be written, does not take their place."""
-    later = sa.and_(
-        _other.c.target_id == _others.c.id, _other.c.kind == entries.c.kind, _other.c.state == "written",
-        _other.c.id > entries.c.id,
-    )  # fmt: skip
+    """By entry id, the details of later entries of its kind that stand on its card, at least in part: whoever comes
+    late, and at last may be written, does not take their place."""
+    # of one person what is known later is truer; of several the later call is, however late the other was heard of
+    after = sa.or_(
+        sa.and_(_other.c.target_id == entries.c.target_id, _other.c.id > entries.c.id),
+        sa.and_(_other.c.target_id != entries.c.target_id, _other.c.ended_at > entries.c.ended_at),
+        sa.and_(_other.c.ended_at == entries.c.ended_at, _other.c.id > entries.c.id),
+    )
+    in_part = sa.and_(_other.c.state == "set_aside", _other.c.remote_id.is_not(None))
+    stands = sa.or_(_other.c.state == "written", in_part)
+    later = sa.and_(_other.c.target_id == _others.c.id, _other.c.kind == entries.c.kind, stands, after)
     found = (
         sa.select(entries.c.id, _other.c.details)
         .join(targets, targets.c.id == entries.c.target_id)

@@ -9,18 +9,19 @@ written again, and not before the portal can have finished writing.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
 
 from dialer import log
 from dialer.audience import CardType
 from dialer.crm.base import BROUGHT_UP_TO_DATE, CHANGES, Crm, Entry, EntryKind, Outcome, Result
 from dialer.memory.changing import one_after_the_other, written_since
-from dialer.memory.database import Database
+from dialer.memory.database import Database, in_one_line
 from dialer.memory.mending import TO_MEND
 from dialer.memory.tables import entries, nodes, targets
 
@@ -30,6 +31,8 @@ SET_ASIDE_AFTER, TRIED_LEAST = timedelta(days=1), 5
 """What was owed while no service ran has not been tried for a day."""
 PINGS_MOST = 10
 """A notification cannot be looked for: sent again it takes its own place, and its reader hears of it again."""
+SAID = {EntryKind.stage: "stage", EntryKind.field: "fields"}
+"""In the details of a change: what the card is to hold."""
 
 NOBODY: Mapping[str, int | None] = {}
 
@@ -58,7 +61,12 @@ def write_owed(
     sent_at = {row.id: now for row in claimed}
 
     def renew(ids: Collection[int], at: datetime) -> Collection[int]:
-        still = database.write(lambda c: _renew(c, {id: sent_at[id] for id in ids}, node=node, at=at))
+        try:
+            still = database.write(lambda c: _renew(c, {id: sent_at[id] for id in ids}, node=node, at=at))
+        except SQLAlchemyError as error:
+            # these do not leave; what the portal says of the others must not be lost with them
+            log.repeatedly(f"{len(ids)} entries cannot be claimed anew: {in_one_line(error)}", about="claimed anew")
+            return ()
         sent_at.update(dict.fromkeys(still, at))
         return still
 
@@ -111,7 +119,7 @@ def _claim_owed(
     node: str,
     now: datetime,
 ) -> tuple[list[Any], dict[int, list[Any]]]:
-    """With the fields of a card that later outcomes have written, by entry id."""
+    """With what later outcomes have made of a card, by entry id."""
     due = sa.and_(_unwritten, entries.c.state == "owed", entries.c.due_at <= now)
     changes = [one.value for one in CHANGES]
     owed = _with_room(sa.and_(due, one_after_the_other(c, due, changes, most=most)), room)
@@ -120,12 +128,13 @@ def _claim_owed(
         count -= count % batch  # what does not fill a request waits for more
     if not count:
         return [], {}
-    rows = c.execute(
+    found = c.execute(
         _with_card.where(owed)
         .order_by(entries.c.id)
         .limit(min(count, most))
         .with_for_update(skip_locked=True, of=entries)
     ).all()
+    rows = list(_one_change_a_card(found))
     c.execute(
         sa.update(entries)
         .where(entries.c.id.in_([row.id for row in rows]))
@@ -134,9 +143,19 @@ def _claim_owed(
             first_sent_at=sa.func.coalesce(entries.c.first_sent_at, now),
         )
     )  # fmt: skip
-    fields = [row.id for row in rows if row.kind == EntryKind.field]
-    since = written_since(c, fields) if fields else {}
-    return list(rows), {id: [json.loads(one)["fields"] for one in told] for id, told in since.items()}
+    changing = {row.id: SAID[row.kind] for row in rows if row.kind in SAID}
+    since = written_since(c, changing) if changing else {}
+    return rows, {id: [json.loads(one)[changing[id]] for one in told] for id, told in since.items()}
+
+
+def _one_change_a_card(rows: Sequence[Any]) -> Iterator[Any]:
+    """The others wait for it, and have not been tried."""
+    changing = set[tuple[str, str, int]]()
+    for row in rows:
+        what = (row.kind, row.card_type, row.card_id)
+        if row.kind not in CHANGES or what not in changing:
+            yield row
+        changing.add(what)
 
 
 def _with_room(owed: sa.ColumnElement[bool], room: Mapping[tuple[EntryKind, bool], int]) -> sa.ColumnElement[bool]:
@@ -165,7 +184,8 @@ def _renew(c: sa.Connection, sent_at: Mapping[int, datetime], *, node: str, at: 
     """Those that nobody else has taken for abandoned meanwhile."""
     ours = sa.and_(entries.c.id.in_(sent_at), entries.c.state == "writing", entries.c.node == node)
     rows = c.execute(sa.select(entries.c.id, entries.c.sent_at).where(ours).order_by(entries.c.id).with_for_update())
-    still = [row.id for row in rows if row.sent_at == sent_at[row.id]]
+    # or by us just now, where the answer to the commit was lost
+    still = [row.id for row in rows if row.sent_at in (sent_at[row.id], at)]
     c.execute(sa.update(entries).where(entries.c.id.in_(still)).values(sent_at=at))
     return still
 
@@ -201,7 +221,7 @@ def _after_write(row: Any, result: Result, manners: Manners, *, now: datetime) -
     if result.outcome is Outcome.later:
         return _later(row, result, "owed", now=now)
     log.alarm(f"entry={row.id} is set aside: {result.why}")
-    return {"state": "set_aside", "why": result.why[:300]}
+    return {"state": "set_aside", "why": result.why[:300], "remote_id": result.remote_id or row.remote_id}
 
 
 def _written(row: Any, result: Result, sent_hash: str | None, *, now: datetime) -> dict[str, Any]:

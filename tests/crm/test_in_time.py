@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from datetime import timedelta
@@ -12,6 +13,7 @@ import pytest
 from dialer.crm.base import Entry, Outcome
 from dialer.crm.bitrix24.access import Webhook
 from dialer.sandbox.faults import Rule
+from dialer.sandbox.portal_cards import DEAL
 from dialer.stages.write_back import LOOKING_LEASE
 from tests.crm.scene import DEALS, Office, call, fields, item, note, notice, outcomes, people, stage, task
 from tests.crm.telephony_scene import opened
@@ -105,6 +107,44 @@ def test_whoever_may_send_for_minutes_after_a_claim_may_do_so_after_a_slow_answe
         on.portal._answer = think  # type: ignore[method-assign]
         # users, whom it is for, which fields there are
         assert outcomes(office.write(item(1))) == [Outcome.written]
+
+
+@pytest.mark.parametrize("moves", [False, True])
+def test_a_card_that_is_moved_while_a_slow_portal_is_asked_for_stages_stays_where_it_is(moves: bool) -> None:
+    with OnLoopback(people(1)) as on:
+        office, answer = Office(on.webhook_url), on.portal._answer
+
+        async def think(method: str, *how: Any) -> Any:
+            told = await answer(method, *how)
+            office.clock.ahead += 20 * SECOND
+            if moves and method == "crm.status.list":
+                on.portal.cards.change(DEAL, 1, {"stageId": "C1:WON"})
+            return told
+
+        on.portal._answer = think  # type: ignore[method-assign]
+        (told,) = office.write(stage(1))
+        assert told.outcome is Outcome.written and told.why.startswith("not moved") is moves
+        assert on.portal.cards.items[DEAL][1]["stageId"] == ("C1:WON" if moves else "C1:PREPARATION")
+
+
+def test_a_card_that_can_never_be_read_shortly_before_it_is_written_waits() -> None:
+    with OnLoopback(people(1)) as on:
+        office, answer = Office(on.webhook_url), on.portal._answer
+        on.portal.lists.statuses["DEAL_STAGE"]["PREPARATION"] = "Подготовка продления"
+        pipelines = itertools.cycle([0, 1])
+
+        async def think(method: str, *how: Any) -> Any:
+            told = await answer(method, *how)
+            if method == "crm.status.list":
+                # meanwhile it is put into a pipeline whose stages have to be asked for, too
+                office.clock.ahead += 20 * SECOND
+                on.portal.cards.change(DEAL, 1, {"categoryId": next(pipelines), "stageId": "C1:EXECUTING"})
+            return told
+
+        on.portal._answer = think  # type: ignore[method-assign]
+        (told,) = office.write(stage(1))
+        assert (told.outcome, told.why) == (Outcome.later, "its card was read too long ago")
+        assert on.portal.changes.moves == []
 
 
 def test_looking_ends_long_before_somebody_else_looks() -> None:

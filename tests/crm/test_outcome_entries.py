@@ -248,6 +248,15 @@ def test_of_two_moves_of_one_card_the_second_finds_it_moved() -> None:
         assert on.portal.cards.items[DEAL][1]["stageId"] == "C1:PREPARATION"
 
 
+def test_an_outcome_that_comes_late_does_not_move_a_card_that_a_later_one_has_left_or_put_back_there() -> None:
+    with OnLoopback(people(1)) as on:
+        office, late = Office(on.webhook_url), stage(1)
+        assert outcomes(office.write(stage(1, "Действует"))) == [Outcome.written]
+        (told,) = office.write(replace(late, details={**late.details, "since": ["Действует"]}))
+        why = "not moved: a later outcome has told the deal's stage since"
+        assert (told.outcome, told.why, on.portal.changes.moves) == (Outcome.written, why, [])
+
+
 def test_after_a_doubt_a_card_that_was_moved_on_stays_where_it_is() -> None:
     with OnLoopback(people(1)) as on:
         office, one = Office(on.webhook_url), stage(1)
@@ -347,6 +356,10 @@ def test_a_value_that_the_portal_drops_without_a_word_is_told() -> None:
         on.portal.changes.update = lambda p: honest({**p, "fields": {}})  # type: ignore[method-assign]
         (result,) = Office(on.webhook_url).write(fields(1))
         assert result.outcome is Outcome.refused and "did not take Не звонить" in result.why
+        assert result.remote_id is None
+        on.portal.changes.update = lambda p: honest({**p, "fields": {"comments": p["fields"]["comments"]}})  # type: ignore[method-assign]
+        (in_part,) = Office(on.webhook_url).write(fields(1, {"Комментарий": "продлевает", "Не звонить": "да"}))
+        assert (in_part.outcome, in_part.remote_id, in_part.why) == (Outcome.refused, 1, result.why)
 
 
 def test_a_stage_that_the_portal_keeps_without_a_word_is_told_and_one_that_a_robot_moves_on_is_not() -> None:

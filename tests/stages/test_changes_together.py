@@ -14,7 +14,7 @@ from dialer.memory.database import Database
 from dialer.memory.tables import entries, targets
 from dialer.stages.write_back import look_for_doubtful, write_owed
 from tests.stages.fakes import Portal
-from tests.stages.scene import SECOND, Scene
+from tests.stages.scene import HOUR, SECOND, Scene
 from tests.stages.test_outcomes import MANNERS, OWED, answer, campaign, settle
 from tests.together import four_nodes, together
 
@@ -122,8 +122,23 @@ def test_four_nodes_in_a_loop_never_write_two_changes_of_one_card_at_once(scene:
     assert set(most.values()) == {1}
 
 
-def test_who_comes_late_is_told_what_later_outcomes_have_written_on_the_card(scene: Scene) -> None:
-    owe(scene, "{field: {Note: x}}", people=3, cards=2)
+def test_whoever_waits_for_other_changes_of_the_card_has_not_been_tried(scene: Scene) -> None:
+    """Seven for one card, owed while no service ran for days: a try that fails would set the last of them aside."""
+    owe(scene, "{field: {Note: x}}", people=7)
+    now, portal = OWED + 50 * HOUR, Portal()
+    for turn in range(6):
+        assert write_owed(scene.database, portal, MANNERS, node="me", now=now + turn * SECOND) == 1
+    assert {row.tries for row in scene.entries() if row.slot and row.state == "owed"} == {0}
+    portal.says = lambda entry: Result(Outcome.later, why="503")
+    write_owed(scene.database, portal, MANNERS, node="me", now=now + 6 * SECOND)
+    assert [row.state for row in scene.entries() if row.slot] == ["written"] * 6 + ["owed"]
+
+
+@pytest.mark.parametrize(("line", "said"), [("{field: {Note: x}}", {"Note": "x"}), ("{stage: X}", "X")])
+def test_who_comes_late_is_told_what_later_outcomes_have_written_on_the_card(
+    scene: Scene, line: str, said: Any
+) -> None:
+    owe(scene, line, people=3, cards=2)
     first, other, later = [row.id for row in scene.entries() if row.slot]
     portal = Portal(says=lambda entry: Result(Outcome.later if entry.id == first else Outcome.written, 7, why="429"))
     write_owed(scene.database, portal, MANNERS, node="me", now=OWED)
@@ -133,4 +148,44 @@ def test_who_comes_late_is_told_what_later_outcomes_have_written_on_the_card(sce
     portal.says = None
     write_owed(scene.database, portal, MANNERS, node="me", now=OWED + 60 * SECOND)
     told = {one.id: one.details.get("since", []) for one in changes(portal)}
-    assert told == {first: [{"Note": "x"}], other: [], later: []}
+    assert told == {first: [said], other: [], later: []}
+
+
+@pytest.mark.parametrize("stands", [1, None])
+def test_a_later_outcome_that_is_set_aside_keeps_its_place_where_a_part_of_it_stands(
+    scene: Scene, stands: int | None
+) -> None:
+    owe(scene, "{field: {Note: x}}", people=2)
+    first, _ = [row.id for row in scene.entries() if row.slot]
+    dropped = Result(Outcome.refused, stands, why="did not take the rest")
+    portal = Portal(says=lambda entry: Result(Outcome.later) if entry.id == first else dropped)
+    for turn in range(2):
+        write_owed(scene.database, portal, MANNERS, node="me", now=OWED + turn * SECOND)
+    assert [row.state for row in scene.entries() if row.slot] == ["owed", "set_aside"]
+    write_owed(scene.database, portal, MANNERS, node="me", now=OWED + 60 * SECOND)
+    assert changes(portal)[-1].details.get("since", []) == ([{"Note": "x"}] if stands else [])
+
+
+def test_a_call_that_is_heard_of_late_does_not_take_the_place_of_a_later_call_to_the_card(scene: Scene) -> None:
+    owe(scene, "{field: {Note: x}}", people=2)
+    later, heard_of_late = [row.id for row in scene.entries() if row.slot]
+    scene.set(entries, heard_of_late, ended_at=OWED - 3 * HOUR)
+    portal = Portal()
+    write_owed(scene.database, portal, MANNERS, node="me", now=OWED)
+    scene.set(entries, heard_of_late, state="owed", due_at=OWED)
+    write_owed(scene.database, portal, MANNERS, node="me", now=OWED + SECOND)
+    assert [one.details.get("since", []) for one in changes(portal) if one.id == heard_of_late][-1] == [{"Note": "x"}]
+    scene.set(entries, later, state="owed", due_at=OWED)
+    write_owed(scene.database, portal, MANNERS, node="me", now=OWED + 2 * SECOND)
+    assert changes(portal)[-1].id == later and "since" not in changes(portal)[-1].details
+
+
+def test_what_is_heard_late_of_a_person_takes_the_place_of_what_their_last_call_has_told(scene: Scene) -> None:
+    """The answer in a call that seemed to have none, after the next had none either."""
+    owe(scene, "{field: {Note: x}}", people=2)
+    before, answered = [row for row in scene.entries() if row.slot]
+    scene.set(entries, answered.id, target_id=before.target_id, slot="other:0", ended_at=OWED - 3 * HOUR)
+    scene.set(entries, before.id, state="written")
+    portal = Portal()
+    write_owed(scene.database, portal, MANNERS, node="me", now=OWED)
+    assert [(one.id, one.details.get("since", [])) for one in changes(portal)] == [(answered.id, [])]

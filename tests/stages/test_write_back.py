@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.exc import OperationalError
 
 from dialer import log
 from dialer.call import AnsweredBy, Dialed, Hangup, Phase, Progress
@@ -13,6 +16,7 @@ from dialer.commands.figures import figures
 from dialer.crm.base import Entry, EntryKind, Outcome, Renew, Result
 from dialer.memory.campaign_store import Store
 from dialer.memory.cancelling import cancel_targets, suppress
+from dialer.memory.database import Database
 from dialer.memory.mending import still_owed
 from dialer.memory.tables import attempts, campaigns, entries, nodes, numbers, targets, versions
 from dialer.stages.owe import owe_entries
@@ -642,6 +646,44 @@ def test_what_was_renewed_is_kept_as_it_was_told(scene: Scene, portal: Portal) -
     record, note = scene.entries()
     # it may be doubted for as long as it may have been on its way
     assert (record.state, note.state, note.due_at) == ("written", "doubtful", SENT + 85 * SECOND)
+
+
+class Shaky:
+    """Its second transaction, which renews, is `done` so many times, and ends in an error where that is never."""
+
+    def __init__(self, database: Database, *, done: int) -> None:
+        self._database, self._done, self._calls = database, done, 0
+
+    def write(self, work: Callable[[Any], Any]) -> Any:
+        self._calls += 1
+        times = self._done if self._calls == 2 else 1
+        if not times:
+            raise OperationalError("UPDATE entry", {}, Exception("the server has gone"))
+        return [self._database.write(work) for _ in range(times)][-1]
+
+
+def test_what_the_portal_has_taken_is_kept_though_the_rest_could_not_be_renewed(scene: Scene, portal: Portal) -> None:
+    talked(scene)
+    settle(scene)
+    renewed = list[int]()
+
+    def renews(renew: Renew, ids: list[int]) -> None:
+        renewed.extend(renew(ids[1:], SENT + 20 * SECOND))
+
+    portal.renews = renews
+    portal.says = lambda entry: portal.put(entry) if entry.kind == "call" else Result(Outcome.later, why="not renewed")
+    write_owed(Shaky(scene.database, done=0), portal, MANNERS, node="me", now=SENT)  # type: ignore[arg-type]
+    assert renewed == [] and states(scene) == ["written", "owed"]
+
+
+def test_what_was_renewed_though_nobody_heard_that_it_was_is_renewed(scene: Scene, portal: Portal) -> None:
+    talked(scene)
+    settle(scene)
+    renewed = list[int]()
+    portal.renews = lambda renew, ids: renewed.extend(renew(ids, SENT + 20 * SECOND))
+    write_owed(Shaky(scene.database, done=2), portal, MANNERS, node="me", now=SENT)  # type: ignore[arg-type]
+    assert sorted(renewed) == [row.id for row in scene.entries()]
+    assert states(scene) == ["written", "written"]
 
 
 def test_what_others_took_for_abandoned_cannot_be_renewed_and_nothing_of_it_is_kept(

@@ -74,7 +74,8 @@ def changed(entry: Entry, told: Any, change: Change) -> Result | None:
         kept.append(entry.details["stage"])
     if kept:
         why = f"Bitrix24 said yes, and did not take {', '.join(kept)}: may the webhook's user write it?"
-        return Result(Outcome.refused, why=why)
+        in_part = len(kept) < len(entry.details.get("fields", ()))
+        return Result(Outcome.refused, remote_id=entry.card_id if in_part else None, why=why)
     return Result(Outcome.written, remote_id=entry.card_id)
 
 
@@ -133,6 +134,9 @@ def _move(stages: Stages, entry: Entry, item: Mapping[str, Any]) -> Change | Res
     had = {entry.details["had"], *(code for code, one in here.items() if one in ours)}
     if stands == code_of(here, name):
         return Result(Outcome.written, remote_id=entry.card_id)
+    if entry.details.get("since"):
+        why = f"not moved: a later outcome has told the {entry.card_type.said}'s stage since"
+        return Result(Outcome.written, remote_id=entry.card_id, why=why)
     if stands not in had:
         now = here.get(stands, stands)
         why = f"not moved: the {entry.card_type.said} was moved to '{now}' after it was read for the call"

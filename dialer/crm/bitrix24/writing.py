@@ -17,7 +17,7 @@ from typing import Any
 from dialer.audience import CardType
 from dialer.crm.base import CHANGES, Entry, EntryKind, Outcome, Result
 from dialer.crm.bitrix24.additions import ADDED, added, addition
-from dialer.crm.bitrix24.before import LISTING, LOOKED_BEFORE, look_before
+from dialer.crm.bitrix24.before import LISTING, LOOKED_BEFORE, look_again, look_before
 from dialer.crm.bitrix24.calls import Step, call_command, call_done, call_failed, step_of
 from dialer.crm.bitrix24.changes import Change, changed
 from dialer.crm.bitrix24.desk import Desk
@@ -153,7 +153,7 @@ def _write_some(desk: Desk, some: Sequence[Entry], hold: Hold, *, now: datetime)
     sent, results = [one for one in some if one.id in ready.commands], ready.results
     ours = hold.renewed(sent, leave)
     taken = [one.id for one in sent if one.id not in ours]
-    results |= dict.fromkeys(taken, Result(Outcome.later, why="somebody else has taken it over"))
+    results |= dict.fromkeys(taken, Result(Outcome.later, why="it could not be claimed anew"))
     sent = [one for one in sent if one.id in ours]
     if not sent:
         return results
@@ -197,8 +197,9 @@ def _make_ready(desk: Desk, some: Sequence[Entry], *, now: datetime) -> _Ready:
             way = desk.telephony.open()
     except CrmError as error:
         ready.results |= {one.id: not_sent(error, now) for one in for_somebody}
-    ready.changes, ready.people, settled = look_before(desk, some, now=now)
-    ready.results |= settled
+    looked = look_before(desk, some, now=now)
+    ready.changes, ready.people = looked.changes, looked.people
+    ready.results |= looked.settled
     unasked = desk.rest.refused_until(LISTING)
     if unasked is not None:
         why = "whether its card is there cannot be asked for now"
@@ -218,6 +219,16 @@ def _make_ready(desk: Desk, some: Sequence[Entry], *, now: datetime) -> _Ready:
         else:  # the others need not wait for it
             ready.results[one.id] = Result(Outcome.later, why=f"the time that {command[0]} may run is used up",
                                            again_at=free_at)  # fmt: skip
+    changing = [one for one in some if one.id in ready.changes and one.id in ready.commands]
+    if changing:
+        anew = look_again(desk, changing, looked, now=now)
+        ready.changes = anew.changes
+        for one in changing:
+            if one.id in anew.changes:
+                ready.commands[one.id] = anew.changes[one.id].command
+            else:
+                del ready.commands[one.id]
+                ready.results[one.id] = anew.settled[one.id]
     return ready
 
 
