@@ -16,7 +16,8 @@ from tests.faults.referee import expect_a_good_end
 from tests.faults.world import World
 
 A_WHILE = 8.0
-TABLES = "attempt, target, entry, trunk, news, node"
+TABLES = "node, trunk, target, attempt, entry, news"
+"""In the order in which everybody locks."""
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
