@@ -14,8 +14,6 @@ from dialer.campaign.campaign import Campaign
 
 NOT_PLACED_AT_MOST = 5
 NO_USE = (Disposition.bad_number.value, Disposition.blocked.value)
-
-
 FINAL = (Disposition.do_not_call, Disposition.reached, Disposition.lost)
 """After one of these no other call is needed; the first of them says what became of the person."""
 

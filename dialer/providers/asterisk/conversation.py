@@ -199,10 +199,9 @@ class Conversation:
     async def _act_on(self, choice: Choice) -> None:
         await self._say(choice.then)
         connect = choice.connect
-        transferring = Transferring(self.channel, self._heed)
-        talked = connect is None or await transferring.put_through(connect, choice.place)
-        # "we will call you back" is not said to one who has asked meanwhile never to be called again
-        if connect is not None and not talked and self._parting is None:
+        if connect is None or await Transferring(self.channel, self._heed).put_through(connect, choice.place):
+            return
+        if self._parting is None:  # "we will call you back" is not said to one who wants no more calls
             await self._say(connect.nobody)
 
     async def _say_goodbye(self, ask: Ask, step: int) -> None:
